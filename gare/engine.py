@@ -1,0 +1,187 @@
+"""The bridge to the engine: start, find, resume, cancel runs over Prefect's own REST API (3.8).
+
+Speaks HTTP instead of importing Prefect: a command answers in a fraction of the second that the import takes.
+Facts about the calls: docs/decisions/0003-engine-over-rest.md.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from gare.errors import ConfigError, Conflict, NotFound, Refused, Unavailable, UnexpectedReply
+
+DEPLOYMENT = "release/gare"
+_TRIES = 6
+_SERVER_BUSY = (503, 502, 504)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run as the engine has it. `state_type` is one of Prefect's: SCHEDULED, PENDING, RUNNING, PAUSED, …"""
+
+    id: str
+    name: str
+    state_type: str
+    state_name: str
+    state_message: str
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether it waits without a process."""
+        return self.state_type == "PAUSED"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the engine will not go on with it by itself."""
+        return self.state_type in ("COMPLETED", "FAILED", "CANCELLED", "CRASHED")
+
+
+class Engine:
+    """A Prefect server's API. `url` ends in /api. Every call raises ConnectorError with a hint."""
+
+    def __init__(self, url: str, *, timeout_s: float = 15) -> None:
+        if not url:
+            raise ConfigError(
+                "No station is up here.", where="state folder", hint="Start it with `gare up`, then try again."
+            )
+        self.url = url.rstrip("/")
+        self.ui_url = self.url.removesuffix("/api")
+        self._http = httpx.Client(base_url=self.url, timeout=timeout_s, trust_env=False)
+
+    def is_healthy(self) -> bool:
+        """Tell whether the server answers."""
+        try:
+            return self._http.get("/health").status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
+
+    def start(
+        self, request: Mapping[str, Any], *, deployment: str = DEPLOYMENT, idempotency_key: str = ""
+    ) -> Run:
+        """Create a run of a deployment with `request` as its one parameter.
+
+        The same key again gives the run it made before; other parameters under it are a Conflict.
+        """
+        found = self._call("GET", f"/deployments/name/{deployment}", what="find the deployment")
+        body: dict[str, Any] = {"parameters": {"request": dict(request)}, "state": {"type": "SCHEDULED"}}
+        if idempotency_key:
+            body["idempotency_key"] = idempotency_key
+        made = self._call(
+            "POST", f"/deployments/{found['id']}/create_flow_run", body, what="start the run"
+        )
+        if made["parameters"].get("request") != dict(request):
+            raise Conflict(
+                f"The key {idempotency_key!r} has been used for another request.",
+                where=f"run {made['id']}",
+                hint="Take a new key for a new request.",
+            )
+        return _run(made)
+
+    def run(self, run_id: str) -> Run:
+        """Read one run. Raises NotFound."""
+        return _run(self._call("GET", f"/flow_runs/{run_id}", what="read the run"))
+
+    def runs(self, run_ids: list[str]) -> dict[str, Run]:
+        """Read many runs at once, by id; those the engine does not know are absent."""
+        found: dict[str, Run] = {}
+        for start in range(0, len(run_ids), 200):
+            body = {"flow_runs": {"id": {"any_": run_ids[start : start + 200]}}, "limit": 200}
+            for item in self._call("POST", "/flow_runs/filter", body, what="read runs"):
+                found[item["id"]] = _run(item)
+        return found
+
+    def resume(self, run_id: str) -> bool:
+        """Wake a suspended run. False when it is not suspended now (a wake-up is never a decision)."""
+        reply = self._call("POST", f"/flow_runs/{run_id}/resume", {}, what="resume the run")
+        return str(reply["status"]) == "ACCEPT"
+
+    def retry(self, run_id: str) -> None:
+        """Bring a run that ended or died on again, as the same run."""
+        self._set_state(run_id, {"type": "SCHEDULED", "name": "AwaitingRetry"})
+
+    def cancel(self, run_id: str) -> None:
+        """End a run: a waiting one at once, a running one by its worker, which stops the process."""
+        run = self.run(run_id)
+        if run.is_over:
+            return
+        is_alive = run.state_type in ("RUNNING", "PENDING", "CANCELLING")
+        state = {"type": "CANCELLING"} if is_alive else {"type": "CANCELLED"}
+        self._set_state(run_id, state)
+
+    def rename(self, run_id: str, name: str, tags: list[str]) -> None:
+        """Give a run its name and tags."""
+        self._call("PATCH", f"/flow_runs/{run_id}", {"name": name, "tags": tags}, what="name the run")
+
+    def run_address(self, run_id: str) -> str:
+        """Return where a person looks at the run."""
+        return f"{self.ui_url}/runs/flow-run/{run_id}"
+
+    def _set_state(self, run_id: str, state: dict[str, Any]) -> None:
+        body = {"state": state, "force": True}
+        self._call("POST", f"/flow_runs/{run_id}/set_state", body, what="change the run's state")
+
+    def _call(self, method: str, path: str, body: Any = None, *, what: str) -> Any:
+        """One request; a busy server (SQLite locks give 503) is asked again with backoff."""
+        for attempt in range(_TRIES):
+            try:
+                reply = self._http.request(method, path, json=body)
+            except httpx.TransportError as error:
+                # Only the connection itself is retried: a lost answer to a write may have been a success.
+                if attempt + 1 < 3 and isinstance(error, httpx.ConnectError):
+                    time.sleep(0.2 * 2**attempt)
+                    continue
+                raise Unavailable(
+                    f"Cannot {what}: the Prefect server does not answer ({error}).",
+                    where=self.url,
+                    hint="Start the station with `gare up`, or look with `gare doctor`.",
+                ) from error
+            if reply.status_code not in _SERVER_BUSY:
+                return self._read(reply, what)
+            time.sleep(0.2 * 2**attempt)
+        raise Unavailable(
+            f"Cannot {what}: the Prefect server is busy (HTTP {reply.status_code}).",
+            where=self.url,
+            hint="Try again in a minute.",
+        )
+
+    def _read(self, reply: httpx.Response, what: str) -> Any:
+        where = f"{reply.request.method} {reply.request.url}"
+        if reply.status_code == httpx.codes.NOT_FOUND:
+            raise NotFound(
+                f"Cannot {what}: the Prefect server does not know it.",
+                where=where,
+                hint="`gare up` registers the deployments; is this the right station?",
+            )
+        if reply.status_code in (httpx.codes.CONFLICT, httpx.codes.UNPROCESSABLE_ENTITY):
+            raise Refused(
+                f"Cannot {what}: {_detail(reply)}", where=where, hint="Correct the value and try again."
+            )
+        if reply.is_error:
+            raise UnexpectedReply(
+                f"Cannot {what}: HTTP {reply.status_code} {_detail(reply)}",
+                where=where,
+                hint="Look at the server's log in the state folder.",
+            )
+        return reply.json() if reply.content else None
+
+
+def _detail(reply: httpx.Response) -> str:
+    try:
+        detail = reply.json().get("detail", reply.text)
+    except ValueError:
+        detail = reply.text
+    return str(detail)[:500]
+
+
+def _run(item: Mapping[str, Any]) -> Run:
+    state = item.get("state") or {}
+    return Run(
+        id=item["id"],
+        name=item["name"],
+        state_type=state.get("type", ""),
+        state_name=state.get("name", ""),
+        state_message=state.get("message") or "",
+    )

@@ -1,0 +1,64 @@
+"""The ledger as one thing: what happened, who said what, what was done outside."""
+
+from datetime import datetime
+
+from sqlalchemy import delete, insert, select
+
+from gare.ledger.approvals import Approvals, Tokens
+from gare.ledger.database import Clock, Database, spell, utc_now
+from gare.ledger.effects import Effects
+from gare.ledger.releases import Plans, Releases, number_of
+from gare.ledger.schema import verified
+
+
+class Ledger:
+    """Opens the database (and migrates it) and gives the parts over it."""
+
+    def __init__(self, url: str, *, clock: Clock = utc_now) -> None:
+        self.database = Database(url, clock=clock)
+        self.plans = Plans(self.database)
+        self.releases = Releases(self.database)
+        self.approvals = Approvals(self.database)
+        self.effects = Effects(self.database)
+        self.tokens = Tokens(self.database)
+
+    def now(self) -> datetime:
+        """Return the ledger's present instant."""
+        return self.database.clock()
+
+    def note(self, release_id: str, kind: str, actor: str, body: dict[str, object]) -> None:
+        """Append an event that changes no row."""
+        with self.database.write() as connection:
+            self.database.append(connection, f"R-{number_of(release_id)}", kind, actor, body)
+
+    def verified_version(self, project: str, environment: str) -> str:
+        """Return the version last verified good there; empty when none was."""
+        with self.database.read() as connection:
+            found = connection.execute(
+                select(verified.c.version).where(
+                    verified.c.project == project, verified.c.environment == environment
+                )
+            ).scalar()
+            return str(found or "")
+
+    def set_verified(self, release_id: str, project: str, environment: str, version: str) -> None:
+        """Remember that a version was verified good in an environment."""
+        key = (verified.c.project == project) & (verified.c.environment == environment)
+        with self.database.write() as connection:
+            connection.execute(delete(verified).where(key))
+            connection.execute(
+                insert(verified).values(
+                    project=project,
+                    environment=environment,
+                    version=version,
+                    release=number_of(release_id),
+                    at=spell(self.database.clock()),
+                )
+            )
+            self.database.append(
+                connection,
+                release_id,
+                "verified good",
+                "gare",
+                {"environment": environment, "version": version},
+            )

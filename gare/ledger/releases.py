@@ -1,0 +1,321 @@
+"""Plans, releases and their steps in the ledger. Every change of a row appends its event in the same transaction."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Connection, Row, Select, insert, select, update
+
+from gare.domain.digest import canonical, sha256
+from gare.domain.plan import PLAN_FORMAT, Plan
+from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
+from gare.errors import NotFound, Refused
+from gare.ledger.database import Database, read_instant, spell
+from gare.ledger.schema import plans, releases, steps
+
+_PLAN = TypeAdapter(Plan)
+
+
+def number_of(release_id: str) -> int:
+    """Return 7 for `R-7`. Raises Refused when it is no release id."""
+    prefix, dash, digits = release_id.strip().upper().partition("-")
+    if prefix != "R" or not dash or not digits.isascii() or not digits.isdigit() or len(digits) > 9:
+        raise Refused(
+            f"{release_id!r} is no release.",
+            where="release",
+            hint="Write it as R-7; `gare status` lists them.",
+        )
+    return int(digits)
+
+
+class Plans:
+    """Stored plans, by digest."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def store(self, plan: Plan) -> str:
+        """Keep a plan and return its digest; the same plan again changes nothing."""
+        body = canonical(_PLAN.dump_python(plan, mode="json"))
+        digest = sha256(body)
+        with self._db.write() as connection:
+            if (
+                connection.execute(select(plans.c.digest).where(plans.c.digest == digest)).first()
+                is None
+            ):
+                connection.execute(
+                    insert(plans).values(
+                        digest=digest,
+                        project=plan.project,
+                        version=plan.version,
+                        body=body,
+                        made_at=spell(self._db.clock()),
+                    )
+                )
+        return digest
+
+    def body(self, digest: str) -> str:
+        """Return the canonical text of a plan. Raises NotFound."""
+        with self._db.read() as connection:
+            found = connection.execute(
+                select(plans.c.body).where(plans.c.digest == digest)
+            ).scalar()
+        if found is None:
+            raise NotFound(
+                f"No plan with digest {digest} is stored.",
+                where="ledger",
+                hint="Make one with `gare plan`.",
+            )
+        return str(found)
+
+    def get(self, digest: str) -> Plan:
+        """Return a stored plan. Raises NotFound; Refused when a newer Gare wrote it."""
+        plan = _PLAN.validate_json(self.body(digest))
+        if plan.format > PLAN_FORMAT:
+            raise Refused(
+                f"The plan has format {plan.format}; this Gare reads {PLAN_FORMAT}.",
+                where=digest,
+                hint="Use the Gare that made it.",
+            )
+        return plan
+
+
+class Releases:
+    """Releases and their steps."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def open(
+        self, plan_digest: str, plan: Plan, flow_run_id: str, requested_by: str, reason: str
+    ) -> Release:
+        """Open a release for a run, or return the one that this run has opened already."""
+        with self._db.write() as connection:
+            found = connection.execute(
+                select(releases).where(releases.c.flow_run_id == flow_run_id)
+            ).first()
+            if found is not None:
+                return _release(found)
+            now = spell(self._db.clock())
+            number = connection.execute(
+                insert(releases)
+                .values(
+                    project=plan.project,
+                    version=plan.version,
+                    plan=plan_digest,
+                    flow_run_id=flow_run_id,
+                    state=ReleaseState.RUNNING,
+                    requested_by=requested_by,
+                    reason=reason,
+                    opened_at=now,
+                    changed_at=now,
+                )
+                .returning(releases.c.number)
+            ).scalar_one()
+            self._db.append(
+                connection,
+                f"R-{number}",
+                "release opened",
+                requested_by or "unnamed",
+                {
+                    "project": plan.project,
+                    "version": plan.version,
+                    "commit": plan.commit,
+                    "plan": plan_digest,
+                    "run": flow_run_id,
+                    "reason": reason,
+                },
+            )
+            return self._get(connection, number)
+
+    def get(self, release_id: str) -> Release:
+        """Return a release. Raises NotFound."""
+        with self._db.read() as connection:
+            return self._get(connection, number_of(release_id))
+
+    def of_run(self, flow_run_id: str) -> Release | None:
+        """Return the release that a run has opened."""
+        with self._db.read() as connection:
+            found = connection.execute(
+                select(releases).where(releases.c.flow_run_id == flow_run_id)
+            ).first()
+            return _release(found) if found is not None else None
+
+    def find(self, *, is_open: bool = False, project: str = "", limit: int = 50) -> list[Release]:
+        """Return the newest releases first."""
+        query: Select[Any] = select(releases).order_by(releases.c.number.desc()).limit(limit)
+        if is_open:
+            query = query.where(releases.c.closed_at.is_(None))
+        if project:
+            query = query.where(releases.c.project == project)
+        with self._db.read() as connection:
+            return [_release(row) for row in connection.execute(query)]
+
+    def other_open(self, release: Release) -> list[str]:
+        """Return the ids of the project's other releases that have not ended."""
+        return [
+            other.id
+            for other in self.find(is_open=True, project=release.project, limit=200)
+            if other.id != release.id
+        ]
+
+    def mark(
+        self,
+        release_id: str,
+        state: ReleaseState,
+        *,
+        actor: str,
+        end: str = "",
+        waiting: Sequence[str] = (),
+        wake_at: datetime | None = None,
+    ) -> Release:
+        """Move a release to a state; a closed one stays as it is and is returned."""
+        number = number_of(release_id)
+        with self._db.write() as connection:
+            before = self._get(connection, number)
+            same = before.state is state and before.waiting == tuple(waiting) and before.end == end
+            if before.is_closed or same:
+                return before
+            now = self._db.clock()
+            connection.execute(
+                update(releases)
+                .where(releases.c.number == number)
+                .values(
+                    state=state,
+                    changed_at=spell(now),
+                    closed_at=spell(now) if state.is_closed else None,
+                    end=end,
+                    waiting=canonical(list(waiting)),
+                    wake_at=spell(wake_at) if wake_at else None,
+                )
+            )
+            kind = f"release {state}"
+            event = self._db.append(
+                connection, before.id, kind, actor, {"end": end, "waiting": list(waiting)}
+            )
+            if state.is_closed:
+                self._db.append(
+                    connection, "station", "release closed", actor,
+                    {"release": before.id, "state": state, "head": event.hash},
+                )  # fmt: skip
+            return self._get(connection, number)
+
+    def next_ask(self, release_id: str) -> int:
+        """Count one more suspension; engine keys built on it are never used twice."""
+        number = number_of(release_id)
+        with self._db.write() as connection:
+            return int(
+                connection.execute(
+                    update(releases)
+                    .where(releases.c.number == number)
+                    .values(asks=releases.c.asks + 1)
+                    .returning(releases.c.asks)
+                ).scalar_one()
+            )
+
+    def steps(self, release_id: str) -> dict[str, StepRecord]:
+        """Return the steps that have started, by id."""
+        with self._db.read() as connection:
+            rows = connection.execute(select(steps).where(steps.c.release == number_of(release_id)))
+            return {row.step: _step(row) for row in rows}
+
+    def begin_step(self, release_id: str, step: str, *, actor: str) -> StepRecord:
+        """Note that a step runs (again). A done step stays done and is returned."""
+        number = number_of(release_id)
+        with self._db.write() as connection:
+            key = (steps.c.release == number) & (steps.c.step == step)
+            row = connection.execute(select(steps).where(key)).first()
+            if row is not None and row.state == StepState.DONE:
+                return _step(row)
+            attempt = row.attempt + 1 if row is not None else 1
+            fields: dict[str, Any] = {
+                "state": StepState.RUNNING,
+                "attempt": attempt,
+                "started_at": spell(self._db.clock()),
+                "ended_at": None,
+                "error": "",
+            }
+            if row is None:
+                connection.execute(insert(steps).values(release=number, step=step, **fields))
+            else:
+                connection.execute(update(steps).where(key).values(**fields))
+            self._db.append(
+                connection, f"R-{number}", "step started", actor, {"step": step, "attempt": attempt}
+            )
+            return _step(connection.execute(select(steps).where(key)).one())
+
+    def end_step(
+        self,
+        release_id: str,
+        step: str,
+        state: StepState,
+        *,
+        value: Any = None,
+        error: str = "",
+        actor: str,
+    ) -> None:
+        """Note how a step ended, with its value (JSON); a done step is not changed again."""
+        number = number_of(release_id)
+        with self._db.write() as connection:
+            key = (
+                (steps.c.release == number)
+                & (steps.c.step == step)
+                & (steps.c.state != StepState.DONE)
+            )
+            changed = connection.execute(
+                update(steps)
+                .where(key)
+                .values(
+                    state=state,
+                    value=canonical(value) if value is not None else None,
+                    error=error,
+                    ended_at=spell(self._db.clock()),
+                )
+            )
+            if changed.rowcount:
+                body: Mapping[str, Any] = {"step": step, "error": error, "value": value}
+                self._db.append(connection, f"R-{number}", f"step {state}", actor, body)
+
+    @staticmethod
+    def _get(connection: Connection, number: int) -> Release:
+        row = connection.execute(select(releases).where(releases.c.number == number)).first()
+        if row is None:
+            raise NotFound(
+                f"There is no release R-{number}.",
+                where="ledger",
+                hint="`gare status` lists the releases.",
+            )
+        return _release(row)
+
+
+def _release(row: Row[Any]) -> Release:
+    return Release(
+        id=f"R-{row.number}",
+        project=row.project,
+        version=row.version,
+        plan=row.plan,
+        flow_run_id=row.flow_run_id,
+        state=ReleaseState(row.state),
+        requested_by=row.requested_by,
+        reason=row.reason,
+        opened_at=read_instant(row.opened_at),
+        changed_at=read_instant(row.changed_at),
+        closed_at=read_instant(row.closed_at) if row.closed_at else None,
+        end=row.end,
+        waiting=tuple(json.loads(row.waiting)),
+        wake_at=read_instant(row.wake_at) if row.wake_at else None,
+    )
+
+
+def _step(row: Row[Any]) -> StepRecord:
+    return StepRecord(
+        step=row.step,
+        state=StepState(row.state),
+        attempt=row.attempt,
+        value=json.loads(row.value) if row.value is not None else None,
+        error=row.error,
+        started_at=read_instant(row.started_at),
+        ended_at=read_instant(row.ended_at) if row.ended_at else None,
+    )

@@ -1,0 +1,152 @@
+"""The ledger's tables. Changes go through a migration in `migrations/versions`; a test compares both.
+
+Instants are stored as ISO 8601 UTC text with microseconds: the same bytes on SQLite and PostgreSQL, in order
+when sorted. JSON is stored as its canonical text, so a digest can be taken from what is stored.
+"""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+plans = Table(
+    "plans",
+    metadata,
+    Column("digest", String(71), primary_key=True),
+    Column("project", String(63), nullable=False),
+    Column("version", String(255), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("made_at", String(32), nullable=False),
+)
+
+releases = Table(
+    "releases",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("project", String(63), nullable=False),
+    Column("version", String(255), nullable=False),
+    Column("plan", ForeignKey("plans.digest"), nullable=False),
+    Column("flow_run_id", String(36), nullable=False, unique=True),
+    Column("state", String(16), nullable=False),
+    Column("requested_by", String(63), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("opened_at", String(32), nullable=False),
+    Column("changed_at", String(32), nullable=False),
+    Column("closed_at", String(32)),
+    Column("end", Text, nullable=False, default=""),
+    Column("waiting", Text, nullable=False, default="[]"),
+    Column("wake_at", String(32)),
+    Column("asks", Integer, nullable=False, default=0),
+    Index("ix_releases_project_state", "project", "state"),
+)
+
+steps = Table(
+    "steps",
+    metadata,
+    Column("release", ForeignKey("releases.number"), primary_key=True),
+    Column("step", String(63), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("value", Text),
+    Column("error", Text, nullable=False, default=""),
+    Column("started_at", String(32), nullable=False),
+    Column("ended_at", String(32)),
+)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("release", ForeignKey("releases.number"), primary_key=True),
+    Column("step", String(63), primary_key=True),
+    Column("manifest", String(71), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("opened_at", String(32), nullable=False),
+    Column("expires_at", String(32), nullable=False),
+    Column("decision", String(16), nullable=False),
+)
+
+votes = Table(
+    "votes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("release", ForeignKey("releases.number"), nullable=False),
+    Column("step", String(63), nullable=False),
+    Column("manifest", String(71), nullable=False),
+    Column("person", String(63), nullable=False),
+    Column("groups", Text, nullable=False),
+    Column("answer", String(16), nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("at", String(32), nullable=False),
+    UniqueConstraint("release", "step", "manifest", "person"),
+)
+
+effects = Table(
+    "effects",
+    metadata,
+    Column("release", ForeignKey("releases.number"), primary_key=True),
+    Column("step", String(63), primary_key=True),
+    Column("target", String(255), primary_key=True),
+    Column("intent", Text, nullable=False),
+    Column("intent_at", String(32), nullable=False),
+    Column("receipt", Text),
+    Column("receipt_at", String(32)),
+    Column("adopted", Boolean, nullable=False, default=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("stream", String(32), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("at", String(32), nullable=False),
+    Column("kind", String(63), nullable=False),
+    Column("actor", String(127), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("prev", String(71), nullable=False),
+    Column("hash", String(71), nullable=False),
+)
+
+streams = Table(
+    "streams",
+    metadata,
+    Column("stream", String(32), primary_key=True),
+    Column("seq", Integer, nullable=False),
+    Column("head", String(71), nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("hash", String(71), primary_key=True),
+    Column("person", String(63), nullable=False),
+    Column("made_at", String(32), nullable=False),
+    Column("revoked_at", String(32)),
+    Index("ix_tokens_person", "person"),
+)
+
+verified = Table(
+    "verified",
+    metadata,
+    Column("project", String(63), primary_key=True),
+    Column("environment", String(63), primary_key=True),
+    Column("version", String(255), nullable=False),
+    Column("release", ForeignKey("releases.number"), nullable=False),
+    Column("at", String(32), nullable=False),
+)
