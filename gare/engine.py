@@ -20,7 +20,7 @@ _SERVER_BUSY = (503, 502, 504)
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run as the engine has it. `state_type` is one of Prefect's: SCHEDULED, PENDING, RUNNING, PAUSED, …"""
+    """A run as the engine has it. `state_type` is one of Prefect's, such as RUNNING or PAUSED."""
 
     id: str
     name: str
@@ -45,7 +45,9 @@ class Engine:
     def __init__(self, url: str, *, timeout_s: float = 15) -> None:
         if not url:
             raise ConfigError(
-                "No station is up here.", where="state folder", hint="Start it with `gare up`, then try again."
+                "No station is up here.",
+                where="state folder",
+                hint="Start it with `gare up`, then try again.",
             )
         self.url = url.rstrip("/")
         self.ui_url = self.url.removesuffix("/api")
@@ -66,7 +68,11 @@ class Engine:
         The same key again gives the run it made before; other parameters under it are a Conflict.
         """
         found = self._call("GET", f"/deployments/name/{deployment}", what="find the deployment")
-        body: dict[str, Any] = {"parameters": {"request": dict(request)}, "state": {"type": "SCHEDULED"}}
+        body: dict[str, Any] = {
+            "parameters": {"request": dict(request)},
+            "state": {"type": "SCHEDULED"},
+            "name": f"release {request.get('project', '')}".strip(),
+        }
         if idempotency_key:
             body["idempotency_key"] = idempotency_key
         made = self._call(
@@ -113,7 +119,52 @@ class Engine:
 
     def rename(self, run_id: str, name: str, tags: list[str]) -> None:
         """Give a run its name and tags."""
-        self._call("PATCH", f"/flow_runs/{run_id}", {"name": name, "tags": tags}, what="name the run")
+        self._call(
+            "PATCH", f"/flow_runs/{run_id}", {"name": name, "tags": tags}, what="name the run"
+        )
+
+    def publish(self, run_id: str, key: str, markdown: str, description: str) -> None:
+        """Show a page in the run's artifacts; the same key again is its next version."""
+        body = {
+            "flow_run_id": run_id,
+            "key": key,
+            "type": "markdown",
+            "data": markdown,
+            "description": description,
+        }
+        self._call("POST", "/artifacts/", body, what="publish a page")
+
+    def publish_progress(
+        self, run_id: str, key: str, percent: float, description: str, *, artifact: str = ""
+    ) -> str:
+        """Show a progress bar, or move the one whose id is given; return its id."""
+        if artifact:
+            body = {"data": percent, "description": description}
+            self._call("PATCH", f"/artifacts/{artifact}", body, what="move the progress bar")
+            return artifact
+        made = self._call(
+            "POST",
+            "/artifacts/",
+            {
+                "flow_run_id": run_id,
+                "key": key,
+                "type": "progress",
+                "data": percent,
+                "description": description,
+            },
+            what="show the progress bar",
+        )
+        return str(made["id"])
+
+    def publish_link(self, run_id: str, key: str, address: str, text: str) -> None:
+        """Show a link in the run's artifacts."""
+        body = {
+            "flow_run_id": run_id,
+            "key": key,
+            "type": "markdown",
+            "data": f"[{text}]({address})",
+        }
+        self._call("POST", "/artifacts/", body, what="publish a link")
 
     def run_address(self, run_id: str) -> str:
         """Return where a person looks at the run."""
@@ -157,7 +208,9 @@ class Engine:
             )
         if reply.status_code in (httpx.codes.CONFLICT, httpx.codes.UNPROCESSABLE_ENTITY):
             raise Refused(
-                f"Cannot {what}: {_detail(reply)}", where=where, hint="Correct the value and try again."
+                f"Cannot {what}: {_detail(reply)}",
+                where=where,
+                hint="Correct the value and try again.",
             )
         if reply.is_error:
             raise UnexpectedReply(

@@ -76,7 +76,7 @@ class StationConfig(Settings):
     worker_limit: Annotated[int, Field(ge=1, le=200)] = 10
     """How many runs may be alive at once; suspended ones do not count."""
     people: tuple[Person, ...] = ()
-    environments: dict[Slug, StationEnvironment] = {}
+    environments: dict[Slug, StationEnvironment] = Field(default_factory=dict)
     repositories: tuple[str, ...] = ()
     """Checkouts whose gare.yaml is loaded as a project; relative to station.yaml."""
 
@@ -195,7 +195,7 @@ class ProjectConfig(Settings):
     test: Test = Test()
     gates: tuple[Gate, ...] | None = None
     """Gates to pass; without this key the built-in suites `changes`, `tests` and `artifacts`."""
-    environments: dict[Slug, ProjectEnvironment] = {}
+    environments: dict[Slug, ProjectEnvironment] = Field(default_factory=dict)
     publish: Publish = Publish()
     announce: tuple[AnnounceSettings, ...] = ()
     steps: tuple[Step, ...] = ()

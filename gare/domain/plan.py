@@ -64,7 +64,10 @@ class PlannedEffect:
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """A node of the DAG with everything it needs to run."""
+    """A node of the DAG with everything it needs to run.
+
+    `repeats_failures`: whether a failed command is retried too, not only faults that may pass by themselves.
+    """
 
     id: str
     type: str
@@ -73,6 +76,7 @@ class PlannedStep:
     environment: str = ""
     settings: Json = field(default_factory=dict)
     retries: int = 0
+    repeats_failures: bool = False
     backoff_s: float = 5.0
     timeout_s: float = 3600.0
     effects: tuple[PlannedEffect, ...] = ()

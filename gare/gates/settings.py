@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
+from gare.gates.registry import spec_of
 from gare.settings import Settings, Slug
 
 
@@ -21,9 +22,12 @@ class Gate(Settings):
     """Limits of a built-in suite, such as `minimum_line_rate`."""
 
     @model_validator(mode="after")
-    def _one_kind(self) -> "Gate":
+    def _can_be_asked(self) -> "Gate":
         if bool(self.suite) == bool(self.expectations):
             raise ValueError("give either `suite` (a built-in one) or `facts` with `expectations`")
+        if self.suite and self.facts:
+            raise ValueError("a built-in `suite` knows its table: take `facts` out")
         if self.expectations and not self.facts:
             raise ValueError("name the table of `facts` that these expectations are about")
+        spec_of(self)
         return self

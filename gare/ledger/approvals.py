@@ -15,9 +15,9 @@ from gare.domain.digest import canonical, sha256
 from gare.domain.manifest import Manifest
 from gare.domain.plan import PlannedApproval
 from gare.errors import AuthenticationFailed, Refused
-from gare.ledger.database import Database, read_instant, spell
-from gare.ledger.releases import number_of
-from gare.ledger.schema import approvals, releases, tokens, votes
+from gare.ledger.database import Database, plain, read_instant, spell
+from gare.ledger.releases import find_row, number_of
+from gare.ledger.schema import approvals, tokens, votes
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Approvals:
                 "is": manifest.as_json(),
                 **more,
             }
-            self._db.append(connection, f"R-{number}", kind, "gare", body)
+            self._db.append(connection, f"R-{number}", kind, "gare", body, at=now)
             return _request(connection.execute(select(approvals).where(key)).one())
 
     def get(self, release_id: str, step: str) -> Request | None:
@@ -108,7 +108,7 @@ class Approvals:
         number = number_of(release_id)
         key = (approvals.c.release == number) & (approvals.c.step == rule.step)
         with self._db.write() as connection:
-            release = connection.execute(select(releases).where(releases.c.number == number)).one()
+            release = find_row(connection, number)
             row = connection.execute(select(approvals).where(key)).first()
             _refuse_late(f"R-{number}", rule, release.closed_at, release.state, row)
             request = _request(row)
@@ -131,7 +131,7 @@ class Approvals:
                 manifest=request.manifest,
                 wanted_manifest=manifest,
             )
-            vote = Vote(voter.name, voter.groups, answer, request.manifest, comment, now)
+            vote = Vote(voter.name, voter.groups, answer, request.manifest, plain(comment), now)
             connection.execute(
                 insert(votes).values(
                     release=number,
@@ -153,8 +153,9 @@ class Approvals:
                     "step": rule.step,
                     "manifest": vote.manifest,
                     "groups": sorted(vote.groups),
-                    "comment": comment,
+                    "comment": vote.comment,
                 },
+                at=now,
             )
             return stand(
                 rule,

@@ -1,9 +1,10 @@
 """The ledger's database: open, migrate, transactions, append to the hash chain. SQLite or PostgreSQL.
 
-SQLite runs in WAL mode with synchronous=FULL: a committed event survives a power cut. Writers begin IMMEDIATE,
-so two of them queue instead of failing half way.
+SQLite runs in WAL mode with synchronous=FULL: a committed event survives a power cut. On both, one transaction
+writes at a time (BEGIN IMMEDIATE, an advisory lock): what it has read stays true until it commits.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
+    URL,
     Connection,
     Engine,
     create_engine,
@@ -22,17 +24,21 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DataError, OperationalError
 
 from gare.domain.digest import canonical
-from gare.errors import ConfigError, Unavailable
+from gare.errors import ConfigError, Refused, Unavailable
 from gare.ledger.chain import GENESIS, Event, link
-from gare.ledger.schema import events, streams
+from gare.ledger.schema import events, metadata, streams
 
 HEAD_REVISION = "0001"
 """The newest migration; a test compares it with the migrations' own head."""
 
 Clock = Callable[[], datetime]
+
+_BUSY_S = 30
+_WRITER = 7461236
+_NO_TEXT = re.compile("[\\x00\ud800-\udfff]")
 
 
 def utc_now() -> datetime:
@@ -50,6 +56,11 @@ def read_instant(value: str) -> datetime:
     return datetime.fromisoformat(value)
 
 
+def plain(value: str) -> str:
+    """Replace what no database keeps as text (NUL, half characters): an error message must never be lost for it."""
+    return _NO_TEXT.sub("\ufffd", value)
+
+
 class Database:
     """One ledger database. Thread-safe; open one per process."""
 
@@ -62,6 +73,12 @@ class Database:
                 f"The ledger's address is not usable: {error}",
                 where="station.yaml: ledger",
                 hint="Write `postgresql+psycopg://user@host/name`, or leave it out for SQLite.",
+            ) from error
+        except OSError as error:
+            raise ConfigError(
+                f"The ledger's folder cannot be made: {error.strerror}.",
+                where=str(error.filename),
+                hint="Make it writable, or name another `state` folder in station.yaml.",
             ) from error
         with self._told():
             migrate(self.engine)
@@ -81,17 +98,30 @@ class Database:
         with self._told(), self.engine.begin() as connection:
             yield connection
 
+    def close(self) -> None:
+        """Let go of every connection; the next use opens them again."""
+        self.engine.dispose()
+
     def append(
-        self, connection: Connection, stream: str, kind: str, actor: str, body: Mapping[str, Any]
+        self,
+        connection: Connection,
+        stream: str,
+        kind: str,
+        actor: str,
+        body: Mapping[str, Any],
+        *,
+        at: datetime | None = None,
     ) -> Event:
-        """Append an event to a stream within the caller's transaction, chained to the one before."""
+        """Append an event to a stream within the caller's transaction, chained to the one before.
+
+        `at` is the instant that the caller writes into its row, so that both say the same.
+        """
         row = connection.execute(
-            select(streams.c.seq, streams.c.head)
-            .where(streams.c.stream == stream)
-            .with_for_update()
+            select(streams.c.seq, streams.c.head).where(streams.c.stream == stream)
         ).first()
         seq, prev = (row.seq + 1, row.head) if row else (1, GENESIS)
-        made = link(stream, seq, spell(self.clock()), kind, actor, canonical(body), prev)
+        text = plain(canonical(body))
+        made = link(stream, seq, spell(at or self.clock()), kind, plain(actor), text, prev)
         connection.execute(insert(events).values(made._asdict()))
         if row:
             connection.execute(
@@ -129,23 +159,55 @@ class Database:
                 where=make_url(self.url).render_as_string(hide_password=True),
                 hint="Check that the database is up, reachable, writable and has room; nothing was changed.",
             ) from error
+        except DataError as error:
+            raise Refused(
+                f"The ledger cannot keep this value: {_first_line(error)}.",
+                where=make_url(self.url).render_as_string(hide_password=True),
+                hint="Make it shorter or plainer; nothing was changed.",
+            ) from error
         except DatabaseError as error:
-            if "not a database" not in str(error) and "malformed" not in str(error):
+            if (problem := _problem(error)) is None:
                 raise
             raise ConfigError(
-                f"The ledger is no database that can be read: {error.orig}.",
+                f"{problem[0]}: {_first_line(error)}.",
                 where=make_url(self.url).render_as_string(hide_password=True),
-                hint="Restore it from a backup, or move the file away to begin a new ledger.",
+                hint=problem[1],
             ) from error
+
+
+def _first_line(error: DatabaseError) -> str:
+    return str(error.orig).strip().partition("\n")[0].rstrip(".")
+
+
+def _problem(error: DatabaseError) -> tuple[str, str] | None:
+    """Return what is wrong with a database and what to do; None when it is our own defect."""
+    said = str(error.orig)
+    if "not a database" in said or "malformed" in said:
+        return (
+            "The ledger is no database that can be read",
+            "Restore it from a backup, or move the file away to begin a new ledger.",
+        )
+    # SQLSTATE 42501 insufficient_privilege, 25006 read_only_sql_transaction (PostgreSQL manual, appendix A).
+    if getattr(error.orig, "sqlstate", None) in ("42501", "25006"):
+        return (
+            "The ledger's database does not let Gare write",
+            "Grant its user all rights on the schema, or name the primary server.",
+        )
+    return None
 
 
 def _engine(url: str) -> Engine:
     parsed = make_url(url)
-    if not parsed.drivername.startswith("sqlite"):
-        return create_engine(parsed, pool_pre_ping=True)
-    if parsed.database:
+    if parsed.get_backend_name() == "postgresql":
+        return _postgresql(parsed)
+    if parsed.get_backend_name() != "sqlite":
+        raise ArgumentError(f"{parsed.get_backend_name()} is neither SQLite nor PostgreSQL")
+    if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(parsed, connect_args={"timeout": 30, "check_same_thread": False})
+    engine = create_engine(
+        parsed.set(query={"timeout": str(_BUSY_S), **parsed.query}),
+        connect_args={"check_same_thread": False},
+    )
     event.listen(engine, "connect", _on_sqlite_connect)
     event.listen(engine, "begin", _begin_immediate)
     return engine
@@ -155,7 +217,7 @@ def _on_sqlite_connect(connection: Any, _record: Any) -> None:
     # The driver must not begin on its own: we begin IMMEDIATE ourselves (SQLAlchemy manual, "Serializable
     # isolation / Savepoints / Transactional DDL" of the SQLite dialect).
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
@@ -164,17 +226,39 @@ def _begin_immediate(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
+def _postgresql(url: URL) -> Engine:
+    engine = create_engine(
+        url,
+        pool_pre_ping=True,
+        connect_args={"options": f"-c lock_timeout={_BUSY_S}s", "connect_timeout": _BUSY_S}
+        if "options" not in url.query
+        else {},
+    )
+    event.listen(engine, "begin", _one_writer)
+    return engine
+
+
+def _one_writer(connection: Connection) -> None:
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITER})")
+
+
 def migrate(engine: Engine) -> None:
-    """Bring the database to this Gare's form; refuse one that a newer Gare made."""
+    """Bring the database to this Gare's form; refuse one that a newer Gare, or something else, made."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if revision(connection) == HEAD_REVISION:
             return
     with engine.begin() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(7461235)"))
         found = revision(connection)
         if found == HEAD_REVISION:
             return
+        others = sorted(set(metadata.tables) & set(inspect(connection).get_table_names()))
+        if not found and others:
+            raise ConfigError(
+                f"The database holds tables that Gare did not finish or did not make: {', '.join(others)}.",
+                where=engine.url.render_as_string(hide_password=True),
+                hint="Restore the ledger from a backup, or give Gare a database of its own; nothing was changed.",
+            )
         if found and found > HEAD_REVISION:
             raise ConfigError(
                 f"The ledger has form {found}, made by a newer Gare; this one knows {HEAD_REVISION}.",

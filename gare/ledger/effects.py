@@ -2,22 +2,30 @@
 
 Key = (release, step, target). Receipt there: returned. Otherwise the world is looked at: already as wanted ->
 adopted; absent -> done now; different -> `Conflict` that names both. What cannot be looked up is done at most once.
+Threads of one process take turns at a key. Two processes at one key may still both find it absent and both act:
+one run per release keeps them apart today, a lease with a fencing number will.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 from sqlalchemy import insert, select, update
 
 from gare.domain.digest import canonical
-from gare.errors import Conflict
-from gare.ledger.database import Database, spell
+from gare.errors import ConfigError, Conflict
+from gare.ledger.database import Database, plain, spell
 from gare.ledger.releases import number_of
-from gare.ledger.schema import effects
+from gare.ledger.schema import TARGET_LENGTH, effects
 
 Receipt = Mapping[str, Any]
+Key = tuple[str, int, str, str]
+
+_guard = Lock()
+_claims: dict[Key, tuple[Lock, list[None]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +92,15 @@ class Effects:
         Raises Conflict when something else stands there, or when an earlier attempt at something that cannot be
         looked up may have gone through.
         """
-        is_new, receipt = self._intend(release_id, step, effect, actor)
-        if receipt is not None:
-            return receipt
+        with _claimed((self._db.url, number_of(release_id), step, effect.target)):
+            is_new, receipt = self._intend(release_id, step, effect, actor)
+            if receipt is not None:
+                return receipt
+            return self._bring_about(release_id, step, effect, actor, is_new=is_new)
+
+    def _bring_about(
+        self, release_id: str, step: str, effect: Effect, actor: str, *, is_new: bool
+    ) -> Receipt:
         seen = effect.look()
         if isinstance(seen, AsWanted):
             return self._receive(release_id, step, effect, seen.receipt, actor, is_adopted=True)
@@ -134,8 +148,15 @@ class Effects:
             & (effects.c.step == step)
             & (effects.c.target == effect.target)
         )
-        intent = canonical(effect.wanted)
+        intent = plain(canonical(effect.wanted))
+        if len(effect.target) > TARGET_LENGTH:
+            raise ConfigError(
+                f"The name of an effect's target is longer than {TARGET_LENGTH} characters: {effect.target[:60]}….",
+                where=f"{release_id}, step {step}",
+                hint="Shorten the path or address that it names.",
+            )
         with self._db.write() as connection:
+            now = self._db.clock()
             row = connection.execute(select(effects).where(key)).first()
             if row is not None:
                 if row.intent != intent:
@@ -151,11 +172,11 @@ class Effects:
                     step=step,
                     target=effect.target,
                     intent=intent,
-                    intent_at=spell(self._db.clock()),
+                    intent_at=spell(now),
                 )
             )
             body = {"step": step, "target": effect.target, "wanted": dict(effect.wanted)}
-            self._db.append(connection, f"R-{number}", "effect intended", actor, body)
+            self._db.append(connection, f"R-{number}", "effect intended", actor, body, at=now)
         return True, None
 
     def _receive(
@@ -175,16 +196,37 @@ class Effects:
             & (effects.c.target == effect.target)
         )
         with self._db.write() as connection:
-            connection.execute(
+            now = self._db.clock()
+            changed = connection.execute(
                 update(effects)
-                .where(key)
+                .where(key, effects.c.receipt.is_(None))
                 .values(
-                    receipt=canonical(dict(receipt)),
-                    receipt_at=spell(self._db.clock()),
+                    receipt=plain(canonical(dict(receipt))),
+                    receipt_at=spell(now),
                     adopted=is_adopted,
                 )
             )
-            body = {"step": step, "target": effect.target, "receipt": dict(receipt)}
-            kind = "effect adopted" if is_adopted else "effect done"
-            self._db.append(connection, f"R-{number}", kind, actor, body)
-        return receipt
+            if changed.rowcount:
+                body = {"step": step, "target": effect.target, "receipt": dict(receipt)}
+                kind = "effect adopted" if is_adopted else "effect done"
+                self._db.append(connection, f"R-{number}", kind, actor, body, at=now)
+            # The first receipt stands, whoever came second.
+            stored = connection.execute(select(effects.c.receipt).where(key)).scalar_one()
+        found: Receipt = json.loads(stored)
+        return found
+
+
+@contextmanager
+def _claimed(key: Key) -> Iterator[None]:
+    """Let one thread of this process at a key; the lock goes when nobody wants it."""
+    with _guard:
+        lock, waiting = _claims.setdefault(key, (Lock(), []))
+        waiting.append(None)
+    try:
+        with lock:
+            yield
+    finally:
+        with _guard:
+            waiting.pop()
+            if not waiting:
+                del _claims[key]

@@ -57,7 +57,7 @@ class Ledger:
             )
             self.database.append(
                 connection,
-                release_id,
+                f"R-{number_of(release_id)}",
                 "verified good",
                 "gare",
                 {"environment": environment, "version": version},

@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Row, Select, insert, select, update
+from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
 from gare.domain.digest import canonical, sha256
 from gare.domain.plan import PLAN_FORMAT, Plan
 from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
 from gare.errors import NotFound, Refused
-from gare.ledger.database import Database, read_instant, spell
+from gare.ledger.database import Database, plain, read_instant, spell
 from gare.ledger.schema import plans, releases, steps
 
 _PLAN = TypeAdapter(Plan)
@@ -91,14 +91,18 @@ class Releases:
     def open(
         self, plan_digest: str, plan: Plan, flow_run_id: str, requested_by: str, reason: str
     ) -> Release:
-        """Open a release for a run, or return the one that this run has opened already."""
+        """Open a release for a run, or return the one that this run has opened already.
+
+        Raises Refused while another release of the project is under way.
+        """
         with self._db.write() as connection:
             found = connection.execute(
                 select(releases).where(releases.c.flow_run_id == flow_run_id)
             ).first()
             if found is not None:
                 return _release(found)
-            now = spell(self._db.clock())
+            _refuse_second(connection, plan)
+            now = self._db.clock()
             number = connection.execute(
                 insert(releases)
                 .values(
@@ -108,9 +112,9 @@ class Releases:
                     flow_run_id=flow_run_id,
                     state=ReleaseState.RUNNING,
                     requested_by=requested_by,
-                    reason=reason,
-                    opened_at=now,
-                    changed_at=now,
+                    reason=plain(reason),
+                    opened_at=spell(now),
+                    changed_at=spell(now),
                 )
                 .returning(releases.c.number)
             ).scalar_one()
@@ -125,8 +129,9 @@ class Releases:
                     "commit": plan.commit,
                     "plan": plan_digest,
                     "run": flow_run_id,
-                    "reason": reason,
+                    "reason": plain(reason),
                 },
+                at=now,
             )
             return self._get(connection, number)
 
@@ -175,8 +180,9 @@ class Releases:
         number = number_of(release_id)
         with self._db.write() as connection:
             before = self._get(connection, number)
-            same = before.state is state and before.waiting == tuple(waiting) and before.end == end
-            if before.is_closed or same:
+            end, waiting = plain(end), tuple(plain(reason) for reason in waiting)
+            same = (before.state, before.waiting, before.end) == (state, waiting, end)
+            if before.is_closed or (same and before.wake_at == wake_at):
                 return before
             now = self._db.clock()
             connection.execute(
@@ -192,9 +198,8 @@ class Releases:
                 )
             )
             kind = f"release {state}"
-            event = self._db.append(
-                connection, before.id, kind, actor, {"end": end, "waiting": list(waiting)}
-            )
+            body = {"end": end, "waiting": list(waiting)}
+            event = self._db.append(connection, before.id, kind, actor, body, at=now)
             if state.is_closed:
                 self._db.append(
                     connection, "station", "release closed", actor,
@@ -215,6 +220,18 @@ class Releases:
                 ).scalar_one()
             )
 
+    def done_counts(self, release_ids: Sequence[str]) -> dict[str, int]:
+        """Return how many steps of each release are done."""
+        numbers = {number_of(release_id): release_id for release_id in release_ids}
+        query = (
+            select(steps.c.release, func.count())
+            .where(steps.c.release.in_(numbers), steps.c.state == StepState.DONE)
+            .group_by(steps.c.release)
+        )
+        with self._db.read() as connection:
+            counts = {row[0]: int(row[1]) for row in connection.execute(query)}
+        return {release_id: counts.get(number, 0) for number, release_id in numbers.items()}
+
     def steps(self, release_id: str) -> dict[str, StepRecord]:
         """Return the steps that have started, by id."""
         with self._db.read() as connection:
@@ -229,11 +246,11 @@ class Releases:
             row = connection.execute(select(steps).where(key)).first()
             if row is not None and row.state == StepState.DONE:
                 return _step(row)
-            attempt = row.attempt + 1 if row is not None else 1
+            attempt, now = (row.attempt + 1 if row is not None else 1), self._db.clock()
             fields: dict[str, Any] = {
                 "state": StepState.RUNNING,
                 "attempt": attempt,
-                "started_at": spell(self._db.clock()),
+                "started_at": spell(now),
                 "ended_at": None,
                 "error": "",
             }
@@ -241,9 +258,8 @@ class Releases:
                 connection.execute(insert(steps).values(release=number, step=step, **fields))
             else:
                 connection.execute(update(steps).where(key).values(**fields))
-            self._db.append(
-                connection, f"R-{number}", "step started", actor, {"step": step, "attempt": attempt}
-            )
+            body = {"step": step, "attempt": attempt}
+            self._db.append(connection, f"R-{number}", "step started", actor, body, at=now)
             return _step(connection.execute(select(steps).where(key)).one())
 
     def end_step(
@@ -257,8 +273,9 @@ class Releases:
         actor: str,
     ) -> None:
         """Note how a step ended, with its value (JSON); a done step is not changed again."""
-        number = number_of(release_id)
+        number, error = number_of(release_id), plain(error)
         with self._db.write() as connection:
+            now = self._db.clock()
             key = (
                 (steps.c.release == number)
                 & (steps.c.step == step)
@@ -269,25 +286,45 @@ class Releases:
                 .where(key)
                 .values(
                     state=state,
-                    value=canonical(value) if value is not None else None,
+                    value=plain(canonical(value)) if value is not None else None,
                     error=error,
-                    ended_at=spell(self._db.clock()),
+                    ended_at=spell(now),
                 )
             )
             if changed.rowcount:
                 body: Mapping[str, Any] = {"step": step, "error": error, "value": value}
-                self._db.append(connection, f"R-{number}", f"step {state}", actor, body)
+                self._db.append(connection, f"R-{number}", f"step {state}", actor, body, at=now)
 
     @staticmethod
     def _get(connection: Connection, number: int) -> Release:
-        row = connection.execute(select(releases).where(releases.c.number == number)).first()
-        if row is None:
-            raise NotFound(
-                f"There is no release R-{number}.",
-                where="ledger",
-                hint="`gare status` lists the releases.",
-            )
-        return _release(row)
+        return _release(find_row(connection, number))
+
+
+def _refuse_second(connection: Connection, plan: Plan) -> None:
+    busy = connection.execute(
+        select(releases.c.number, releases.c.state).where(
+            releases.c.project == plan.project,
+            releases.c.state.in_([ReleaseState.RUNNING, ReleaseState.WAITING]),
+        )
+    ).first()
+    if busy is not None:
+        raise Refused(
+            f"R-{busy.number} of {plan.project} is {busy.state}; one release of a project at a time.",
+            where=plan.project,
+            hint=f"Wait for it (`gare watch R-{busy.number}`) or end it (`gare cancel R-{busy.number}`).",
+        )
+
+
+def find_row(connection: Connection, number: int) -> Row[Any]:
+    """Return a release's row within a transaction. Raises NotFound."""
+    row = connection.execute(select(releases).where(releases.c.number == number)).first()
+    if row is None:
+        raise NotFound(
+            f"There is no release R-{number}.",
+            where="ledger",
+            hint="`gare status` lists the releases.",
+        )
+    return row
 
 
 def _release(row: Row[Any]) -> Release:

@@ -17,6 +17,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+TARGET_LENGTH = 1000
+"""Characters of an effect's target at most: a path or an address."""
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -102,7 +105,7 @@ effects = Table(
     metadata,
     Column("release", ForeignKey("releases.number"), primary_key=True),
     Column("step", String(63), primary_key=True),
-    Column("target", String(255), primary_key=True),
+    Column("target", String(TARGET_LENGTH), primary_key=True),
     Column("intent", Text, nullable=False),
     Column("intent_at", String(32), nullable=False),
     Column("receipt", Text),

@@ -86,7 +86,7 @@ def upgrade() -> None:
         "effects",
         sa.Column("release", sa.Integer(), nullable=False),
         sa.Column("step", sa.String(length=63), nullable=False),
-        sa.Column("target", sa.String(length=255), nullable=False),
+        sa.Column("target", sa.String(length=1000), nullable=False),
         sa.Column("intent", sa.Text(), nullable=False),
         sa.Column("intent_at", sa.String(length=32), nullable=False),
         sa.Column("receipt", sa.Text(), nullable=True),

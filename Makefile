@@ -1,0 +1,44 @@
+# Thin targets; the work is in Python. Needs Python 3.11+, git and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test check lint types imports bench lock clean
+
+demo: $(STAMP) ## Release a sample project on a station of its own
+	$(BIN)/gare demo $(DEMO)
+
+test: $(STAMP) ## Run the tests
+	$(BIN)/python -m pytest $(TESTS)
+
+check: lint types imports ## Lint, types, directions of imports
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+imports: $(STAMP)
+	$(BIN)/lint-imports
+
+bench: $(STAMP) ## Measure speed and memory side by side with yardsticks
+	$(BIN)/python -m bench
+
+# pip compiles bytecode on install: without it every start costs two to three times more.
+$(STAMP): pyproject.toml requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Gare needs Python 3.11 or newer; set PYTHON=python3.x")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m compileall -q gare flows tasks deployments
+	touch $(STAMP)
+
+lock: ## Renew requirements.lock (no registry address is written into it)
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-annotate --no-header --extra dev pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) demo build dist

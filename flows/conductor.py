@@ -1,0 +1,113 @@
+"""Brings the steps of a plan on, side by side where the plan allows it, until the release ends or must wait.
+
+Knows order and waiting; what a step does is in `tasks`. A wait suspends the run: no process is left, and the flow
+starts again from its first line when woken. What was done is read from the ledger, so nothing is done again.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from prefect import Task
+from prefect.flow_runs import asuspend_flow_run
+
+from gare.domain.plan import Plan, PlannedStep
+from gare.domain.releases import Release, ReleaseState, StepState
+from gare.domain.schedule import ready
+from gare.wiring import Gare
+from tasks.progress import Progress
+from tasks.step import STOPPING, options
+from tasks.waiting import Wait, look
+
+Kinds = Mapping[str, Task[[str, str], Any]]
+
+
+async def conduct(gare: Gare, release: Release, kinds: Kinds) -> Release:
+    """Run all that can run; return the release when it ended or failed; suspend the run when it must wait."""
+    plan = gare.plan(release.plan)
+    gare.ledger.releases.mark(release.id, ReleaseState.RUNNING, actor="gare")
+    try:
+        waits = await _run_until_blocked(gare, release, plan, kinds)
+    except BaseException:
+        # The run is being ended from outside (cancelled, station going down): its commands end with it.
+        STOPPING.set()
+        gare.stop_commands()
+        raise
+    release = _settle(gare, release, plan, waits)
+    if release.state is ReleaseState.WAITING:
+        # An engine key is never used twice in the life of a run (docs/decisions/0004-suspension.md).
+        key = f"wait-{gare.ledger.releases.next_ask(release.id)}"
+        # No limit of the engine's: it would fail the run; an approval's expiry ends the release properly.
+        await asuspend_flow_run(key=key)
+    return release
+
+
+async def _run_until_blocked(gare: Gare, release: Release, plan: Plan, kinds: Kinds) -> list[Wait]:
+    """Start what may start, as long as something moves; return what is waited for."""
+    running: dict[asyncio.Future[Any], str] = {}
+    started: set[str] = set()
+    progress = Progress(gare, release, len(plan.steps))
+    while True:
+        records = gare.ledger.releases.steps(release.id)
+        done = {step for step, record in records.items() if record.state is StepState.DONE}
+        has_failed = any(
+            records[step].state is StepState.FAILED for step in started if step in records
+        )
+        is_closed = gare.ledger.releases.get(release.id).is_closed
+        waits: list[Wait] = []
+        if not has_failed and not is_closed:
+            for step in ready(plan.steps, done, started | done):
+                wait = look(gare, release, plan, step)
+                if wait is not None:
+                    waits.append(wait)
+                else:
+                    running[_submit(kinds, release, step)] = step.id
+                    started.add(step.id)
+        progress.show(len(done))
+        if not running:
+            return waits
+        finished, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        for future in finished:
+            del running[future]
+
+
+def _submit(kinds: Kinds, release: Release, step: PlannedStep) -> asyncio.Future[Any]:
+    future = kinds[step.type].with_options(**options(step)).submit(release.id, step.id)
+    # How the step ended is read from the ledger; here only the moment matters.
+    return asyncio.wrap_future(future.wrapped_future)
+
+
+def _settle(gare: Gare, release: Release, plan: Plan, waits: list[Wait]) -> Release:
+    """Write down where the release stands now that nothing runs."""
+    releases = gare.ledger.releases
+    if (now := releases.get(release.id)).is_closed:
+        return now
+    records = releases.steps(release.id)
+    failed = [
+        step
+        for step in plan.steps
+        if step.id in records and records[step.id].state is StepState.FAILED
+    ]
+    if failed:
+        end = f"step {failed[0].id} failed: {records[failed[0].id].error}"
+        return releases.mark(release.id, ReleaseState.FAILED, actor="gare", end=end)
+    if waits:
+        wakes = [wait.wake_at for wait in waits if wait.wake_at is not None]
+        return releases.mark(
+            release.id,
+            ReleaseState.WAITING,
+            actor="gare",
+            waiting=[wait.reason for wait in waits],
+            wake_at=min(wakes, default=None),
+        )
+    missing = [
+        step.id
+        for step in plan.steps
+        if step.id not in records or records[step.id].state is not StepState.DONE
+    ]
+    if missing:
+        end = f"steps not done: {', '.join(missing)}"
+        return releases.mark(release.id, ReleaseState.FAILED, actor="gare", end=end)
+    return releases.mark(
+        release.id, ReleaseState.RELEASED, actor="gare", end=f"{plan.version} is released"
+    )

@@ -1,0 +1,110 @@
+"""Follows a release in the terminal: steps as they start and end, how long, and for whom it waits."""
+
+import time
+from collections.abc import Iterator
+
+import click
+
+from gare.cli.output import clean, elapsed, is_terminal
+from gare.domain.plan import Plan
+from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
+from gare.wiring import Gare
+
+INTERVAL_S = 0.5
+MARKS = {
+    StepState.RUNNING: "…",
+    StepState.DONE: "ok",
+    StepState.FAILED: "FAILED",
+    StepState.WAITING: "waits",
+}
+
+
+def follow(gare: Gare, release_id: str, *, until_waiting: bool = False, since: str = "") -> int:
+    """Print what happens until the release ends (or waits); return the exit code of its state.
+
+    `since` is the ledger head before a resume: a state older than that is not an end.
+    """
+    seen: dict[str, tuple[str, int]] = {}
+    told = ""
+    try:
+        while True:
+            release = gare.ledger.releases.get(release_id)
+            plan = gare.plan(release.plan)
+            for line in _changes(gare, release, plan, seen):
+                click.echo(line)
+            is_new = not since or gare.ledger.database.head(release_id) != since
+            if is_new and (release.is_closed or release.state is ReleaseState.FAILED):
+                return _tell_end(gare, release)
+            if release.state is ReleaseState.WAITING:
+                if (waits := "; ".join(release.waiting)) != told:
+                    told = waits
+                    _tell_wait(release, plan)
+                if until_waiting and is_new:
+                    return 0
+            _tick(release, plan, seen)
+            time.sleep(INTERVAL_S)
+    except KeyboardInterrupt:
+        click.echo(
+            f"\nLeft; {release_id} goes on without you. Join again with `gare watch {release_id}`.",
+            err=True,
+        )
+        return 0
+
+
+def _changes(
+    gare: Gare, release: Release, plan: Plan, seen: dict[str, tuple[str, int]]
+) -> Iterator[str]:
+    """Yield a line for each step that changed since the last look."""
+    records = gare.ledger.releases.steps(release.id)
+    for number, step in enumerate(plan.steps, start=1):
+        record = records.get(step.id)
+        if record is None or seen.get(step.id) == (record.state, record.attempt):
+            continue
+        seen[step.id] = (record.state, record.attempt)
+        if is_terminal():
+            click.echo("\r\x1b[K", nl=False)
+        yield f"[{number}/{len(plan.steps)}] {step.id}: {_spoken(record)}"
+
+
+def _spoken(record: StepRecord) -> str:
+    again = f" (attempt {record.attempt})" if record.attempt > 1 else ""
+    if record.state is StepState.RUNNING:
+        return f"started{again}"
+    took = elapsed((record.ended_at - record.started_at).total_seconds()) if record.ended_at else ""
+    if record.state is StepState.FAILED:
+        return f"FAILED after {took}{again}: {clean(record.error)}"
+    summary = record.value.get("summary", "") if isinstance(record.value, dict) else ""
+    return f"done in {took}{again}" + (f": {clean(str(summary))}" if summary else "")
+
+
+def _tell_wait(release: Release, plan: Plan) -> None:
+    for reason in release.waiting:
+        click.echo(f"waits for {clean(reason)}")
+    for rule in plan.approvals:
+        if any(reason.startswith(f"{rule.step}:") for reason in release.waiting):
+            click.echo(f"  vote: GARE_TOKEN=… gare approve {release.id} --env {rule.environment}")
+
+
+def _tell_end(gare: Gare, release: Release) -> int:
+    took = elapsed((release.changed_at - release.opened_at).total_seconds())
+    click.echo(f"{release.id} {release.project} {release.version}: {release.state} after {took}")
+    if release.end and release.state is not ReleaseState.RELEASED:
+        click.echo(f"  {clean(release.end)}")
+    if release.state is ReleaseState.FAILED:
+        click.echo(
+            f"  look: gare why {release.id}   then: gare resume {release.id}  or  gare cancel {release.id}"
+        )
+    return release.state.exit_code
+
+
+def _tick(release: Release, plan: Plan, seen: dict[str, tuple[str, int]]) -> None:
+    """Show one moving line below the steps; only a terminal gets it."""
+    if not is_terminal():
+        return
+    from datetime import UTC, datetime
+
+    done = sum(state == StepState.DONE for state, _ in seen.values())
+    running = [step for step, (state, _) in seen.items() if state == StepState.RUNNING]
+    age = elapsed((datetime.now(UTC) - release.opened_at).total_seconds())
+    now = "waiting" if release.state is ReleaseState.WAITING else ", ".join(running)
+    click.echo(f"\r\x1b[K{release.id} {done}/{len(plan.steps)} {age} {now}", nl=False)

@@ -1,0 +1,98 @@
+"""`gare plan`: everything a release would do. Reads only; the plan is stored with its digest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from gare.domain.plan import Plan
+
+
+@click.command()
+@click.argument("project", required=False)
+@click.option("--version", default="", help="Release this version instead of the computed one.")
+@click.option("--prerelease", default="", metavar="LABEL", help="Plan a pre-release, such as rc.")
+@click.option(
+    "--ref", default="", help="Branch or commit to release; default: the project's branch."
+)
+@click.option(
+    "--allow-dirty",
+    is_flag=True,
+    help="Plan although there are uncommitted changes; they are left out.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the stored plan as JSON.")
+def plan(
+    project: str | None,
+    version: str,
+    prerelease: str,
+    ref: str,
+    *,
+    allow_dirty: bool,
+    as_json: bool,
+) -> None:
+    """Show what releasing PROJECT would do: version, notes, steps, effects outside, approvals.
+
+    Changes nothing. Without PROJECT: the station's only one.
+    """
+    from gare.cli.output import print_json
+    from gare.cli.requesting import request_of
+    from gare.cli.station_here import gare_here
+
+    gare = gare_here()
+    request = request_of(
+        gare, project, version=version, prerelease=prerelease, ref=ref, allow_dirty=allow_dirty
+    )
+    digest, made = gare.make_plan(request)
+    if as_json:
+        import json
+
+        print_json({"digest": digest, "plan": json.loads(gare.ledger.plans.body(digest))})
+        return
+    show_plan(made, digest)
+
+
+def show_plan(plan: Plan, digest: str) -> None:
+    """Print a plan for people."""
+    from gare.cli.output import clean, print_table
+
+    since = plan.previous_tag or "the beginning"
+    click.echo(
+        f"{clean(plan.title)} {plan.version} ({plan.bump}; the last one is {plan.previous_version or 'none'})"
+    )
+    click.echo(
+        f"commit {plan.commit[:12]} of {clean(plan.branch)}, {len(plan.commits)} commits since {clean(since)}"
+    )
+    for warning in plan.warnings:
+        click.echo(f"note: {clean(warning)}")
+    click.echo("\nSteps")
+    print_table(
+        ["step", "after", "does outside", "undo"],
+        [
+            [
+                step.id,
+                ", ".join(step.needs),
+                "; ".join(f"{effect.action}: {effect.target}" for effect in step.effects),
+                "" if not step.effects else step.reversibility.value,
+            ]
+            for step in plan.steps
+        ],
+    )
+    if plan.approvals:
+        click.echo("\nApprovals")
+        for rule in plan.approvals:
+            votes = ", ".join(f"{count} of {group}" for group, count in sorted(rule.groups.items()))
+            click.echo(f"  {rule.environment}: {votes}")
+    if plan.tickets:
+        click.echo("\nTickets")
+        print_table(
+            ["ticket", "status", "verdict", "title"],
+            [[ticket.key, ticket.status, ticket.verdict, ticket.title] for ticket in plan.tickets],
+        )
+    click.echo("\nNotes")
+    for line in plan.notes.splitlines():
+        click.echo("  " + clean(line))
+    click.echo(
+        f"\nplan {digest}\nrelease exactly this: gare release {plan.project} --plan {digest}"
+    )

@@ -1,0 +1,213 @@
+"""Finds a station, reads its files and its projects', and says everything that is wrong at once.
+
+Paths in a file are relative to the folder of that file. Reads only; resolves no secret, reaches no network.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from gare.config.checks import project_problems, station_problems
+from gare.config.document import Document, read_document
+from gare.config.models import ProjectConfig, StationConfig
+from gare.config.problems import InvalidFiles, Problem, listed, nearest, shown
+from gare.config.wording import problems_of, secrets_of
+from gare.errors import ConfigError
+from gare.settings import Settings
+
+STATION_FILE = "station.yaml"
+PROJECT_FILE = "gare.yaml"
+STATION_VARIABLE = "GARE_STATION"
+
+Model = TypeVar("Model", bound=Settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project and where it was said. `base` is the folder that its relative paths start from."""
+
+    config: ProjectConfig
+    file: Path
+    base: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """A station with its projects by name. `state` is absolute and need not exist yet."""
+
+    config: StationConfig
+    root: Path
+    file: Path
+    state: Path
+    projects: Mapping[str, Project]
+
+    def project(self, name: str | None = None) -> Project:
+        """Return a project; without a name, the only one. Raises ConfigError that names those there are."""
+        if name is None and len(self.projects) == 1:
+            return next(iter(self.projects.values()))
+        if name is not None and name in self.projects:
+            return self.projects[name]
+        if not self.projects:
+            raise ConfigError(
+                "This station has no project.",
+                where=shown(self.file),
+                hint="Write one with `gare init` in its repository, and list the repository in station.yaml.",
+            )
+        if name is None:
+            raise ConfigError(
+                "Which project?",
+                where=shown(self.file),
+                hint=f"Name one of {listed(self.projects)}.",
+            )
+        raise ConfigError(
+            f"There is no project `{name}`.",
+            where=shown(self.file),
+            hint=f"{nearest(name, self.projects)}Projects are {listed(self.projects)}.",
+        )
+
+
+def load_station(start: Path | None = None) -> Station:
+    """Load the station above `start`; without it, the one of GARE_STATION, else the one above the working folder.
+
+    Raises ConfigError with every problem found.
+    """
+    file = station_file(start)
+    document = read_document(file)
+    config = load_station_file(file, document)
+    root = file.parent
+    problems: list[Problem] = []
+    projects: dict[str, Project] = {}
+    for path in _project_files(root, document, config, problems):
+        try:
+            project = load_project(path, config)
+        except InvalidFiles as wrong:
+            problems += wrong.problems
+            continue
+        problems += _twice(project, projects)
+        projects.setdefault(project.config.name, project)
+    if problems:
+        raise InvalidFiles(problems)
+    return Station(config, root, file, (root / config.state).absolute(), projects)
+
+
+def load_station_file(file: Path, document: Document | None = None) -> StationConfig:
+    """Load station.yaml alone. Raises ConfigError with every problem found."""
+    read = document or read_document(file)
+    return _parsed(read, StationConfig, lambda parsed: station_problems(read, parsed))
+
+
+def station_file(start: Path | None = None) -> Path:
+    """Find station.yaml. Raises ConfigError that says where it was looked for."""
+    named = os.environ.get(STATION_VARIABLE, "") if start is None else ""
+    if named:
+        return _named_file(Path(named).expanduser().absolute())
+    first = (start or Path.cwd()).absolute()
+    if found := find_station(first):
+        return found
+    if (first / PROJECT_FILE).is_file():
+        raise ConfigError(
+            f"There is a {PROJECT_FILE} here, but no {STATION_FILE} here or in any folder above.",
+            where=str(first),
+            hint="Write one with `gare init`, or name the station's folder: `gare --station DIR …`.",
+        )
+    raise ConfigError(
+        f"There is no {STATION_FILE} here or in any folder above.",
+        where=str(first),
+        hint="Make one with `gare init` in a repository, or name the station's folder: `gare --station DIR …`.",
+    )
+
+
+def find_station(start: Path) -> Path | None:
+    """Return the station.yaml in `start` or the nearest folder above, if any."""
+    return next(
+        (
+            folder / STATION_FILE
+            for folder in (start, *start.parents)
+            if (folder / STATION_FILE).is_file()
+        ),
+        None,
+    )
+
+
+def _named_file(named: Path) -> Path:
+    file = named / STATION_FILE if named.is_dir() else named
+    if file.name == STATION_FILE and file.is_file():
+        return file
+    raise ConfigError(
+        f"There is no {STATION_FILE} in {named}.",
+        where=f"--station or {STATION_VARIABLE}",
+        hint=f"Name the folder that holds {STATION_FILE}.",
+    )
+
+
+def load_project(file: Path, station: StationConfig) -> Project:
+    """Load one project's file against a station. Raises ConfigError with every problem found."""
+    document = read_document(file)
+    config = _parsed(
+        document, ProjectConfig, lambda parsed: project_problems(document, parsed, station)
+    )
+    return Project(config, file, file.parent)
+
+
+def _parsed(
+    document: Document, model: type[Model], check: Callable[[Model], Iterable[Problem]]
+) -> Model:
+    """Make the model of a document. The checks across keys run only when every key is right by itself."""
+    problems = [*document.problems, *secrets_of(document)]
+    try:
+        config = model.model_validate(document.data)
+    except ValidationError as error:
+        told = {problem.path for problem in problems}
+        found = problems_of(document, model, error)
+        raise InvalidFiles([*problems, *(p for p in found if p.path not in told)]) from None
+    problems += check(config)
+    if problems:
+        raise InvalidFiles(problems)
+    return config
+
+
+def _project_files(
+    root: Path, document: Document, config: StationConfig, problems: list[Problem]
+) -> Iterator[Path]:
+    """Yield each project's file once: beside the station, in projects/, in the listed repositories."""
+    seen: set[Path] = set()
+    for file in (*_beside(root), *_listed(root, document, config, problems)):
+        real = file.resolve()
+        if real not in seen:
+            seen.add(real)
+            yield file
+
+
+def _beside(root: Path) -> Iterator[Path]:
+    if (root / PROJECT_FILE).exists():
+        yield root / PROJECT_FILE
+    yield from sorted(
+        file for file in (root / "projects").glob("*.y*ml") if file.suffix in (".yaml", ".yml")
+    )
+
+
+def _listed(
+    root: Path, document: Document, config: StationConfig, problems: list[Problem]
+) -> Iterator[Path]:
+    for place, text in enumerate(config.repositories):
+        file = root / Path(text).expanduser() / PROJECT_FILE
+        if file.is_file():
+            yield file
+            continue
+        what = f"there is no {PROJECT_FILE} in {file.parent}."
+        write = "Run `gare init` there, correct the path, or take the entry out."
+        problems.append(document.problem(("repositories", place), what, write))
+
+
+def _twice(project: Project, known: Mapping[str, Project]) -> Iterator[Problem]:
+    if other := known.get(project.config.name):
+        document = read_document(project.file)
+        yield document.problem(
+            ("name",),
+            f"the project `{project.config.name}` is already in {shown(other.file)}.",
+            "Give one of the two another name.",
+        )

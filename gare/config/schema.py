@@ -1,0 +1,14 @@
+"""The JSON Schema (draft 2020-12) of the configuration files, for editors and other programs."""
+
+from typing import Any
+
+from gare.config.models import ProjectConfig, StationConfig
+
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+_MODELS = {"station": StationConfig, "project": ProjectConfig}
+
+
+def schema_for(file: str) -> dict[str, Any]:
+    """Return the schema of `station` (station.yaml) or `project` (gare.yaml)."""
+    schema = _MODELS[file].model_json_schema(mode="validation")
+    return {"$schema": _DRAFT, **schema}

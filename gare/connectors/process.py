@@ -1,0 +1,428 @@
+"""Run a program of a project: no shell, no leftovers, no secrets in what people read.
+
+The one place of Gare that starts other people's programs. It decides nothing about results: a non-zero exit, a
+timeout and a flood are StepFailed.
+"""
+
+import hashlib
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from gare import masking
+from gare.connectors.output import Feed, FileFeed, LineCutter, PipeFeed
+from gare.connectors.reaper import GRACE_S, MARK_NAME, Guardian, end_groups
+from gare.errors import ConfigError, StepFailed
+
+MIB = 1024 * 1024
+OUTPUT_LIMIT = 64 * MIB
+SAY_LIMIT = 2000
+TAIL_LINES = 20
+_TICK_S = 0.1
+_LINGER_S = 1.0
+"""How long output is still read after the program's end when something it started keeps the pipe open."""
+
+_BASIC_ENV = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
+_WINDOWS_ENV = (
+    *("SYSTEMROOT", "PATHEXT", "COMSPEC", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "PROGRAMDATA"),
+    *("PROGRAMFILES", "TEMP", "TMP", "WINDIR", "NUMBER_OF_PROCESSORS", "PROCESSOR_ARCHITECTURE"),
+)
+_NEVER_ENV = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__", MARK_NAME)
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A program that ended with exit code 0 (or any, when asked not to check). `log_sha256` is bare hex."""
+
+    exit_code: int
+    seconds: float
+    log: Path
+    log_sha256: str
+    lines: int
+    tail: tuple[str, ...] = ()
+    """The last lines it wrote, masked."""
+
+
+def allowed_env(
+    names: Sequence[str] = (), extra: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return the environment a project's program may see: a short list, the `names`, and `extra`.
+
+    Nothing of Gare's own: no PREFECT_*, no PYTHONPATH, and Gare's virtual environment is taken off PATH, so that
+    `python` is the machine's (or the project's) and a build can neither use nor change what Gare runs on.
+    """
+    basic = (*_BASIC_ENV, *_WINDOWS_ENV) if os.name == "nt" else _BASIC_ENV
+    env = {name: os.environ[name] for name in (*basic, *names) if name in os.environ}
+    env["PATH"] = _outer_path(env.get("PATH", os.defpath))
+    env |= extra or {}
+    return {
+        name: value
+        for name, value in env.items()
+        if name not in _NEVER_ENV and not name.startswith("PREFECT_")
+    }
+
+
+def _outer_path(path: str) -> str:
+    """Take the folder of Gare's own virtual environment off a PATH; a base interpreter stays."""
+    if sys.prefix == sys.base_prefix:
+        return path
+    own = Path(sys.prefix).resolve() / ("Scripts" if os.name == "nt" else "bin")
+    # Empty entries mean the working directory: a checkout must not supply `git`.
+    return os.pathsep.join(
+        part for part in path.split(os.pathsep) if part and Path(part).resolve() != own
+    )
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    timeout_s: float,
+    log: Path,
+    say: Say,
+    output_limit: int = OUTPUT_LIMIT,
+    say_limit: int = SAY_LIMIT,
+    label: str = "",
+    mask: masking.Mask | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    background: Path | None = None,
+    check: bool = True,
+) -> Finished:
+    """Run one program to its end and return how it went; what it wrote is in `log`, masked, line by line.
+
+    `say` gets at most `say_limit` lines. What the program leaves running is ended with it, unless `background`
+    names a file: then the output goes straight to that file (appended, unmasked, as a service's own log) and what it
+    left running stays, also after Gare's end. `check=False` returns a non-zero exit instead of raising.
+
+    Raises ConfigError when the program is missing, StepFailed when it fails, takes too long, writes too much or is
+    cancelled (by `cancelled()` or `kill_all()`).
+    """
+    mask = mask or masking.current()
+    name = label or mask.apply(shlex.join(argv))[:120]
+    where = f"log {log}"
+    words = _resolve(argv, cwd, env)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as file, _Command(words, cwd, env, background, name, where) as command:
+        report = _Report(file, say, mask, say_limit, where)
+        report.note(f"$ {name}")
+        problem = _follow(command, report, timeout_s, output_limit, cancelled)
+        report.end()
+        report.note(f"[{problem or f'exit {command.exit_code}'} after {_spell(command.seconds)}]")
+        finished = report.finish(command.exit_code, command.seconds, log)
+    if problem or (check and command.exit_code):
+        raise _failure(name, problem, finished, where)
+    return finished
+
+
+def _follow(
+    command: "_Command",
+    report: "_Report",
+    timeout_s: float,
+    output_limit: int,
+    cancelled: Callable[[], bool] | None,
+) -> str:
+    """Read until the program and its output end; return what went wrong, or nothing."""
+    size, ended_at = 0, 0.0
+    while True:
+        chunk = command.feed.take(_TICK_S)
+        size += len(chunk or b"")
+        report.feed(chunk or b"")
+        has_ended = command.poll()
+        problem = _problem(command, size, timeout_s, output_limit, cancelled)
+        if problem and (not has_ended or size > output_limit or command.was_killed):
+            command.end()
+            return problem
+        if not has_ended:
+            continue
+        if not ended_at:
+            command.clean()
+        ended_at = ended_at or time.monotonic()
+        if (
+            chunk is None
+            or (command.is_background and not chunk)
+            or time.monotonic() - ended_at > _LINGER_S
+        ):
+            return ""
+
+
+def _problem(
+    command: "_Command",
+    size: int,
+    timeout_s: float,
+    output_limit: int,
+    cancelled: Callable[[], bool] | None,
+) -> str:
+    if size > output_limit:
+        return f"wrote more than {_spell_size(output_limit)} and was stopped"
+    if (
+        command.was_killed
+        or (cancelled is not None and cancelled())
+        or not threading.main_thread().is_alive()
+    ):
+        return "was cancelled"
+    if command.seconds > timeout_s:
+        return f"did not end within {_spell(timeout_s)} and was stopped"
+    return ""
+
+
+def _failure(name: str, problem: str, finished: Finished, where: str) -> StepFailed:
+    what = f"`{name}` {problem or _spell_exit(finished.exit_code)}."
+    if finished.tail:
+        what += " It ended with:\n" + "\n".join(f"  | {line}" for line in finished.tail) + "\n"
+    hints = {
+        "was cancelled": "Start the release again when it shall go on.",
+        "did not": "Find out what it waits for, or give the step a longer `timeout`.",
+        "wrote more": "Make it say less: the limit protects the station's disk.",
+    }
+    hint = next(
+        (text for start, text in hints.items() if problem.startswith(start)),
+        "Read the whole output there.",
+    )
+    return StepFailed(what, where=where, hint=hint)
+
+
+def _resolve(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> list[str]:
+    """Check that the folder and the program are there, before anything is started."""
+    if not cwd.is_dir():
+        raise StepFailed(f"`{argv[0]}` cannot be started: its folder is missing.", where=str(cwd))
+    if any("\0" in word for word in argv):
+        raise ConfigError(
+            "A command holds a NUL character.", where=shlex.join(argv).replace("\0", "\\0")
+        )
+    program, path = argv[0], env.get("PATH", os.defpath)
+    if os.path.dirname(program):
+        found = shutil.which(str(cwd / program))
+        missing = f"The program `{program}` does not exist or is not executable."
+        hint = f"It is looked for in {cwd}."
+    else:
+        found = shutil.which(program, path=path)
+        missing = f"The program `{program}` is not installed here."
+        hint = f"Install it on the worker, or add its folder to PATH, which is {path or '(empty)'}."
+        if sys.prefix != sys.base_prefix:
+            hint += " Gare's own virtual environment is left out on purpose."
+    if not found:
+        raise ConfigError(missing, where=f"command {shlex.join(argv)[:120]}", hint=hint)
+    # On Windows a bare `npm` is not found as `npm.cmd`; elsewhere argv[0] stays as written: programs look at it.
+    return [found, *argv[1:]] if os.name == "nt" else list(argv)
+
+
+class _Command:
+    """A started program, its process group and its output."""
+
+    def __init__(
+        self,
+        argv: list[str],
+        cwd: Path,
+        env: Mapping[str, str],
+        background: Path | None,
+        name: str,
+        where: str,
+    ) -> None:
+        self._argv, self._cwd, self._background = argv, cwd, background
+        self._name, self._where = name, where
+        self._env = {**env, MARK_NAME: _guardian.outer_mark if background else _guardian.mark}
+        self.is_background = background is not None
+        self.was_killed = False
+        self._ended_at = 0.0
+
+    feed: Feed
+
+    def __enter__(self) -> "_Command":
+        _guardian.start()
+        self._begun_at = time.monotonic()
+        try:
+            self._process = self._start()
+        except OSError as error:
+            raise StepFailed(
+                f"`{self._name}` cannot be started: {error.strerror}.", where=self._where
+            ) from error
+        with _running_lock:
+            _running.add(self)
+        _guardian.watch(self._process.pid)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self.end()
+        with _running_lock:
+            _running.discard(self)
+        _guardian.forget(self._process.pid)
+        self.feed.close()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        if self._background is None:
+            process = self._popen(subprocess.PIPE)
+            self.feed = PipeFeed(process.stdout)
+            return process
+        self._background.parent.mkdir(parents=True, exist_ok=True)
+        with self._background.open("ab") as file:
+            process = self._popen(file)
+            self.feed = FileFeed(self._background, file.tell())
+        return process
+
+    def _popen(self, output: int | IO[bytes]) -> subprocess.Popen[bytes]:
+        flags = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+        return subprocess.Popen(
+            self._argv,
+            cwd=self._cwd,
+            env=self._env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
+            start_new_session=True,
+            creationflags=flags,
+        )
+
+    @property
+    def seconds(self) -> float:
+        """How long the program has run, until its own end."""
+        return (self._ended_at or time.monotonic()) - self._begun_at
+
+    @property
+    def exit_code(self) -> int:
+        """The program's exit code; minus the signal's number when a signal ended it."""
+        return self._process.returncode if self._process.returncode is not None else -signal.SIGTERM
+
+    def poll(self) -> bool:
+        """Tell whether the program itself has ended (what it started may live on)."""
+        if self._process.poll() is None:
+            return False
+        self._ended_at = self._ended_at or time.monotonic()
+        return True
+
+    def clean(self) -> None:
+        """End what the program left in its group, unless it was asked to leave something."""
+        if not self.is_background and os.name != "nt":
+            # No grace: whoever is left has lost its parent and nobody waits for its result.
+            end_groups([self._process.pid], grace_s=0)
+
+    def end(self) -> None:
+        """End the program and all it started: ask, wait, then force."""
+        _end_tree(self._process)
+        self.poll()
+
+    def kill(self) -> None:
+        """End it from another thread; `run` then raises that it was cancelled."""
+        self.was_killed = True
+        _end_tree(self._process)
+
+
+def _end_tree(process: subprocess.Popen[bytes]) -> None:
+    if os.name == "nt":
+        _end_tree_windows(process.pid)
+    else:
+        end_groups([process.pid], GRACE_S, reap=process.poll)
+    process.wait()
+
+
+def _end_tree_windows(pid: int) -> None:
+    import psutil
+
+    try:
+        parent = psutil.Process(pid)
+        tree = [*parent.children(recursive=True), parent]
+    except psutil.NoSuchProcess:
+        return
+    for process in tree:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(tree, timeout=GRACE_S)
+
+
+class _Report:
+    """Where a program's output goes: the log, `say`, and the last lines for the error."""
+
+    def __init__(
+        self, file: IO[bytes], say: Say, mask: masking.Mask, say_limit: int, where: str
+    ) -> None:
+        self._file, self._say, self._limit, self._where = file, say, say_limit, where
+        self._cutter = LineCutter(mask)
+        self._hash = hashlib.sha256()
+        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self.lines = 0
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes."""
+        for line in self._cutter.feed(chunk):
+            self._line(line)
+
+    def note(self, text: str) -> None:
+        """Write a line of our own to the log."""
+        data = (text + "\n").encode()
+        self._hash.update(data)
+        self._file.write(data)
+
+    def end(self) -> None:
+        """Take what came without a line break at the end."""
+        for line in self._cutter.end():
+            self._line(line)
+
+    def _line(self, line: str) -> None:
+        self.note(line)
+        self.lines += 1
+        self._tail.append(line[:500])
+        if self.lines <= self._limit:
+            self._say(line)
+        elif self.lines == self._limit + 1:
+            self._say(f"… more in the {self._where}")
+
+    def finish(self, exit_code: int, seconds: float, log: Path) -> Finished:
+        """Return the result; nothing is written after it."""
+        self._file.flush()
+        return Finished(
+            exit_code, round(seconds, 3), log, self._hash.hexdigest(), self.lines, tuple(self._tail)
+        )
+
+
+_running: set[_Command] = set()
+_running_lock = threading.Lock()
+_guardian = Guardian()
+
+
+def kill_all() -> int:
+    """End every program this process is running, now; return how many. For cancellation and shutdown."""
+    with _running_lock:
+        commands = list(_running)
+    killers = [threading.Thread(target=command.kill) for command in commands]
+    for killer in killers:
+        killer.start()
+    for killer in killers:
+        killer.join()
+    return len(commands)
+
+
+def _spell(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.3g}s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return "".join(f"{n}{unit}" for n, unit in ((hours, "h"), (minutes, "m"), (rest, "s")) if n)
+
+
+def _spell_size(size: int) -> str:
+    return f"{size / MIB:g} MiB" if size >= MIB else f"{size} bytes"
+
+
+def _spell_exit(code: int) -> str:
+    if code >= 0:
+        return f"failed with exit code {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was ended by signal {-code}"

@@ -1,0 +1,260 @@
+"""Makes the demo's folder: a project with its history, its remote, two environments, and a station for them.
+
+    DIR/station.yaml             the station: people, environments, who approves
+    DIR/teashop/                 the project, a clone of …
+    DIR/remote.git/              … its remote
+    DIR/environments/NAME/       where it is deployed; `shared/settings.json` is what only this environment knows
+
+The history is made with `git fast-import` and fixed dates: the same ports give the same commits on every machine.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+
+from gare.demo.history import HISTORY, NEXT, TAGS, DemoCommit, tree_at
+from gare.errors import Conflict, Unavailable, UnexpectedReply
+from gare.files import locked, write_atomic
+
+MARKER = ".gare-demo"
+PROJECT = "teashop"
+FIRST_VERSION, NEXT_VERSION = "1.3.0", "1.4.0"
+_FORMAT = "a folder of `gare demo`, format 1; it may be removed as a whole\n"
+_PORTS = range(8301, 8399, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the shop listens on this machine, by environment."""
+
+    staging: int = 8301
+    production: int = 8302
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """The demo's folder once it is made. `head` is the commit to release first."""
+
+    folder: Path
+    ports: Ports
+    head: str
+
+    @property
+    def repository(self) -> Path:
+        """Return the project's working copy."""
+        return self.folder / PROJECT
+
+    @property
+    def remote(self) -> Path:
+        """Return the project's bare remote."""
+        return self.folder / "remote.git"
+
+    def address(self, environment: str) -> str:
+        """Return where the shop answers in an environment."""
+        return f"http://127.0.0.1:{getattr(self.ports, environment)}"
+
+
+def claim(folder: Path, *, is_fresh: bool = False) -> None:
+    """Make sure that the folder is free or an earlier demo of ours, which is removed when `is_fresh`.
+
+    Raises Conflict for anything else, and for a demo that is still running.
+    """
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not (folder / MARKER).is_file():
+        raise Conflict(
+            "This folder exists and is no demo of ours; it is left alone.",
+            where=str(folder),
+            hint="Name another folder: `gare demo --folder DIR`.",
+        )
+    if not is_fresh:
+        raise Conflict(
+            "An earlier demo is kept here.",
+            where=str(folder),
+            hint="Replace it with `gare demo --fresh`, or name another folder: `gare demo --folder DIR`.",
+        )
+    shutil.rmtree(folder)
+
+
+def make_demo(folder: Path, ports: Ports) -> Demo:
+    """Make the whole folder, which `claim` found free. Raises ConfigError when git is missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(folder / MARKER, _FORMAT)
+    station = (files("gare.demo") / "files" / "station.yaml.in").read_text(encoding="utf-8")
+    _write(folder / "station.yaml", station)
+    for environment, settings in _settings(ports).items():
+        shared = folder / "environments" / environment / "shared"
+        _write(shared / "settings.json", json.dumps(settings, indent=1) + "\n")
+    head = _make_repository(folder, ports)
+    return Demo(folder, ports, head)
+
+
+def commit_next(demo: Demo) -> str:
+    """Commit and push what becomes 1.4.0, as its author would; return the new head."""
+    copy = demo.repository
+    _git(copy, "pull", "--quiet", "--ff-only", "origin", "main")
+    for commit in NEXT:
+        for path, text in tree_at(commit.number, _values(demo.ports)).items():
+            _write(copy / path, text)
+        _git(copy, "add", "--all")
+        _git(copy, "commit", "--quiet", "--message", commit.message, env=_identity(commit))
+    _git(copy, "push", "--quiet", "origin", "main")
+    return _git(copy, "rev-parse", "HEAD")
+
+
+def subjects(commits: tuple[DemoCommit, ...]) -> list[str]:
+    """Return the first line of each commit, as a person lists them."""
+    return [commit.message.partition("\n")[0] for commit in commits]
+
+
+@contextmanager
+def free_ports() -> Iterator[Ports]:
+    """Give two free ports side by side, the same ones each time when nobody has them, and keep them in the block.
+
+    They stand in the project's gare.yaml, so other ports make other commits. The lock keeps demos apart that start
+    at the same moment; it ends with the process.
+    """
+    for first in _PORTS:
+        lock = Path(tempfile.gettempdir()) / f"gare-demo-{first}.lock"
+        with ExitStack() as held:
+            try:
+                held.enter_context(locked(lock, wait_s=0, what=str(lock), say=_silent))
+            except (Unavailable, PermissionError):
+                continue
+            if _is_free(first) and _is_free(first + 1):
+                yield Ports(first, first + 1)
+                return
+    raise Unavailable(
+        "The demo finds no two free ports side by side.",
+        where=f"127.0.0.1, {_PORTS.start} to {_PORTS.stop}",
+        hint="End what listens there.",
+    )
+
+
+def _silent(_line: str) -> None:
+    """Say nothing."""
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        if os.name != "nt":
+            # As the shop itself does: connections of a demo that ended just now do not count.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _settings(ports: Ports) -> dict[str, dict[str, object]]:
+    """Return what each environment tells the shop. Production's file says which format it has, staging's does not."""
+    return {
+        "staging": {"port": ports.staging, "title": "Teashop (staging)"},
+        "production": {"version": 2, "port": ports.production, "title": "Teashop"},
+    }
+
+
+def _values(ports: Ports) -> dict[str, str]:
+    return {"staging-port": str(ports.staging), "production-port": str(ports.production)}
+
+
+def _make_repository(folder: Path, ports: Ports) -> str:
+    remote = folder / "remote.git"
+    _git(folder, "init", "--quiet", "--bare", "--initial-branch=main", remote.name)
+    _git(remote, "fast-import", "--quiet", stdin=_stream(ports))
+    _git(folder, "clone", "--quiet", remote.name, PROJECT)
+    # The clone must not lose its remote when the folder is moved.
+    _git(folder / PROJECT, "remote", "set-url", "origin", f"../{remote.name}")
+    return _git(folder / PROJECT, "rev-parse", "HEAD")
+
+
+def _stream(ports: Ports) -> bytes:
+    """Return the history as `git fast-import` reads it."""
+    tags = {number: name for name, number in TAGS.items()}
+    parts: list[bytes] = []
+    for commit in HISTORY:
+        parts += [
+            b"commit refs/heads/main\n",
+            f"mark :{commit.number}\nauthor {_stamp(commit)}\ncommitter {_stamp(commit)}\n".encode(),
+            _data(commit.message + "\n"),
+            *(
+                f"{word} :{parent}\n".encode()
+                for word, parent in zip(("from", "merge"), commit.parents, strict=False)
+            ),
+            b"deleteall\n",
+        ]
+        for path, text in tree_at(commit.number, _values(ports)).items():
+            parts += [f"M 100644 inline {path}\n".encode(), _data(text)]
+        if name := tags.get(commit.number):
+            parts.append(f"tag {name}\nfrom :{commit.number}\ntagger {_stamp(commit)}\n".encode())
+            parts.append(_data(f"Teashop {name[1:]}\n"))
+    return b"".join(parts)
+
+
+def _data(text: str) -> bytes:
+    raw = text.encode()
+    return b"data %d\n%b\n" % (len(raw), raw)
+
+
+def _stamp(commit: DemoCommit) -> str:
+    return f"{commit.author} {int(commit.at.timestamp())} +0000"
+
+
+def _identity(commit: DemoCommit) -> dict[str, str]:
+    name, _, email = commit.author.rstrip(">").partition(" <")
+    date = f"{int(commit.at.timestamp())} +0000"
+    return {
+        f"GIT_{role}_{field}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for field, value in (("NAME", name), ("EMAIL", email), ("DATE", date))
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _git_env() -> dict[str, str]:
+    """Return an environment without anybody's Git configuration: it would change commits, or sign them."""
+    kept = {
+        name: os.environ[name]
+        for name in ("PATH", "HOME", "TMPDIR", "SYSTEMROOT")
+        if name in os.environ
+    }
+    alone = {
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_TERMINAL_PROMPT": "0",
+    }
+    return kept | alone
+
+
+def _git(
+    folder: Path, *words: str, stdin: bytes = b"", env: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    done = subprocess.run(
+        ["git", *words],
+        cwd=folder,
+        input=stdin,
+        env={**_git_env(), **env},
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        raise UnexpectedReply(
+            f"`git {words[0]}` failed: {done.stderr.decode(errors='replace').strip()}",
+            where=str(folder),
+            hint="Git 2.28 or newer is needed.",
+        )
+    return done.stdout.decode().strip()

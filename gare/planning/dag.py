@@ -1,0 +1,366 @@
+"""Configuration -> the steps of a release in order: the standard ones, and what the project adds or replaces.
+
+Pure: reads no repository and no clock. Standard order:
+plan > build > test > validate > (approve-E > deploy-E > verify-E) per environment > publish > announce > close.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from gare.config.models import ApprovalRule, ProjectConfig, StationConfig, Step, StepType
+from gare.domain.plan import PlannedApproval, PlannedEffect, PlannedStep, Reversibility
+from gare.domain.schedule import ordered
+from gare.errors import ConfigError
+from gare.gates.registry import resolve
+
+MINUTE, HOUR = 60.0, 3600.0
+TIMEOUTS_S: Mapping[StepType, float] = {
+    StepType.PLAN: 10 * MINUTE,
+    StepType.BUILD: HOUR,
+    StepType.TEST: HOUR,
+    StepType.VALIDATE: 15 * MINUTE,
+    StepType.DEPLOY: 30 * MINUTE,
+    StepType.VERIFY: 15 * MINUTE,
+    StepType.RUN: HOUR,
+}
+DEFAULT_RETRIES = 2
+"""Of faults that may pass by themselves (a host that is away). Failed commands are repeated only when asked for."""
+DEFAULT_BACKOFF = timedelta(seconds=5)
+
+
+@dataclass
+class _Draft:
+    """A step while the order is being put together."""
+
+    id: str
+    type: StepType
+    title: str
+    needs: list[str]
+    environment: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    effects: tuple[PlannedEffect, ...] = ()
+    said: Step | None = None
+
+
+def environments(project: ProjectConfig, station: StationConfig) -> list[str]:
+    """Return the project's environments in the station's order, unknown ones after them as written."""
+    known = [name for name in station.environments if name in project.environments]
+    return known + [name for name in project.environments if name not in known]
+
+
+def rule_for(
+    project: ProjectConfig, station: StationConfig, environment: str
+) -> ApprovalRule | None:
+    """Return who must agree before an environment changes; the project's rule replaces the station's."""
+    own = (
+        project.environments[environment].approval if environment in project.environments else None
+    )
+    if own is not None:
+        return own
+    there = station.environments.get(environment)
+    return there.approval if there else None
+
+
+def plan_steps(
+    project: ProjectConfig, station: StationConfig, *, version: str, tag: str
+) -> tuple[tuple[PlannedStep, ...], tuple[PlannedApproval, ...]]:
+    """Return every step in a valid order, and the approvals among them.
+
+    Raises ConfigError for a circle, an unknown need, an approval without a rule.
+    """
+    drafts = _standard(project, station, version, tag)
+    for said in project.steps:
+        _say(drafts, said, project)
+    _leave_out(drafts)
+    _close_last(drafts)
+    order = ordered({draft.id: draft.needs for draft in drafts.values()})
+    steps = tuple(_planned(drafts[step_id]) for step_id in order)
+    approvals = tuple(
+        _approval(step, project, station) for step in steps if step.type == StepType.APPROVE
+    )
+    return steps, approvals
+
+
+def _standard(
+    project: ProjectConfig, station: StationConfig, version: str, tag: str
+) -> dict[str, _Draft]:
+    build, test = project.build, project.test
+    drafts = [
+        _Draft("plan", StepType.PLAN, "Plan", []),
+        _Draft(
+            "build",
+            StepType.BUILD,
+            "Build",
+            ["plan"],
+            settings={
+                "commands": [list(command) for command in build.commands],
+                "artifacts": list(build.artifacts),
+                "sbom": build.sbom,
+            },
+        ),
+        _Draft(
+            "test",
+            StepType.TEST,
+            "Test",
+            ["build"],
+            settings={
+                "commands": [list(command) for command in test.commands],
+                "junit": list(test.junit),
+                "coverage": list(test.coverage),
+            },
+        ),
+        _Draft(
+            "validate",
+            StepType.VALIDATE,
+            "Validate",
+            ["test"],
+            settings={"gates": resolve(project.gates, has_coverage=bool(test.coverage))},
+        ),
+    ]
+    last = "validate"
+    for name in environments(project, station):
+        mine = list(_environment(project, station, name, version, last))
+        drafts += mine
+        last = mine[-1].id
+    drafts += [
+        _Draft(
+            "publish",
+            StepType.PUBLISH,
+            "Publish",
+            [last],
+            settings={**project.publish.model_dump(mode="json"), "tag_name": tag},
+            effects=tuple(_publish_effects(project, version, tag)),
+        ),
+        _Draft(
+            "announce",
+            StepType.ANNOUNCE,
+            "Announce",
+            ["publish"],
+            settings={"places": [place.model_dump(mode="json") for place in project.announce]},
+            effects=tuple(_announce_effects(project)),
+        ),
+        _Draft("close", StepType.CLOSE, "Close", ["announce"]),
+    ]
+    return {draft.id: draft for draft in drafts}
+
+
+def _environment(
+    project: ProjectConfig, station: StationConfig, name: str, version: str, last: str
+) -> Iterable[_Draft]:
+    target = project.environments[name].target.model_dump(mode="json")
+    if rule_for(project, station, name) is not None:
+        yield _Draft(f"approve-{name}", StepType.APPROVE, f"Approve {name}", [last], name)
+        last = f"approve-{name}"
+    effect = PlannedEffect(
+        f"switch {project.name} to {version}",
+        f"{name} ({target['type']} {target.get('path', '')})",
+        Reversibility.COMPENSATED,
+        "put back by itself when verification fails",
+    )
+    yield _Draft(
+        f"deploy-{name}",
+        StepType.DEPLOY,
+        f"Deploy to {name}",
+        [last],
+        name,
+        {"target": target},
+        (effect,),
+    )
+    yield _Draft(
+        f"verify-{name}",
+        StepType.VERIFY,
+        f"Verify {name}",
+        [f"deploy-{name}"],
+        name,
+        {"target": target},
+    )
+
+
+def _publish_effects(project: ProjectConfig, version: str, tag: str) -> Iterable[PlannedEffect]:
+    publish = project.publish
+    remote = getattr(project.source, "remote", "")
+    where = f" on {remote}" if publish.push and remote else " in the repository"
+    if publish.changelog:
+        yield PlannedEffect(
+            f"put the notes into {publish.changelog}", f"the branch{where}", Reversibility.COMPENSATED,
+            "a commit; taken back by another commit",
+        )  # fmt: skip
+    if publish.tag:
+        yield PlannedEffect(
+            f"create annotated tag {tag}", f"tag {tag}{where}", Reversibility.POINT_OF_NO_RETURN,
+            "a published tag is not moved",
+        )  # fmt: skip
+    if publish.notes_file:
+        path = publish.notes_file.format(version=version, project=project.name)
+        yield PlannedEffect("write the notes", f"file {path}", Reversibility.REVERSIBLE)
+
+
+def _announce_effects(project: ProjectConfig) -> Iterable[PlannedEffect]:
+    for place in project.announce:
+        once = place.type != "file"
+        yield PlannedEffect(
+            "announce the release",
+            place.type,
+            Reversibility.POINT_OF_NO_RETURN if once else Reversibility.REVERSIBLE,
+            "sent at most once: nobody can look whether a message has arrived" if once else "",
+        )
+
+
+def _say(drafts: dict[str, _Draft], said: Step, project: ProjectConfig) -> None:
+    """Put what the project says about one step into the order."""
+    draft = drafts.get(said.id)
+    if draft is None:
+        if said.skip:
+            raise _wrong(
+                said,
+                f"There is no standard step {said.id!r} to skip",
+                f"Standard: {', '.join(drafts)}.",
+            )
+        if said.type in (StepType.PLAN, StepType.CLOSE):
+            raise _wrong(
+                said, f"A release has one step of type {said.type}", "Choose another type."
+            )
+        default = ["test"] if "test" in drafts else ["plan"]
+        draft = _Draft(
+            said.id, said.type, said.id.replace("-", " ").capitalize(), default, said.environment
+        )
+        drafts[said.id] = draft
+    elif draft.type != said.type and said.type not in (StepType.RUN, StepType.MANUAL):
+        raise _wrong(
+            said,
+            f"Step {said.id!r} is of type {draft.type}, not {said.type}",
+            "Replace it by run or manual.",
+        )
+    draft.type, draft.said = said.type, said
+    draft.title = said.title or draft.title
+    draft.environment = said.environment or draft.environment
+    if said.needs is not None:
+        draft.needs = list(said.needs)
+    draft.settings = _said_settings(draft, said, project)
+    for later in said.before:
+        if later not in drafts:
+            raise _wrong(
+                said, f"`before` names {later!r}, which is no step", f"Steps: {', '.join(drafts)}."
+            )
+        drafts[later].needs.append(said.id)
+
+
+def _said_settings(draft: _Draft, said: Step, project: ProjectConfig) -> dict[str, Any]:
+    if said.type == StepType.RUN:
+        if said.command is None:
+            raise _wrong(
+                said, f"Step {said.id!r} has no command", "Write `command: make something`."
+            )
+        return {"commands": [list(said.command)], "environment": said.environment}
+    if said.type == StepType.MANUAL:
+        return {"instructions": said.instructions}
+    settings = dict(draft.settings)
+    if said.command is not None and "commands" in settings:
+        settings["commands"] = [list(said.command)]
+    if said.type in (StepType.DEPLOY, StepType.VERIFY) and draft.environment:
+        if draft.environment not in project.environments:
+            raise _wrong(
+                said,
+                f"Environment {draft.environment!r} is not the project's",
+                "Add it to `environments`.",
+            )
+        settings["target"] = project.environments[draft.environment].target.model_dump(mode="json")
+    return settings
+
+
+def _leave_out(drafts: dict[str, _Draft]) -> None:
+    """Take skipped steps out; what waited for them waits for what they waited for."""
+    for fixed in ("plan", "close"):
+        said = drafts[fixed].said
+        if said is not None and (said.skip or said.type != fixed):
+            raise _wrong(
+                said,
+                f"Step {fixed!r} can be neither skipped nor replaced",
+                "Take it out of `steps`.",
+            )
+    for gone in [draft for draft in drafts.values() if draft.said and draft.said.skip]:
+        del drafts[gone.id]
+        for draft in drafts.values():
+            if gone.id in draft.needs:
+                place = draft.needs.index(gone.id)
+                draft.needs[place : place + 1] = [
+                    need for need in gone.needs if need not in draft.needs
+                ]
+    for draft in drafts.values():
+        for need in draft.needs:
+            if need not in drafts:
+                raise ConfigError(
+                    f"Step {draft.id!r} needs {need!r}, which is no step of this release.",
+                    where=f"steps, {draft.id}",
+                    hint=f"Steps are: {', '.join(drafts)}.",
+                )
+
+
+def _close_last(drafts: dict[str, _Draft]) -> None:
+    """Make `close` need whatever nobody else needs: the record is complete when every step is done."""
+    if "close" in drafts:
+        needed = {need for draft in drafts.values() for need in draft.needs}
+        loose = [step_id for step_id in drafts if step_id not in needed and step_id != "close"]
+        drafts["close"].needs += [
+            step_id for step_id in loose if step_id not in drafts["close"].needs
+        ]
+
+
+def _planned(draft: _Draft) -> PlannedStep:
+    said = draft.said
+    worst = _worst(draft.effects)
+    step = PlannedStep(
+        id=draft.id,
+        type=draft.type.value,
+        title=draft.title,
+        needs=tuple(dict.fromkeys(draft.needs)),
+        environment=draft.environment,
+        settings=draft.settings,
+        retries=DEFAULT_RETRIES,
+        backoff_s=DEFAULT_BACKOFF.total_seconds(),
+        timeout_s=TIMEOUTS_S.get(draft.type, 10 * MINUTE),
+        effects=draft.effects,
+        reversibility=worst,
+    )
+    if said is None:
+        return step
+    return replace(
+        step,
+        retries=step.retries if said.retries is None else said.retries,
+        repeats_failures=said.retries is not None,
+        backoff_s=step.backoff_s if said.backoff is None else said.backoff.total_seconds(),
+        timeout_s=step.timeout_s if said.timeout is None else said.timeout.total_seconds(),
+    )
+
+
+def _worst(effects: Sequence[PlannedEffect]) -> Reversibility:
+    ranks = list(Reversibility)
+    return max(
+        (effect.reversibility for effect in effects),
+        key=ranks.index,
+        default=Reversibility.NOTHING_OUTSIDE,
+    )
+
+
+def _approval(step: PlannedStep, project: ProjectConfig, station: StationConfig) -> PlannedApproval:
+    rule = rule_for(project, station, step.environment) if step.environment else None
+    if rule is None:
+        raise ConfigError(
+            f"Step {step.id!r} asks for approval, but no rule says whose.",
+            where=f"steps, {step.id}, environment {step.environment!r}",
+            hint="Give the environment an `approval` in station.yaml or gare.yaml.",
+        )
+    return PlannedApproval(
+        step=step.id,
+        environment=step.environment,
+        groups=dict(rule.groups),
+        author_may_vote=rule.author_may_vote,
+        requester_may_vote=rule.requester_may_vote,
+        expires_after_s=rule.expires_after.total_seconds(),
+    )
+
+
+def _wrong(said: Step, what: str, hint: str) -> ConfigError:
+    return ConfigError(f"{what}.", where=f"steps, {said.id}", hint=hint)

@@ -1,0 +1,113 @@
+"""Pages for the engine's UI, in Markdown: the plan, an approval that is asked for. Pure; escapes what people wrote."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from gare.domain.plan import Plan, PlannedApproval
+from gare.domain.releases import Release
+
+_SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|#~"})
+
+
+def escape(text: str) -> str:
+    """Make somebody's text plain in Markdown, also inside a table cell."""
+    return " ".join(text.translate(_SPECIAL).split())
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table; cells must be escaped already."""
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def plan_page(release_id: str, plan: Plan, digest: str) -> str:
+    """Return the whole plan: what will be done, in which order, who must agree."""
+    parts = [
+        f"# {release_id}: {escape(plan.title or plan.project)} {escape(plan.version)}",
+        f"From {escape(plan.previous_tag) or 'the beginning'} to commit `{plan.commit[:12]}` of "
+        f"{escape(plan.branch)}: {len(plan.commits)} commits, {plan.bump}. Plan `{digest}`.",
+        *(f"> **Note:** {escape(warning)}" for warning in plan.warnings),
+        "## Steps",
+        table(
+            ["step", "after", "effects outside", "can it be undone"],
+            [
+                [
+                    f"**{escape(step.id)}**",
+                    ", ".join(map(escape, step.needs)),
+                    "; ".join(f"{escape(e.action)}: {escape(e.target)}" for e in step.effects)
+                    or "none",
+                    step.reversibility.value,
+                ]
+                for step in plan.steps
+            ],
+        ),
+    ]
+    if plan.approvals:
+        parts += [
+            "## Approvals",
+            table(["environment", "votes needed", "may not vote"], map(_rule, plan.approvals)),
+        ]
+    if plan.tickets:
+        parts += [
+            "## Tickets",
+            table(
+                ["ticket", "title", "status", "verdict"],
+                [
+                    [escape(t.key), escape(t.title), escape(t.status), escape(t.verdict)]
+                    for t in plan.tickets
+                ],
+            ),
+        ]
+    return "\n\n".join([*parts, "## Notes", plan.notes])
+
+
+def approval_page(
+    plan: Plan, rule: PlannedApproval, release: Release, manifest: str, values: Mapping[str, Any]
+) -> str:
+    """Return what approvers must know: the question, what it is about, how to vote."""
+    artifacts = [
+        a
+        for value in values.values()
+        if isinstance(value, dict)
+        for a in value.get("artifacts", ())
+    ]
+    parts = [
+        f"# Release {escape(plan.title or plan.project)} {escape(plan.version)} to {escape(rule.environment)}?",
+        f"{release.id} from commit `{plan.commit[:12]}`, requested by {escape(release.requested_by or 'unnamed')}. "
+        f"{escape(release.reason)}",
+        table(["environment", "votes needed", "may not vote"], [_rule(rule)]),
+        "To vote, with your personal token in `GARE_TOKEN` (Resume alone approves nothing):",
+        "```\n"
+        + "\n".join(
+            f"gare {say} {release.id} --env {rule.environment}" for say in ("approve", "reject")
+        )
+        + "\n```",
+        f"A vote is about manifest `{manifest}`.",
+    ]
+    done = [
+        [escape(step), escape(str(value["summary"]))]
+        for step, value in values.items()
+        if isinstance(value, dict) and value.get("summary")
+    ]
+    if done:
+        parts += ["## Done so far", table(["step", "result"], done)]
+    if artifacts:
+        rows = [[escape(a["name"]), str(a["size_bytes"]), f"`{a['sha256']}`"] for a in artifacts]
+        parts += ["## Artifacts", table(["artifact", "bytes", "sha256"], rows)]
+    return "\n\n".join([*parts, "## Notes", plan.notes])
+
+
+def _rule(rule: PlannedApproval) -> list[str]:
+    barred = [
+        who
+        for who, may in (
+            ("authors", rule.author_may_vote),
+            ("the requester", rule.requester_may_vote),
+        )
+        if not may
+    ]
+    return [
+        escape(rule.environment),
+        ", ".join(f"{count} of {escape(group)}" for group, count in sorted(rule.groups.items())),
+        " and ".join(barred) or "nobody is barred",
+    ]

@@ -1,0 +1,42 @@
+"""announce: tell people, each place once."""
+
+from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt, Unknowable
+from gare.ports.notifier import Message, Notifier
+from tasks.step import Value, Work, step_task
+
+
+@step_task
+def announce(work: Work) -> Value:
+    """Tell every configured place that the version is out."""
+    places = work.gare.notifiers(work.plan, work.step)
+    for place in places:
+        effect = message_effect(work, place)
+        receipt = work.ledger.effects.perform(work.release.id, work.step.id, effect)
+        work.say(f"{place.place}: {dict(receipt)}")
+    return {"places": [place.place for place in places], "summary": f"{len(places)} place(s) told"}
+
+
+def message_effect(work: Work, place: Notifier) -> Effect:
+    """Return one message to one place. What cannot be looked up is sent at most once."""
+    message = Message(
+        key=f"{work.release.id}/{work.step.id}/{place.place}",
+        subject=f"{work.plan.title} {work.plan.version} is released",
+        text=work.plan.notes,
+        facts={
+            "release": work.release.id,
+            "project": work.plan.project,
+            "version": work.plan.version,
+            "commit": work.plan.commit,
+        },
+    )
+
+    def look() -> Look:
+        is_there = place.look(message)
+        if is_there is None:
+            return Unknowable()
+        return AsWanted({"place": place.place}) if is_there else Absent()
+
+    def act() -> Receipt:
+        return place.send(message)
+
+    return Effect(place.place, {"message": message.key}, look, act)

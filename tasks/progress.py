@@ -1,0 +1,35 @@
+"""How far a release is, as one bar in the engine's UI. Throttled: a bar must not cost more than the steps."""
+
+import time
+
+from gare.domain.releases import Release
+from gare.errors import ConnectorError
+from gare.wiring import Gare
+
+INTERVAL_S = 3.0
+
+
+class Progress:
+    """The bar of one release in one process."""
+
+    def __init__(self, gare: Gare, release: Release, steps: int) -> None:
+        self._gare, self._release, self._steps = gare, release, steps
+        self._artifact, self._shown_at = "", 0.0
+
+    def show(self, done: int, *, is_last: bool = False) -> None:
+        """Show that `done` steps are done; at most one call each few seconds goes to the engine."""
+        if not is_last and time.monotonic() - self._shown_at < INTERVAL_S:
+            return
+        self._shown_at = time.monotonic()
+        percent = 100 * done / max(self._steps, 1)
+        try:
+            self._artifact = self._gare.engine.publish_progress(
+                self._release.flow_run_id,
+                f"{self._release.id.lower()}-progress",
+                percent,
+                f"{done} of {self._steps} steps",
+                artifact=self._artifact,
+            )
+        except ConnectorError:
+            # A bar that cannot be drawn must not stop a release.
+            return

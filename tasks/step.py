@@ -1,0 +1,164 @@
+"""What every step shares: its surroundings (`Work`), and the wrapper that makes a function a Prefect task.
+
+The wrapper writes start, value and error to the ledger; a step whose value is there does not run again. Knows
+nothing of any one step.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prefect import Task, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.context import TaskRunContext
+from prefect.logging import get_run_logger
+from prefect.states import Completed
+
+from gare.domain.plan import Plan, PlannedStep
+from gare.domain.releases import Release, StepState
+from gare.errors import GareError, InternalError, StepFailed
+from gare.ledger.ledger import Ledger
+from gare.ports.target import Say
+from gare.wiring import Gare, open_gare
+
+Value = dict[str, Any]
+Body = Callable[["Work"], Value]
+STOPPING = threading.Event()
+"""Set when the run is being ended from outside: what fails from then on is no failure of the step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Everything a step may use. `values` are those of the steps done before."""
+
+    gare: Gare
+    release: Release
+    plan: Plan
+    step: PlannedStep
+    values: Mapping[str, Any]
+    attempt: int
+    say: Say
+
+    @property
+    def ledger(self) -> Ledger:
+        """Return the station's ledger."""
+        return self.gare.ledger
+
+    @property
+    def checkout(self) -> Path:
+        """Return the release's own working tree, outside the worker's folder."""
+        return self.gare.work_folder / self.release.id / "checkout"
+
+    def log_file(self, name: str) -> Path:
+        """Return where the output of one command of this attempt goes."""
+        folder = self.gare.logs_folder / self.release.id
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{self.step.id}-{self.attempt}-{name}.log"
+
+    def env(self) -> dict[str, str]:
+        """Return what commands learn about the release."""
+        return {
+            "GARE_RELEASE": self.release.id,
+            "GARE_PROJECT": self.plan.project,
+            "GARE_VERSION": self.plan.version,
+            "GARE_COMMIT": self.plan.commit,
+            "GARE_STEP": self.step.id,
+            "GARE_ENVIRONMENT": self.step.environment,
+        }
+
+
+def step_task(body: Body) -> Task[[str, str], State[Any]]:
+    """Make `body` the Prefect task of its kind of step; it is submitted with (release id, step id)."""
+
+    @task(
+        name=body.__name__,
+        description=(body.__doc__ or "").strip(),
+        task_run_name="{step_id}",
+        cache_policy=NO_CACHE,
+        persist_result=False,
+    )
+    def run_step(release_id: str, step_id: str) -> State[Any]:
+        return _run(body, release_id, step_id)
+
+    return run_step
+
+
+def options(step: PlannedStep) -> dict[str, Any]:
+    """Return the task options that a planned step asks for: retries with doubling waits and jitter."""
+    return {
+        "retries": step.retries,
+        "retry_delay_seconds": [step.backoff_s * 2**turn for turn in range(step.retries)] or 0,
+        "retry_jitter_factor": 0.2,
+        "retry_condition_fn": _repeats_failures if step.repeats_failures else _repeats_faults,
+        "tags": [
+            f"step:{step.type}",
+            *([f"environment:{step.environment}"] if step.environment else []),
+        ],
+    }
+
+
+def _run(body: Body, release_id: str, step_id: str) -> State[Any]:
+    gare = open_gare()
+    releases = gare.ledger.releases
+    release = releases.get(release_id)
+    plan = gare.plan(release.plan)
+    step = plan.step(step_id)
+    record = releases.begin_step(release_id, step_id, actor=_actor())
+    if record.state is StepState.DONE:
+        return Completed(message="Done before.")
+    values = {
+        done.step: done.value
+        for done in releases.steps(release_id).values()
+        if done.state is StepState.DONE
+    }
+    logger = get_run_logger()
+    work = Work(
+        gare, release, plan, step, values, record.attempt, lambda line: logger.info("%s", line)
+    )
+    try:
+        value = body(work)
+    except Exception as error:
+        if not STOPPING.is_set():
+            _note_failure(gare.ledger, release_id, step, error)
+        raise
+    releases.end_step(release_id, step_id, StepState.DONE, value=value, actor=_actor())
+    return Completed(message=str(value.get("summary", "")) or "Done.")
+
+
+def _note_failure(ledger: Ledger, release_id: str, step: PlannedStep, error: Exception) -> None:
+    """Tell the ledger; an attempt that will be repeated leaves the step running."""
+    if not isinstance(error, GareError):
+        error = InternalError(
+            f"{type(error).__name__}: {error}", where=f"{release_id}, step {step.id}"
+        )
+    context = TaskRunContext.get()
+    turn = context.task_run.run_count if context else step.retries + 1
+    if turn <= step.retries and may_repeat(error, failures=step.repeats_failures):
+        ledger.note(release_id, "step repeats", _actor(), {"step": step.id, "error": str(error)})
+        return
+    ledger.releases.end_step(
+        release_id, step.id, StepState.FAILED, error=str(error), actor=_actor()
+    )
+
+
+def may_repeat(error: object, *, failures: bool) -> bool:
+    """Tell whether the same step may succeed when done once more."""
+    return isinstance(error, GareError) and (
+        error.retryable or (failures and isinstance(error, StepFailed))
+    )
+
+
+def _repeats_faults(_task: Any, _task_run: Any, state: State[Any]) -> bool:
+    return may_repeat(state.result(raise_on_failure=False), failures=False)
+
+
+def _repeats_failures(_task: Any, _task_run: Any, state: State[Any]) -> bool:
+    return may_repeat(state.result(raise_on_failure=False), failures=True)
+
+
+def _actor() -> str:
+    return f"gare[{os.getpid()}]"

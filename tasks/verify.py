@@ -1,0 +1,74 @@
+"""verify: ask the environment what really runs. When it is not the version, or not well, the last good one returns."""
+
+from gare.errors import GareError, RolloutFailed, StepFailed
+from gare.ledger.effects import Absent, Effect, Receipt
+from gare.ports.target import Target
+from gare.strategies.rollout import revert
+from tasks.deploy import roll_back_end
+from tasks.step import Value, Work, step_task
+
+
+@step_task
+def verify(work: Work) -> Value:
+    """Ask the environment which version runs and whether it is well."""
+    environment, version = work.step.environment, work.plan.version
+    target = work.gare.target(work.plan, work.step, work.release.id)
+    try:
+        evidence = _check(work, target)
+    except StepFailed as error:
+        _put_back(work, target, error)
+    work.ledger.set_verified(work.release.id, work.plan.project, environment, version)
+    return {"running": version, "evidence": evidence, "summary": f"{environment} runs {version}"}
+
+
+def _check(work: Work, target: Target) -> dict[str, str]:
+    """Return how we know that the version runs well. Raises StepFailed."""
+    health = target.check_health(work.say)
+    running = target.running(work.say, expect=work.plan.version)
+    work.say(f"{target.place} runs {running.version or 'nothing'}: {running.evidence}")
+    if running.version != work.plan.version:
+        raise StepFailed(
+            f"{work.step.environment} runs {running.version or 'nothing'}, not {work.plan.version}.",
+            where=running.evidence,
+            hint="",
+        )
+    return {"health": health, "version": running.evidence}
+
+
+def _put_back(work: Work, target: Target, error: StepFailed) -> None:
+    """Put the version last verified good there back, end the release, and raise RolloutFailed."""
+    environment = work.step.environment
+    before = good_version(work)
+    work.say(f"{error} Putting {before or 'nothing'} back.")
+
+    def act() -> Receipt:
+        return revert(target, before, work.say)
+
+    effect = Effect(
+        f"put back {environment}", {"version": before, "place": target.place}, Absent, act
+    )
+    try:
+        work.ledger.effects.perform(work.release.id, work.step.id, effect)
+    except GareError as second:
+        raise RolloutFailed(
+            f"Verification failed ({error.what}) and {before or 'nothing'} could not be put back: {second.what}",
+            where=second.where or target.place,
+            hint=f"{environment} needs a person now. {second.hint}",
+        ) from error
+    live = f"{before} is live again." if before else "Nothing is live there now."
+    roll_back_end(work, f"{environment}: {error.what} {live}")
+    raise RolloutFailed(
+        f"{error.what} {live}", where=f"{environment}, {error.where}", hint=error.hint
+    ) from error
+
+
+def good_version(work: Work) -> str:
+    """Return the version to go back to: last verified good there, else what was live before this release."""
+    verified = work.ledger.verified_version(work.plan.project, work.step.environment)
+    if verified and verified != work.plan.version:
+        return verified
+    for step in work.plan.steps:
+        value = work.values.get(step.id)
+        if step.type == "deploy" and step.environment == work.step.environment and value:
+            return str(value["receipt"].get("previous", ""))
+    return ""

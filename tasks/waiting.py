@@ -1,0 +1,52 @@
+"""What a release can wait for without a process: people's approvals and manual steps."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from gare.domain.approvals import Decision
+from gare.domain.manifest import manifest
+from gare.domain.plan import Plan, PlannedStep
+from gare.domain.releases import Release, StepState
+from gare.reports.markdown import approval_page
+from gare.wiring import Gare
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """One thing waited for. `reason` names whom; the run is woken at `wake_at` at the latest."""
+
+    reason: str
+    wake_at: datetime | None = None
+
+
+def look(gare: Gare, release: Release, plan: Plan, step: PlannedStep) -> Wait | None:
+    """Return what the step waits for, or None when it can run now. Asks for an approval when due."""
+    if step.type == "approve":
+        return _approval(gare, release, plan, step)
+    if step.type == "manual":
+        wanted = step.settings.get("instructions") or step.title
+        return Wait(
+            f"{step.id}: somebody to do and tick off: {wanted} (gare done {release.id} {step.id})"
+        )
+    return None
+
+
+def _approval(gare: Gare, release: Release, plan: Plan, step: PlannedStep) -> Wait | None:
+    rule = next(rule for rule in plan.approvals if rule.step == step.id)
+    values = {
+        record.step: record.value
+        for record in gare.ledger.releases.steps(release.id).values()
+        if record.state is StepState.DONE
+    }
+    wanted = manifest(plan, release.plan, step.id, values)
+    before = gare.ledger.approvals.get(release.id, step.id)
+    request = gare.ledger.approvals.ask(release.id, rule, wanted)
+    standing = gare.ledger.approvals.standing(release.id, rule)
+    if standing.decision is not Decision.PENDING:
+        return None
+    if before is None or before.manifest != request.manifest:
+        page = approval_page(plan, rule, release, request.manifest, values)
+        gare.engine.publish(
+            release.flow_run_id, f"{release.id.lower()}-{step.id}", page, step.title
+        )
+    return Wait(f"{step.id}: {standing}", request.expires_at)
