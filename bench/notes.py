@@ -22,10 +22,9 @@ AFTER_LAST_TAG = 40
 _FORMAT = "--format=tformat:%H%x00%P%x00%an%x00%ae%x00%cd%x00%B"
 _SCOPES = ("api", "cart", "checkout", "search", "login", "", "", "")
 _KINDS = ("feat", "fix", "fix", "perf", "docs", "chore", "refactor", "test", "feat!")
-_WORDS = (
-    "add remove keep the a order payment address when list_of items is empty retry <timeout> cache "
-    "for clients with older tokens and show *all* prices in their own currency again"
-).split()
+_WORDS = "add remove keep the a order payment address list_of items is empty <timeout> *all* again".split(
+    " "
+)
 
 
 def make_repository(folder: Path) -> None:

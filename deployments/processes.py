@@ -99,7 +99,8 @@ def port_holder(port: int) -> str:
     except (psutil.Error, OSError):
         return ""
     for connection in connections:
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+        here = connection.laddr
+        if connection.status == psutil.CONN_LISTEN and here and here[1] == port:
             try:
                 return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
             except (psutil.Error, TypeError, ValueError):

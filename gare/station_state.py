@@ -5,6 +5,7 @@ Commands ask this module, so it imports the standard library alone. It starts an
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -188,12 +189,18 @@ def is_held(folder: StateFolder) -> bool:
 def hold(folder: StateFolder) -> Iterator[bool]:
     """Hold the state folder for the block; False when another supervisor does. Ends with the process."""
     with folder.lock.open("ab+") as file:
-        yield _try_lock(file, shared=False)
+        yield any(_try_lock(file, shared=False) or _pause() for _ in range(10))
 
 
 def with_children(record: Record, children: tuple[Process, ...]) -> Record:
     """Return the record with other children."""
     return replace(record, children=children)
+
+
+def _pause() -> bool:
+    """Give a command that looks at the lock just now the time to let it go."""
+    time.sleep(0.02)
+    return False
 
 
 def _probe(root: Path) -> None:

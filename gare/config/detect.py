@@ -7,7 +7,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from gare.config.ecosystems import Ecosystem, ecosystems_of
+from gare.config.ecosystems import ecosystems_of
+from gare.config.ecosystems.found import Ecosystem
 from gare.config.loader import PROJECT_FILE, STATION_FILE, find_station, load_station_file
 from gare.config.names import slug
 from gare.config.repository import Repository, look
@@ -39,6 +40,9 @@ class Proposal:
     todo: tuple[str, ...]
     """Further steps before the first release, beside the commands everybody runs."""
 
+    person: str
+    """Name of the person in the new station.yaml; empty when Git knows none, or there is a station already."""
+
     @property
     def has_new_station(self) -> bool:
         """Whether a station.yaml is proposed too."""
@@ -62,6 +66,7 @@ def propose(folder: Path, *, name: str = "") -> Proposal:
         found=tuple(_found(repository, chosen, others, title, station_file)),
         missing=tuple(_missing(repository, chosen, place, someone, station_file)),
         todo=tuple(_todo(repository, station_file)),
+        person=someone.name if someone and not station_file else "",
     )
 
 

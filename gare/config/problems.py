@@ -72,7 +72,9 @@ def listed(names: Iterable[object]) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Spell `Did you mean x? ` when one of the known words is near, else nothing."""
-    close = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    names = list(known)
+    longer = [name for name in names if len(word) > 1 and name.startswith(word)]
+    close = get_close_matches(word, names, n=1, cutoff=0.6) or longer
     return f"Did you mean `{close[0]}`? " if close else ""
 
 

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from pydantic import BaseModel
+
 from gare.config.models import ProjectConfig, StationConfig
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
-_MODELS = {"station": StationConfig, "project": ProjectConfig}
+_MODELS: dict[str, type[BaseModel]] = {"station": StationConfig, "project": ProjectConfig}
 
 
 def schema_for(file: str) -> dict[str, Any]:

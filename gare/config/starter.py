@@ -5,12 +5,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from gare.config.ecosystems import Ecosystem, Words
+from gare.config.ecosystems.found import Ecosystem, Words
 from gare.config.repository import Repository
 
 GROUP = "release-managers"
-_PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./@+-]*")
-_YAML_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n", "~"})
+_PLAIN = re.compile(r"\.?[A-Za-z_/][A-Za-z0-9_./@+-]*|\.")
+_YAML_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n", ".inf", ".nan"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def word(text: str) -> str:
     """Spell a text as one YAML value, quoted where it could be read as something else."""
     if _PLAIN.fullmatch(text) and text.lower() not in _YAML_WORDS:
         return text
-    return json.dumps(text, ensure_ascii=True)
+    return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
 def project_text(

@@ -51,8 +51,8 @@ _WRITE = {
     "greater_than_equal": "Write a number of at least {ge}.",
     "less_than": "Write a number below {lt}.",
     "less_than_equal": "Write a number of at most {le}.",
-    "too_short": "Write at least {min_length}.",
-    "too_long": "Write at most {max_length}.",
+    "too_short": "Write entries, at least {min_length}.",
+    "too_long": "Write at most {max_length} entries.",
     "string_too_short": "Write at least {min_length} character(s).",
     "string_too_long": "Write at most {max_length} characters.",
     "url_parsing": "Write a full address, such as `https://example.org/path`.",
@@ -106,10 +106,8 @@ def document_value(document: Document, path: KeyPath) -> Any:
 
 def quote(value: Any, raw: str | None = None) -> str:
     """Quote a value for a message, as it was written and not longer than a line bears."""
-    if isinstance(value, str):
-        text = json.dumps(value, ensure_ascii=False)
-    else:
-        text = raw if raw is not None else str(value)
+    written = str(value) if raw is None else raw
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else written
     text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
     return text if len(text) <= _MAX_QUOTE else f'{text[: _MAX_QUOTE - 2]}…"'
 
@@ -224,6 +222,9 @@ def _tag_of(arm: Any) -> str:
 def _own_words(document: Document, path: KeyPath, value: Any, message: str) -> tuple[str, str]:
     """Split the words of our own validators: they say either what to write, or what is wrong."""
     text = message.partition(", ")[2].strip().rstrip(".")
+    what, _, write = text.partition("; write ")
+    if write and not text.startswith("write"):
+        return what + ".", f"Write {write}."
     sentence = text[:1].upper() + text[1:] + "."
     if not text.startswith(("write", "give", "name")):
         return text + ".", ""

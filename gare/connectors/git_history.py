@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gare.domain.commits import Commit
     from gare.errors import GareError
 
-_CHUNK = 1 << 18
+_CHUNK = 1 << 16
 _USAGE = "usage: python -m gare.connectors.git_history REPOSITORY [--since-tag | --full] [--tag-prefix=v]"
 _FIELDS = ("%H", "%P", "%an", "%ae", "%cd", "%B")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
+from gare import masking
 from gare.connectors.notify_settings import LOOPBACK, WebhookSettings
 from gare.domain.digest import canonical
 from gare.errors import (
@@ -128,11 +129,9 @@ def _check_reply(reply: "httpx.Response", place: str) -> None:
     kind, hint = _REPLIES.get(
         status, (UnexpectedReply, "Its answer is in no way a success: look at its manual.")
     )
-    raise kind(
-        f"{said}: {' '.join(reply.text.split())[:200]}" if reply.text else f"{said}.",
-        where=place,
-        hint=hint,
-    )
+    # What it answers may repeat what was sent.
+    text = masking.current().apply(" ".join(reply.text.split()))[:200]
+    raise kind(f"{said}: {text}" if text else f"{said}.", where=place, hint=hint)
 
 
 def _retry_after(reply: "httpx.Response") -> float:

@@ -68,8 +68,8 @@ NEXT = (
     DemoCommit(23, 51, FATOU, "feat(prices): take a discount off every price\n\nTEA-30", (22,)),
     DemoCommit(24, 52, FATOU, "feat(api): tell the settings beside the version\n\nTEA-31", (23,)),
 )
-"""What is released as 1.4.0. Its tests pass and staging runs it; but production's settings have a key `version` of their
-own, which hides the shop's: production does not say any more which version runs, and is put back."""
+"""What is released as 1.4.0. Its tests pass and staging runs it; but production's settings have a key `version` of
+their own, which hides the shop's: production does not say any more which version runs, and is put back."""
 
 TAGS = {"v1.0.0": 3, "v1.1.0": 6, "v1.2.0": 8}
 

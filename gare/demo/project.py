@@ -111,6 +111,16 @@ def commit_next(demo: Demo) -> str:
     return _git(copy, "rev-parse", "HEAD")
 
 
+def remote_tag(demo: Demo, name: str) -> tuple[str, str]:
+    """Return the commit and the message of a tag on the remote; empty when it has none."""
+    if not _git(demo.remote, "tag", "--list", "--", name):
+        return "", ""
+    commit = _git(
+        demo.remote, "rev-parse", "--verify", "--end-of-options", f"refs/tags/{name}^{{commit}}"
+    )
+    return commit, _git(demo.remote, "cat-file", "tag", f"refs/tags/{name}")
+
+
 def subjects(commits: tuple[DemoCommit, ...]) -> list[str]:
     """Return the first line of each commit, as a person lists them."""
     return [commit.message.partition("\n")[0] for commit in commits]

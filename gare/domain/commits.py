@@ -73,7 +73,7 @@ class Change(NamedTuple):
 
 def is_own(commit: Commit) -> bool:
     """Tell whether Gare made this commit (it carries the trailer), so that it is no part of a release."""
-    return TRAILER in commit.message and _OWN.search(commit.message) is not None
+    return _OWN.search(commit.message) is not None
 
 
 def parse(commit: Commit, pattern: re.Pattern[str]) -> Change:
@@ -119,7 +119,11 @@ def ticket_keys(message: str, pattern: re.Pattern[str]) -> tuple[str, ...]:
 def read_changes(commits: Iterable[Commit], pattern: str = TICKET_PATTERN) -> list[Change]:
     """Parse the commits of a release's range in their order, leaving Gare's own out."""
     compiled = compile_pattern(pattern)
-    return [parse(commit, compiled) for commit in commits if not is_own(commit)]
+    return [
+        parse(commit, compiled)
+        for commit in commits
+        if TRAILER not in commit.message or not is_own(commit)
+    ]
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:

@@ -1,11 +1,11 @@
 """The manifest: what approvers vote on. Plan, artifacts and evidence behind one digest."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gare.domain.digest import digest
-from gare.domain.plan import Plan
+from gare.domain.plan import Plan, PlannedStep
 from gare.domain.schedule import behind
 
 
@@ -36,7 +36,14 @@ def manifest(plan: Plan, plan_digest: str, step_id: str, values: Mapping[str, An
 
     Steps beside it do not count: their timing must not void votes.
     """
-    before = sorted(behind(plan.steps, step_id) & set(values))
+    return manifest_of(plan.steps, plan_digest, step_id, values)
+
+
+def manifest_of(
+    steps: Iterable[PlannedStep], plan_digest: str, step_id: str, values: Mapping[str, Any]
+) -> Manifest:
+    """Do the same from the steps alone, for whoever checks a record without the whole plan."""
+    before = sorted(behind(steps, step_id) & set(values))
     artifacts = {
         artifact["name"]: artifact["sha256"]
         for step in before

@@ -1,14 +1,14 @@
 """Asks the gates with Great Expectations. The only importer of great_expectations and pandas in Gare.
 
-Both are imported inside functions: together they cost seconds. What is kept of an answer is translated at once
-into Gare's own words (`gare.domain.facts`), because Great Expectations' own results hold numpy values that its
-stores cannot write and its Data Docs do not show (docs/how-to/gates.md).
+Both are imported inside functions: together they cost seconds. An answer is translated at once into Gare's own
+words (`gare.domain.facts`) and shown on a page of ours. Great Expectations 1.24 cannot store a result that holds
+numpy 2's bool (quantiles), and its Data Docs fetch styles and scripts from seven
+other hosts and hold the time of the run.
 """
 
 import os
 import threading
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
@@ -26,10 +26,22 @@ from gare.gates.tables import NEVER_EMPTY
 RESULT_FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": SAMPLES}
 PAGE = "gates.html"
 _INDEX = "gare_index"
+_SILENT = LookupError("Great Expectations gave no answer")
 
 # Great Expectations keeps a current context per process, and steps run in threads.
 _LOCK = threading.Lock()
-_NUMBERS = count()
+
+# A context keeps every suite it ran. Starting a new one now and then is cheaper than deleting each.
+_MAX_SUITES = 400
+
+
+@dataclass(frozen=True, slots=True)
+class _Engine:
+    """A context in memory, the batch definition that any frame is given to, and numbers for names."""
+
+    context: Any
+    batch: Any
+    numbers: Iterator[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +71,8 @@ def evaluate(
         verdicts = tuple(
             _ask(gate, parts, tables, frames) for gate, parts in zip(gates, suites, strict=True)
         )
+        if next(_engine().numbers) > _MAX_SUITES:
+            _engine.cache_clear()
     docs_folder.mkdir(parents=True, exist_ok=True)
     page = docs_folder / PAGE
     page.write_text(to_html(verdicts), encoding="utf-8", newline="\n")
@@ -86,7 +100,7 @@ def _ask(
         elif facts is not None:
             answers = _run(expectations, frames[ask["facts"]])
             checks += [
-                translate(entry, answers[index], facts)
+                translate(entry, answers.get(index, _SILENT), facts)
                 for index, entry in enumerate(ask["expectations"])
             ]
     result = "failed" if not checks or any(check.blocks for check in checks) else "passed"
@@ -178,8 +192,8 @@ def _refusal(error: Exception) -> str:
 
 
 @lru_cache(maxsize=1)
-def _engine() -> tuple[Any, Any]:
-    """Return the process's context in memory, and the batch definition that any frame is given to."""
+def _engine() -> _Engine:
+    """Return the process's engine; the first call imports for seconds."""
     # It has posted usage data home in some versions, and it draws progress bars on stderr.
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations as gx
@@ -207,7 +221,7 @@ def _engine() -> tuple[Any, Any]:
     context = gx.get_context(mode="ephemeral", project_config=config)
     context.stores[context.validation_results_store_name] = Forgetful()
     asset = context.data_sources.add_pandas("gare").add_dataframe_asset("facts")
-    return context, asset.add_batch_definition_whole_dataframe("all")
+    return _Engine(context, asset.add_batch_definition_whole_dataframe("all"), count())
 
 
 def _frames(gates: Sequence[GateSpec], tables: Mapping[str, Facts]) -> dict[str, Any]:
@@ -243,18 +257,13 @@ def _run(expectations: list[Any], frame: Any) -> dict[int, Any]:
 def _validate(expectations: list[Any], frame: Any) -> list[Any]:
     import great_expectations as gx
 
-    context, batch = _engine()
-    name = f"gate-{next(_NUMBERS)}"
-    suite = context.suites.add(gx.ExpectationSuite(name=name, expectations=expectations))
-    try:
-        definition = context.validation_definitions.add(
-            gx.ValidationDefinition(name=name, data=batch, suite=suite)
-        )
-        found = definition.run(batch_parameters={"dataframe": frame}, result_format=RESULT_FORMAT)
-        results: list[Any] = found.results
-        return results
-    finally:
-        with suppress(Exception):
-            context.validation_definitions.delete(name)
-        with suppress(Exception):
-            context.suites.delete(name)
+    engine = _engine()
+    name = f"gate-{next(engine.numbers)}"
+    suite = engine.context.suites.add(gx.ExpectationSuite(name=name, expectations=expectations))
+    definition = engine.context.validation_definitions.add(
+        gx.ValidationDefinition(name=name, data=engine.batch, suite=suite)
+    )
+    results: list[Any] = definition.run(
+        batch_parameters={"dataframe": frame}, result_format=RESULT_FORMAT
+    ).results
+    return results

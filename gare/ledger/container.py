@@ -21,11 +21,16 @@ MAX_NAME = 200
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*(/[A-Za-z0-9][A-Za-z0-9._+-]*)*")
 """A member's name: relative, plain, no folder above can be meant."""
 
-_LOCAL, _ENTRY, _END = struct.Struct("<4s5H3I2H"), struct.Struct("<4s6H3I5H2I"), struct.Struct("<4s4H2IH")
+_LOCAL, _ENTRY, _END = (
+    struct.Struct("<4s5H3I2H"),
+    struct.Struct("<4s6H3I5H2I"),
+    struct.Struct("<4s4H2IH"),
+)
 _LOCAL_MARK, _ENTRY_MARK, _END_MARK = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
 _VERSION, _MADE_BY_UNIX, _DAY_ONE = 20, 3 << 8 | 20, 1 << 5 | 1
 _MODE = 0o100644 << 16
 _CHUNK = 1024 * 1024
+_METHOD_AT, _CHECKSUM_AT = range(4, 14), range(14, 18)
 
 
 class Problem(NamedTuple):
@@ -122,14 +127,18 @@ def _read_member(
         return Problem(place, "the file ends in the middle")
     mark, *_, size, length, extra = _LOCAL.unpack(head)
     if mark != _LOCAL_MARK or length > MAX_NAME or extra:
-        return Problem(place, "no member of a bundle begins here: its header was changed, or this is no bundle")
+        return Problem(
+            place, "no member of a bundle begins here: its header was changed, or this is no bundle"
+        )
     raw = file.read(length)
     name = raw.decode("ascii", "replace")
     if not NAME.fullmatch(name):
         return Problem(place, f"the name {name!r} cannot be in a bundle")
     start = at + _LOCAL.size + length
     if start + size > total:
-        return Problem(name, f"its header says {size} bytes, but the file ends after {total - start} of them")
+        return Problem(
+            name, f"its header says {size} bytes, but the file ends after {total - start} of them"
+        )
     file.seek(start)
     crc, hashing = 0, hashlib.sha256()
     for chunk in _limited(file, size):
@@ -139,8 +148,13 @@ def _read_member(
     wrong = _first_difference(head + raw, _local(member))
     if wrong is None:
         return member, []
-    what = "its content does not match the checksum in its header" if 14 <= wrong < 18 else "its header was changed"
-    return member, [Problem(name, f"{what} (byte {at + wrong} of the file)")]
+    if wrong in _CHECKSUM_AT:
+        what = "its content does not match the checksum in its header"
+    elif wrong in _METHOD_AT:
+        what = "it was packed by something else than Gare; a bundle must be kept as it was written"
+    else:
+        what = f"its header was changed (byte {at + wrong} of the file)"
+    return member, [Problem(name, what)]
 
 
 def _check_directory(
@@ -154,11 +168,15 @@ def _check_directory(
     if wrong is not None:
         yield Problem(
             f"the zip directory, {_entry_at(members, wrong)}",
-            f"byte {at + wrong} of the file is not as it was written" if at + wrong < total else "the file ends early",
+            f"byte {at + wrong} of the file is not as it was written"
+            if at + wrong < total
+            else "the file ends early",
         )
     if total > at + len(wanted):
         more = total - at - len(wanted)
-        yield Problem("the end of the file", f"{more} bytes follow that do not belong to the bundle")
+        yield Problem(
+            "the end of the file", f"{more} bytes follow that do not belong to the bundle"
+        )
 
 
 def _first_difference(found: bytes, wanted: bytes) -> int | None:

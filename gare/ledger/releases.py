@@ -129,6 +129,7 @@ class Releases:
                     "commit": plan.commit,
                     "plan": plan_digest,
                     "run": flow_run_id,
+                    "requested_by": requested_by,
                     "reason": plain(reason),
                 },
                 at=now,

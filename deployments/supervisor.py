@@ -1,0 +1,345 @@
+"""Starts the processes of a station, keeps them running, and ends all of them.
+
+Knows what belongs to a station and in which order; how one process is started is in child.py, how processes are
+found and ended in processes.py. Single-threaded: children watch the thread's process that started them.
+"""
+
+import http.client
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from urllib.parse import urlsplit
+
+import psutil
+
+from deployments.catalog import POOL
+from deployments.child import RESTARTS, WINDOW_S, Child, Program
+from deployments.launch import answers
+from deployments.processes import MARK_VARIABLE, end, marked, with_descendants
+from gare.errors import GareError
+from gare.station_state import Phase, Record, StateFolder, write_record
+
+Say = Callable[[str], None]
+CATALOG = "deployments.catalog:CATALOG"
+_TICK_S = 0.05
+_WATCH_S = 0.2
+_RUN_GRACE_S = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class StationSpec:
+    """What a station consists of. Paths are absolute; `port` 0 takes a free one.
+
+    `extras` are started when the station is ready, each as `python -m WORDS`, and kept running like the others.
+    """
+
+    name: str
+    root: Path
+    state: Path
+    host: str = "127.0.0.1"
+    port: int = 4200
+    worker_limit: int = 10
+    catalog: str = CATALOG
+    extras: tuple[Program, ...] = ()
+    start_timeout_s: float = 120.0
+
+    @property
+    def folder(self) -> StateFolder:
+        """Return the state folder."""
+        return StateFolder(self.state)
+
+    @property
+    def base_url(self) -> str:
+        """Return where this machine reaches the server (also when it listens on every address)."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def worker_name(self) -> str:
+        """Return the name under which the server knows our worker."""
+        return f"{self.name}-worker"
+
+
+class StopRequested(Exception):
+    """Somebody asked the station to end while it was starting."""
+
+
+@dataclass(slots=True)
+class Requests:
+    """How often somebody has asked the station to end: the second time hastens."""
+
+    count: int = 0
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Note a signal."""
+        self.count += 1
+
+    def is_hurried(self) -> bool:
+        """Tell whether to end at once."""
+        return self.count > 1
+
+
+@contextmanager
+def listening() -> Iterator[Requests]:
+    """Take Ctrl-C, SIGTERM and SIGHUP (unless started with nohup) as requests to end, for the block."""
+    requests = Requests()
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if os.name != "nt" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, requests) for number in numbers}
+    try:
+        yield requests
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """A station in this process. `run` returns when it was asked to end and everything has ended."""
+
+    spec: StationSpec
+    say: Say
+    requests: Requests
+    on_ready: Callable[[Record], None] = lambda record: None
+    _children: dict[str, Child] = field(default_factory=dict)
+    _record: Record | None = None
+    _started: float = field(default_factory=time.monotonic)
+
+    def run(self, supervisor: Record) -> None:
+        """Start, watch, end. Raises GareError when the station cannot start or a child keeps dying."""
+        base = self.spec.base_url
+        self._record = replace(supervisor, api_url=f"{base}/api", ui_url=base)
+        try:
+            self._start()
+            self._watch()
+        except StopRequested:
+            self.say("Asked to end while starting.")
+        finally:
+            self._stop()
+
+    def _start(self) -> None:
+        self._note(Phase.STARTING)
+        self.say(f"Starting the station {self.spec.name} in {self.spec.state}")
+        since = datetime.now(UTC)
+        for program in programs(self.spec):
+            self._launch(program)
+        self._await("The Prefect server did not answer", "server", self._is_server_up)
+        self._await("The deployments were not registered", "apply", self._are_deployments_applied)
+        del self._children["apply"]
+        self._await("The worker did not report", "worker", lambda: self._is_worker_up(since))
+        for program in self.spec.extras:
+            self._launch(program)
+        record = self._note(Phase.READY)
+        self.say(f"Prefect UI: {record.ui_url}")
+        self.say(
+            f"Ready after {time.monotonic() - self._started:.1f} s. "
+            f"Ctrl-C or `gare down` ends it; logs are in {self.spec.folder.logs}"
+        )
+        self.on_ready(record)
+
+    def _launch(self, program: Program) -> None:
+        child = Child(program, self.spec.folder, child_env(self.spec))
+        self._children[program.name] = child
+        child.start()
+        self._note()
+
+    def _await(self, problem: str, name: str, is_done: Callable[[], bool]) -> None:
+        """Wait for a stage of the start. A child that dies meanwhile, or the deadline, is the end of it."""
+        deadline = self._started + self.spec.start_timeout_s
+        while not is_done():
+            self._check_start()
+            if time.monotonic() > deadline:
+                child = self._children[name]
+                said = "".join(f"\n  | {line}" for line in child.last_lines(8))
+                raise GareError(
+                    f"{problem} within {self.spec.start_timeout_s:g} s."
+                    + (f" It said last:{said}\n" if said else ""),
+                    where=f"log {child.log}",
+                    hint="Read the log; a slow disk or a busy machine may just need a second try.",
+                )
+            time.sleep(_TICK_S)
+
+    def _check_start(self) -> None:
+        if self.requests.count:
+            raise StopRequested
+        for name, child in self._children.items():
+            code = child.exit_code
+            if code is not None and not (name == "apply" and code == 0):
+                raise GareError(
+                    f"The station did not start. {child.how_it_ended()}",
+                    where=f"log {child.log}",
+                    hint="Read the whole log there; `gare doctor` looks for the usual causes.",
+                )
+
+    def _is_server_up(self) -> bool:
+        return answers(f"{self.spec.base_url}/api/health")
+
+    def _are_deployments_applied(self) -> bool:
+        return self._children["apply"].exit_code == 0
+
+    def _is_worker_up(self, since: datetime) -> bool:
+        return worker_seen(self.spec.base_url, self.spec.worker_name, since)
+
+    def _watch(self) -> None:
+        """Look after the children until somebody asks to end."""
+        while not self.requests.count:
+            for child in self._children.values():
+                if child.start_at and time.monotonic() >= child.start_at:
+                    child.start()
+                    self._note()
+                elif child.exit_code is not None:
+                    self._bury(child)
+            time.sleep(_WATCH_S)
+
+    def _bury(self, child: Child) -> None:
+        ending = child.how_it_ended()
+        planned = child.restart_later()
+        if planned is None:
+            raise GareError(
+                f"{ending} It ended {RESTARTS + 1} times within {WINDOW_S / 60:g} minutes: "
+                "the station ends.",
+                where=f"log {child.log}",
+                hint="Read the log, mend the cause, then `gare up`: releases go on where they were.",
+            )
+        number, wait_s = planned
+        self.say(f"{ending} It is started again in {wait_s:g} s ({number} of {RESTARTS}).")
+
+    def _stop(self) -> None:
+        """End everything: runs first, while server and worker can still record how they ended."""
+        self._note(Phase.STOPPING)
+        self.say("Ending the station. Once more Ctrl-C hastens.")
+        worker, server = self._processes("worker"), self._processes("server")
+        runs = [p for p in with_descendants(worker) if p not in worker]
+        self._end([*runs, *with_descendants(self._processes(*self._others()))], _RUN_GRACE_S)
+        self._end(with_descendants(worker))
+        self._end(with_descendants(server))
+        self._end(marked(self.spec.state))
+        self.spec.folder.record.unlink(missing_ok=True)
+        self.say("The station has ended; nothing of it runs any more.")
+
+    def _end(self, processes: list[psutil.Process], grace_s: float = 5.0) -> None:
+        end(processes, grace_s=grace_s, hurry=self.requests.is_hurried, reap=self._reap)
+
+    def _reap(self) -> None:
+        for child in self._children.values():
+            child.exit_code  # noqa: B018 -- collects the dead child
+
+    def _others(self) -> list[str]:
+        return [name for name in self._children if name not in ("worker", "server")]
+
+    def _processes(self, *names: str) -> list[psutil.Process]:
+        children = [self._children[name] for name in names if name in self._children]
+        return [process for child in children if (process := child.process)]
+
+    def _note(self, phase: Phase | None = None) -> Record:
+        """Write down who is running, so that the next `gare up` finds what a killed supervisor left."""
+        assert self._record is not None  # noqa: S101 -- set by run()
+        described = (child.described for child in self._children.values())
+        self._record = replace(
+            self._record,
+            phase=phase or self._record.phase,
+            children=tuple(process for process in described if process),
+        )
+        write_record(self.spec.folder, self._record)
+        return self._record
+
+
+def programs(spec: StationSpec) -> list[Program]:
+    """Return what a station starts. All at once: worker and apply import Prefect while the server starts."""
+    api = f"{spec.base_url}/api"
+    return [
+        Program(
+            "server",
+            "The Prefect server",
+            ("prefect", "server", "start", "--host", spec.host, "--port", str(spec.port)),
+        ),
+        Program(
+            "apply",
+            "Registering the deployments",
+            (
+                *("deployments.apply", "--catalog", spec.catalog, "--after", f"{api}/health"),
+                *("--worker-folder", str(spec.folder.worker)),
+                *("--worker-limit", str(spec.worker_limit)),
+            ),
+        ),
+        Program(
+            "worker",
+            "The worker",
+            (
+                *("prefect", "worker", "start", "--pool", POOL, "--type", "process"),
+                *("--name", spec.worker_name, "--install-policy", "never"),
+            ),
+            # The pool is there when apply has made it; the worker would make one of its own otherwise.
+            (
+                *("--warm", "prefect.cli.worker,prefect.workers.process"),
+                *("--after", f"{api}/work_pools/{POOL}"),
+            ),
+        ),
+    ]
+
+
+def child_env(spec: StationSpec) -> dict[str, str]:
+    """Return the environment of every process of the station.
+
+    The user's own Prefect settings do not reach it (a Cloud key, another server's address), except for logging.
+    Reasons for each: docs/decisions/0010-station.md.
+    """
+    env = {name: value for name, value in os.environ.items() if _may_keep(name)}
+    is_everywhere = spec.base_url != f"http://{spec.host}:{spec.port}" and ":" not in spec.host
+    return env | {
+        "GARE_STATION": str(spec.root),
+        MARK_VARIABLE: str(spec.state),
+        "PYTHONSAFEPATH": "1",
+        "PYTHONUNBUFFERED": "1",
+        "OPENBLAS_NUM_THREADS": env.get("OPENBLAS_NUM_THREADS", "1"),
+        "DO_NOT_TRACK": "1",
+        "NO_COLOR": "1",
+        "PREFECT_HOME": str(spec.folder.prefect),
+        "PREFECT_API_URL": f"{spec.base_url}/api",
+        "PREFECT_UI_API_URL": "/api" if is_everywhere else f"{spec.base_url}/api",
+        "PREFECT_CLI_PROMPT": "false",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_V2_ENABLED": "false",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
+    }
+
+
+def worker_seen(base_url: str, name: str, since: datetime) -> bool:
+    """Tell whether the worker has reported to the server since then."""
+    parts = urlsplit(base_url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=5)
+    body = json.dumps({"workers": {"name": {"any_": [name]}}})
+    try:
+        connection.request(
+            "POST",
+            f"/api/work_pools/{POOL}/workers/filter",
+            body,
+            {"Content-Type": "application/json"},
+        )
+        reply = connection.getresponse()
+        workers = json.loads(reply.read()) if reply.status == http.client.OK else []
+    except (OSError, http.client.HTTPException, ValueError):
+        return False
+    finally:
+        connection.close()
+    return any(
+        worker["name"] == name
+        and worker["last_heartbeat_time"]
+        and datetime.fromisoformat(worker["last_heartbeat_time"]) > since
+        for worker in workers
+    )
+
+
+def _may_keep(name: str) -> bool:
+    if name == "PYTHONDONTWRITEBYTECODE":  # without bytecode each start takes seconds longer
+        return False
+    return not name.startswith("PREFECT_") or name.startswith("PREFECT_LOGGING_")

@@ -1,0 +1,125 @@
+"""`gare demo`: a real project released twice by a real station, to be watched."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from gare.demo.run import Outcome
+    from gare.errors import GareError
+
+FAILED, REJECTED, INTERRUPTED = 1, 3, 130
+
+
+@click.command()
+@click.option(
+    "--folder",
+    default="demo",
+    show_default=True,
+    metavar="DIR",
+    help="Where everything is made; a folder of its own.",
+)
+@click.option(
+    "--yes", is_flag=True, help="Let the two demo persons vote by themselves, also in a terminal."
+)
+@click.option(
+    "--fresh/--keep",
+    "is_fresh",
+    default=True,
+    help="Replace the folder of an earlier demo (default), or keep it and stop.",
+)
+def demo(folder: str, *, yes: bool, is_fresh: bool) -> None:
+    """Release a sample project on a station of its own, twice: once well, once rolled back.
+
+    In a terminal you are asked for the approvals, and everything stays up until Ctrl-C.
+    """
+    from gare.demo.run import Declined, Stage, run_demo
+    from gare.errors import GareError
+
+    is_watched = _is_watched()
+    stage = Stage(_write)
+    try:
+        with _signals_as_interrupt():
+            outcomes = run_demo(
+                Path(folder).expanduser(),
+                stage,
+                ask=_ask if is_watched and not yes else None,
+                is_fresh=is_fresh,
+                linger=_linger if is_watched else None,
+            )
+    except Declined as said_no:
+        _end(f"demo: stopped  {said_no.outcome.words}, as you said", REJECTED)
+    except GareError as error:
+        _end(f"\ndemo: failed  {_one_line(error)}", FAILED)
+    except KeyboardInterrupt:
+        _end("\ndemo: interrupted; nothing is left running", INTERRUPTED)
+    _write(f"\ndemo: ok  {_result(outcomes)}")
+
+
+def _result(outcomes: list[Outcome]) -> str:
+    return ", ".join(outcome.words for outcome in outcomes)
+
+
+def _one_line(error: GareError) -> str:
+    return " ".join(str(error).split())
+
+
+def _write(text: str) -> None:
+    click.echo(text)
+    sys.stdout.flush()
+
+
+def _end(text: str, code: int) -> None:
+    _write(text)
+    raise SystemExit(code)
+
+
+def _is_watched() -> bool:
+    """Tell whether a person sits in front of it."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and not os.environ.get("CI")
+
+
+def _ask(question: str) -> str:
+    try:
+        return input(f"           {question}")
+    except EOFError as error:
+        raise KeyboardInterrupt from error
+
+
+def _linger() -> None:
+    _write("\nEverything stays up for you to look around. Ctrl-C ends it all.")
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        _write("")
+
+
+@contextmanager
+def _signals_as_interrupt() -> Iterator[None]:
+    """Make SIGTERM and SIGHUP end the demo as Ctrl-C does; once it is ending, further ones do not cut it short."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        for name in names:
+            signal.signal(name, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    names = [
+        getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+    ]
+    before: dict[int, Callable[..., object] | int | None] = {
+        name: signal.signal(name, interrupt) for name in names
+    }
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)

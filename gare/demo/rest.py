@@ -1,0 +1,64 @@
+"""The REST calls of the demo, as any program would make them: Prefect's API to start a release, the shop's to look."""
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from gare.engine import DEPLOYMENT
+from gare.errors import StepFailed
+
+_TRIES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One POST, ready to be made or shown."""
+
+    url: str
+    body: dict[str, Any]
+
+    @property
+    def curl(self) -> str:
+        """Spell it for a shell."""
+        data = json.dumps(self.body).replace("'", "'\\''")
+        return f"curl -X POST {self.url} \\\n     -H 'Content-Type: application/json' \\\n     -d '{data}'"
+
+
+def release_call(api_url: str, request: dict[str, str]) -> Call:
+    """Look the deployment up and return the call that releases."""
+    found = _json(httpx.Request("GET", f"{api_url}/deployments/name/{DEPLOYMENT}"))
+    return Call(
+        f"{api_url}/deployments/{found['id']}/create_flow_run", {"parameters": {"request": request}}
+    )
+
+
+def make(call: Call) -> str:
+    """Make the call and return the id of the run. Raises StepFailed."""
+    return str(_json(httpx.Request("POST", call.url, json=call.body))["id"])
+
+
+def ask(url: str) -> dict[str, Any]:
+    """Return the JSON object that a shop answers. Raises StepFailed."""
+    return _json(httpx.Request("GET", url))
+
+
+def _json(request: httpx.Request) -> dict[str, Any]:
+    """Send a request; a server that is busy (SQLite locks give 503) is asked again."""
+    with httpx.Client(timeout=15, trust_env=False) as client:
+        for _ in range(_TRIES):
+            try:
+                reply = client.send(request)
+            except httpx.HTTPError as error:
+                raise StepFailed(f"{request.method} {request.url} failed: {error}") from error
+            if reply.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(0.5)
+    if reply.is_error:
+        raise StepFailed(
+            f"{request.method} {request.url}: HTTP {reply.status_code} {reply.text[:500]}"
+        )
+    found: dict[str, Any] = reply.json()
+    return found

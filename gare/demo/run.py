@@ -1,0 +1,325 @@
+"""The demo itself: make the project, start the station, release twice, look what runs, clean up.
+
+Everything is done as its user would do it: Prefect's REST API, `gare` on the command line, HTTP to the shop. What
+the end must be is checked on the way; a deviation is a StepFailed that says what was expected and what came.
+"""
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gare.config.loader import load_station
+from gare.demo import rest
+from gare.demo.history import NEXT
+from gare.demo.people import REQUESTER, VOTERS, Ask, People, PendingTokens, make_tokens
+from gare.demo.progress import Follower
+from gare.demo.project import (
+    FIRST_VERSION,
+    NEXT_VERSION,
+    PROJECT,
+    Demo,
+    claim,
+    commit_next,
+    free_ports,
+    make_demo,
+    remote_tag,
+    subjects,
+)
+from gare.demo.station import (
+    DemoStation,
+    call,
+    check_nothing_left,
+    has_address,
+    is_ready,
+    refuse_running,
+    stop_shops,
+)
+from gare.domain.plan import Plan, PlannedApproval
+from gare.domain.releases import Release, ReleaseState
+from gare.errors import ConfigError, StepFailed
+from gare.requests import ReleaseRequest
+from gare.wiring import Gare
+
+
+@dataclass(slots=True)
+class Stage:
+    """Where the demo speaks: headed sections, and lines with the time since the beginning."""
+
+    write: Callable[[str], None]
+    begun: float = field(default_factory=time.monotonic)
+    _sections: int = 0
+
+    def head(self, title: str) -> None:
+        """Begin a section."""
+        self._sections += 1
+        self.write(f"\n{self._sections}. {title}")
+
+    def say(self, text: str) -> None:
+        """Say something; further lines are put under the first."""
+        first, *rest_of_it = text.splitlines() or [""]
+        self.write(f"  {time.monotonic() - self.begun:5.1f} s  {first}".rstrip())
+        for line in rest_of_it:
+            self.write(f"           {line}".rstrip())
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one release of the demo ended."""
+
+    release: Release
+    seconds: float
+    evidence: Path
+
+    @property
+    def words(self) -> str:
+        """Say it as the last line does."""
+        return f"{self.release.id} {self.release.version} {self.release.state}"
+
+
+class Declined(Exception):  # noqa: N818 - no error: a person said no, and the release ended as it should
+    """The person in the terminal rejected a release."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.words)
+        self.outcome = outcome
+
+
+@dataclass(slots=True)
+class Show:
+    """One demo under way."""
+
+    demo: Demo
+    stage: Stage
+    station: DemoStation
+    gare: Gare
+    people: People
+    api_url: str
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    def release(self, wanted: ReleaseState, version: str, reason: str) -> Outcome:
+        """Release through the REST API, let people decide, and follow to the end, which must be as `wanted`."""
+        say, begun = self.stage.say, time.monotonic()
+        request = {"project": PROJECT, "requested_by": REQUESTER, "reason": reason}
+        post = rest.release_call(self.api_url, request)
+        say(f"{REQUESTER} releases, with one REST call:\n{post.curl}")
+        run_id = rest.make(post)
+        say(f"watch it in Prefect's UI: {self.gare.engine.run_address(run_id)}")
+        follower = Follower(self.gare, run_id, say, lambda: self.station.is_alive)
+        opened = follower.until_open()
+        _expect(f"version of {opened.id}", version, opened.version)
+        has_agreed = True
+        while True:
+            release, asked = follower.until_asked_or_ended(opened.id)
+            if asked is None:
+                break
+            _show_question(self.gare, release, asked, say)
+            has_agreed = self.people.decide(release.id, asked.environment, say)
+        say(f"{release.id} {release.version} is {release.state}: {release.end}")
+        outcome = Outcome(release, time.monotonic() - begun, self._evidence(release))
+        self.outcomes.append(outcome)
+        if not has_agreed and release.state is ReleaseState.REJECTED:
+            raise Declined(outcome)
+        _expect(f"end of {release.id}", wanted, release.state)
+        return outcome
+
+    def show_running(self, environment: str, version: str) -> None:
+        """Ask the shop itself what runs, as anybody could."""
+        url = f"{self.demo.address(environment)}/version"
+        answer = rest.ask(url)
+        self.stage.say(f"$ curl {url}\n{json.dumps(answer)}")
+        _expect(f"version that {environment} answers", version, str(answer.get("version")))
+
+    def show_tag(self, version: str, commit: str) -> None:
+        """Look at the remote for the release's tag; an empty `commit` means that there must be none."""
+        found, message = remote_tag(self.demo, f"v{version}")
+        _expect(f"commit of tag v{version} on the remote", commit or "none", found or "none")
+        if found:
+            head = next(
+                (line for line in message.splitlines() if line.startswith("Gare-Ledger:")), ""
+            )
+            self.stage.say(
+                f"the remote has tag v{version} at {found[:12]}, with the ledger's head in it\n{head}"
+            )
+        else:
+            self.stage.say(f"the remote has no tag v{version}: what did not hold is not published")
+
+    def _evidence(self, release: Release) -> Path:
+        file = self.demo.folder / "evidence" / f"{release.id}.zip"
+        file.parent.mkdir(exist_ok=True)
+        call(self.demo.folder, "evidence", release.id, "-o", str(file))
+        said = call(self.demo.folder, "evidence", "verify", str(file))
+        self.stage.say(f"$ gare evidence verify {file}\n{said.splitlines()[-1] if said else ''}")
+        return file
+
+
+def run_demo(
+    folder: Path,
+    stage: Stage,
+    *,
+    ask: Ask | None,
+    is_fresh: bool,
+    linger: Callable[[], None] | None,
+) -> list[Outcome]:
+    """Show the whole demo in `folder` and return how the two releases ended; nothing is left running.
+
+    `ask` puts a question to the person in the terminal; None: the demo's persons vote by themselves. `linger` is
+    called at the end, while everything is still up. Raises GareError for any deviation, Declined when the person
+    rejected a release.
+    """
+    _check_tools()
+    folder = folder.absolute()
+    _claim(folder, is_fresh=is_fresh)
+    station = DemoStation(folder)
+    tokens: list[PendingTokens] = []
+    with free_ports() as ports, _cleared(folder, station, tokens, stage):
+        stage.head("A project")
+        demo = make_demo(folder, ports)
+        stage.say(f"{PROJECT}, a small web shop: {demo.repository}, its remote: {demo.remote}")
+        stage.head("A station")
+        station.start()
+        tokens.append(make_tokens(folder))
+        show = _open(demo, stage, station, tokens[0], ask)
+        _release_twice(show)
+        _summarise(show)
+        if linger is not None:
+            linger()
+    check_nothing_left(folder)
+    return show.outcomes
+
+
+def _open(
+    demo: Demo, stage: Stage, station: DemoStation, tokens: PendingTokens, ask: Ask | None
+) -> Show:
+    """Show the plan while the station starts, and return when it is ready."""
+    record = station.wait(has_address)
+    stage.say(f"Prefect's server is starting; its UI will be at {record.ui_url}")
+    gare = Gare(load_station(demo.folder))
+    _, plan = gare.make_plan(ReleaseRequest(project=PROJECT))
+    stage.say(
+        f"meanwhile, what a release would do ($ gare --station {demo.folder} plan {PROJECT}):"
+    )
+    _show_plan(plan, stage.say)
+    _expect("planned version", FIRST_VERSION, plan.version)
+    people = People(demo.folder, tokens.wait(), ask)
+    record = station.wait(is_ready)
+    stage.say(f"the station is up: {record.ui_url}")
+    return Show(demo, stage, station, gare, people, record.api_url)
+
+
+def _release_twice(show: Show) -> None:
+    stage, demo = show.stage, show.demo
+    stage.head(f"Release {FIRST_VERSION}")
+    show.release(ReleaseState.RELEASED, FIRST_VERSION, "prices and green teas for the spring")
+    show.show_running("production", FIRST_VERSION)
+    show.show_tag(FIRST_VERSION, demo.head)
+    stage.head(f"Release {NEXT_VERSION}, which will not hold")
+    head = commit_next(demo)
+    listed = "\n".join(f"  {subject}" for subject in subjects(NEXT))
+    stage.say(f"{len(NEXT)} more commits are pushed, {head[:12]} is the newest:\n{listed}")
+    stage.say(
+        "Its tests pass and staging runs it well. But only production's settings have a key `version`, …"
+    )
+    show.release(ReleaseState.ROLLED_BACK, NEXT_VERSION, "a discount")
+    show.show_running("staging", NEXT_VERSION)
+    show.show_running("production", FIRST_VERSION)
+    show.show_tag(NEXT_VERSION, "")
+
+
+def _show_plan(plan: Plan, say: Callable[[str], None]) -> None:
+    lines = [
+        f"{plan.title} {plan.version} after {plan.previous_version}: {len(plan.commits)} commits ({plan.bump})"
+    ]
+    lines += [f"note: {warning}" for warning in plan.warnings]
+    lines.append("steps: " + " > ".join(step.id for step in plan.steps))
+    say("\n".join(lines))
+
+
+def _show_question(
+    gare: Gare, release: Release, asked: PlannedApproval, say: Callable[[str], None]
+) -> None:
+    """Say what approvers are asked: the version, what it is made of, what the gates found, the notes."""
+    plan, records = gare.plan(release.plan), gare.ledger.releases.steps(release.id)
+    request = gare.ledger.approvals.get(release.id, asked.step)
+    votes = " and ".join(f"{count} of {group}" for group, count in sorted(asked.groups.items()))
+    lines = [
+        f"{release.id} waits: may {plan.title} {release.version} go to {asked.environment}? Votes needed: {votes}."
+    ]
+    for step in ("build", "test", "validate"):
+        if (record := records.get(step)) and isinstance(record.value, dict):
+            lines.append(f"  {step}: {record.value.get('summary', '')}")
+    lines += [f"  {line}".rstrip() for line in plan.notes.strip().splitlines()]
+    if request is not None:
+        lines.append(f"  a vote is about manifest {request.manifest}")
+    say("\n".join(lines))
+
+
+def _summarise(show: Show) -> None:
+    show.stage.head("Summary")
+    rows = [("release", "version", "end", "seconds", "evidence")]
+    for outcome in show.outcomes:
+        end = str(outcome.release.state)
+        rows.append(
+            (
+                outcome.release.id,
+                outcome.release.version,
+                end,
+                f"{outcome.seconds:.0f}",
+                str(outcome.evidence),
+            )
+        )
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    for row in rows:
+        show.stage.write(
+            "  "
+            + "  ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip()
+        )
+    show.stage.write(f"\n  Prefect's UI  {show.gare.engine.ui_url}")
+    for environment in ("staging", "production"):
+        show.stage.write(f"  {environment:<13} {show.demo.address(environment)}")
+
+
+@contextmanager
+def _cleared(
+    folder: Path, station: DemoStation, tokens: list[PendingTokens], stage: Stage
+) -> Iterator[None]:
+    """End everything that the block started, however it ends."""
+    try:
+        yield
+    finally:
+        stage.head("End")
+        for pending in tokens:
+            pending.stop()
+        # The station first: a deployment under way would start a shop again.
+        station.stop()
+        stop_shops(folder)
+        stage.say(f"station and shops have ended; the folder stays: {folder}")
+
+
+def _claim(folder: Path, *, is_fresh: bool) -> None:
+    refuse_running(folder)
+    if is_fresh and folder.is_dir():
+        stop_shops(folder)
+    claim(folder, is_fresh=is_fresh)
+
+
+def _check_tools() -> None:
+    for tool, why in (
+        ("git", "the project's history is Git's"),
+        ("python3", "the project is built and run by it"),
+    ):
+        if shutil.which(tool) is None:
+            raise ConfigError(
+                f"`{tool}` is not installed here: {why}.",
+                where="PATH",
+                hint="Install it and try again.",
+            )
+
+
+def _expect(what: str, wanted: str, got: str) -> None:
+    if wanted != got:
+        raise StepFailed(f"{what}: expected {wanted}, got {got}.", where="gare demo")

@@ -1,0 +1,292 @@
+"""What the events of a release say its record must be: rows recomputed from the chain alone. Pure, standard library.
+
+The record is plain JSON, the shape in which an evidence bundle holds it, so that both can be compared place by place.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from gare.domain.releases import CLOSED
+from gare.errors import UnexpectedReply
+from gare.ledger.chain import Event
+
+Json = dict[str, Any]
+MAX_NUMBER = 1e15
+_CLOSED = frozenset(state.value for state in CLOSED)
+
+
+class Reader:
+    """Reads values of JSON that somebody else wrote: of the wanted type, or an error that names the place."""
+
+    def __init__(self, value: Any, place: str) -> None:
+        self.place = place
+        self.value: Json = self._of(value, dict, "an object")
+
+    def text(self, key: str) -> str:
+        """Return a text."""
+        return str(self._of(self._get(key), str, "a text", key))
+
+    def number(self, key: str) -> float:
+        """Return a number of sensible size."""
+        value = self._get(key)
+        if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > MAX_NUMBER:
+            raise self._wrong("a number that can be", key)
+        return float(value)
+
+    def flag(self, key: str) -> bool:
+        """Return true or false."""
+        return bool(self._of(self._get(key), bool, "true or false", key))
+
+    def object(self, key: str) -> "Reader":
+        """Return an object."""
+        return Reader(self._get(key), f"{self.place}: {key}")
+
+    def objects(self, key: str) -> list["Reader"]:
+        """Return a list of objects."""
+        items = self._of(self._get(key), list, "a list", key)
+        return [
+            Reader(item, f"{self.place}: {key} {number}") for number, item in enumerate(items, 1)
+        ]
+
+    def texts(self, key: str) -> list[str]:
+        """Return a list of texts."""
+        items = self._of(self._get(key), list, "a list", key)
+        return [str(self._of(item, str, "a text", key)) for item in items]
+
+    def any(self, key: str) -> Any:
+        """Return a value of any type."""
+        return self._get(key)
+
+    def _get(self, key: str) -> Any:
+        if key not in self.value:
+            raise UnexpectedReply(f"`{key}` is missing.", where=self.place)
+        return self.value[key]
+
+    def _of(self, value: Any, kind: Any, name: str, key: str = "") -> Any:
+        if not isinstance(value, kind):
+            raise self._wrong(name, key)
+        return value
+
+    def _wrong(self, name: str, key: str) -> UnexpectedReply:
+        return UnexpectedReply(
+            f"`{key}` is not {name}." if key else f"it is not {name}.", where=self.place
+        )
+
+
+def event_name(event: Event) -> str:
+    """Name an event for people."""
+    return f"event {event.seq} of {event.stream} ({event.kind})"
+
+
+class Record:
+    """The record of one release as it grows event by event."""
+
+    def __init__(self) -> None:
+        self.release: Json = {}
+        self.steps: dict[str, Json] = {}
+        self.approvals: dict[str, Json] = {}
+        self.effects: dict[tuple[str, str], Json] = {}
+        self.logs: list[Json] = []
+
+    def take(self, event: Event) -> None:
+        """Change the record as the event says. Raises UnexpectedReply for an event that cannot be."""
+        body = Reader(load(event.body, event_name(event)), event_name(event))
+        if (change := _CHANGES.get(event.kind)) is not None:
+            change(self, event, body)
+        elif event.kind.startswith("release "):
+            self._move(event, body)
+        elif event.kind.startswith("step ") and event.kind.removeprefix("step ") in _STEP_STATES:
+            self._end_step(event, body)
+
+    def _open(self, event: Event, body: Reader) -> None:
+        if self.release:
+            raise UnexpectedReply("It opens the release a second time.", where=body.place)
+        self.release = {
+            "id": event.stream,
+            "project": body.text("project"),
+            "version": body.text("version"),
+            "commit": body.text("commit"),
+            "plan": body.text("plan"),
+            "run": body.text("run"),
+            "requested_by": body.text("requested_by"),
+            "reason": body.text("reason"),
+            "state": "running",
+            "end": "",
+            "opened_at": event.at,
+            "closed_at": None,
+        }
+
+    def _move(self, event: Event, body: Reader) -> None:
+        if not self.release:
+            raise UnexpectedReply("It is about a release that was not opened.", where=body.place)
+        state = event.kind.removeprefix("release ")
+        closed_at = event.at if state in _CLOSED else None
+        self.release |= {"state": state, "end": body.text("end"), "closed_at": closed_at}
+
+    def _begin_step(self, event: Event, body: Reader) -> None:
+        self.steps[body.text("step")] = {
+            "step": body.text("step"),
+            "state": "running",
+            "attempt": int(body.number("attempt")),
+            "value": None,
+            "error": "",
+            "started_at": event.at,
+            "ended_at": None,
+        }
+
+    def _end_step(self, event: Event, body: Reader) -> None:
+        self._known(self.steps, body.text("step"), body, "a step that was not started") .update(
+            state=event.kind.removeprefix("step "),
+            value=body.any("value"),
+            error=body.text("error"),
+            ended_at=event.at,
+        )  # fmt: skip
+
+    def _ask(self, event: Event, body: Reader) -> None:
+        self.approvals[body.text("step")] = {
+            "step": body.text("step"),
+            "manifest": body.text("manifest"),
+            "body": body.object("is").value,
+            "groups": body.object("groups").value,
+            "opened_at": event.at,
+            "decision": "pending",
+            "decided_at": None,
+            "votes": [],
+        }
+
+    def _void(self, _event: Event, body: Reader) -> None:
+        asked = self._known(
+            self.approvals, body.text("step"), body, "an approval that was not asked"
+        )
+        asked.update(manifest=body.text("manifest"), body=body.object("is").value)
+
+    def _vote(self, event: Event, body: Reader) -> None:
+        asked = self._known(
+            self.approvals, body.text("step"), body, "an approval that was not asked"
+        )
+        asked["votes"].append(
+            {
+                "person": event.actor,
+                "groups": body.texts("groups"),
+                "answer": event.kind.removeprefix("vote "),
+                "manifest": body.text("manifest"),
+                "comment": body.text("comment"),
+                "at": event.at,
+            }
+        )
+
+    def _decide(self, event: Event, body: Reader) -> None:
+        asked = self._known(
+            self.approvals, body.text("step"), body, "an approval that was not asked"
+        )
+        asked.update(decision=body.text("decision"), decided_at=event.at)
+
+    def _intend(self, event: Event, body: Reader) -> None:
+        self.effects[body.text("step"), body.text("target")] = {
+            "step": body.text("step"),
+            "target": body.text("target"),
+            "intent": body.object("wanted").value,
+            "intent_at": event.at,
+            "receipt": None,
+            "receipt_at": None,
+            "adopted": False,
+        }
+
+    def _receive(self, event: Event, body: Reader) -> None:
+        key = (body.text("step"), body.text("target"))
+        self._known(self.effects, key, body, "an effect that was not intended").update(
+            receipt=body.object("receipt").value,
+            receipt_at=event.at,
+            adopted=event.kind == "effect adopted",
+        )
+
+    def _log(self, _event: Event, body: Reader) -> None:
+        keys = ("step", "command", "seconds", "log", "log_sha256")
+        self.logs.append({key: body.any(key) for key in keys})
+
+    @staticmethod
+    def _known(rows: Mapping[Any, Json], key: Any, body: Reader, what: str) -> Json:
+        if key not in rows:
+            raise UnexpectedReply(f"It is about {what}.", where=body.place)
+        return rows[key]
+
+
+_STEP_STATES = frozenset({"waiting", "done", "failed", "running"})
+_CHANGES: Mapping[str, Callable[[Record, Event, Reader], None]] = {
+    "release opened": Record._open,
+    "step started": Record._begin_step,
+    "approval asked": Record._ask,
+    "votes void": Record._void,
+    "vote approve": Record._vote,
+    "vote reject": Record._vote,
+    "approval decided": Record._decide,
+    "effect intended": Record._intend,
+    "effect done": Record._receive,
+    "effect adopted": Record._receive,
+    "command done": Record._log,
+}
+
+
+def load(text: str, place: str) -> Any:
+    """Read JSON that somebody else wrote. Raises UnexpectedReply; depth and numbers are bounded."""
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except RecursionError:
+        raise UnexpectedReply("It is nested too deeply.", where=place) from None
+    except ValueError as error:
+        raise UnexpectedReply(f"It is no JSON: {error}.", where=place) from None
+
+
+def replay(events: Iterable[Event]) -> tuple[Record, list[UnexpectedReply]]:
+    """Return the record that the events make, and every event that cannot be taken."""
+    record, wrong = Record(), list[UnexpectedReply]()
+    for event in events:
+        try:
+            record.take(event)
+        except UnexpectedReply as error:
+            wrong.append(error)
+    return record, wrong
+
+
+def differences(found: Any, wanted: Any, place: str) -> Iterator[tuple[str, str]]:
+    """Yield (place, what) wherever two JSON values differ."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for key in sorted(found.keys() | wanted.keys()):
+            if key not in found:
+                yield f"{place}: {key}", "it is missing"
+            elif key not in wanted:
+                yield f"{place}: {key}", "it does not belong there"
+            else:
+                yield from differences(found[key], wanted[key], f"{place}: {key}")
+    elif isinstance(found, list) and isinstance(wanted, list):
+        for number, (one, other) in enumerate(zip(found, wanted, strict=False), 1):
+            yield from differences(one, other, f"{place}: {_label(other, number)}")
+        if len(found) != len(wanted):
+            yield place, f"it has {len(found)} entries, the events make {len(wanted)}"
+    elif type(found) is not type(wanted) or found != wanted:
+        yield place, f"it says {_short(found)}, the events say {_short(wanted)}"
+
+
+def _label(item: Any, number: int) -> str:
+    """Name an entry of a list by what it is about."""
+    if isinstance(item, dict):
+        for key in ("step", "person", "name", "target"):
+            if isinstance(item.get(key), str):
+                return str(item[key])
+    return str(number)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else text[:79] + "…"
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def in_order(rows: Mapping[str, Json], order: Sequence[str]) -> list[Json]:
+    """Return rows in the order of the plan's steps; those it does not have come last, by name."""
+    rank = {step: place for place, step in enumerate(order)}
+    return [rows[step] for step in sorted(rows, key=lambda step: (rank.get(step, len(rank)), step))]
