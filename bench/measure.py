@@ -35,7 +35,14 @@ def wall(
     """Run commands one after the other, output thrown away; return seconds. A failure stops the bench."""
     started = time.perf_counter()
     for command in commands:
-        subprocess.run(command, cwd=cwd, env=env, stdout=subprocess.DEVNULL, check=True)
+        subprocess.run(
+            command,
+            cwd=cwd,
+            env=env,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=True,
+        )
     return time.perf_counter() - started
 
 

@@ -58,7 +58,17 @@ def server(folder: Path) -> Iterator[tuple[psutil.Process, dict[str, str]]]:
         "PREFECT_LOGGING_LEVEL": "WARNING",
     }
     env.pop("PYTHONDONTWRITEBYTECODE", None)
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "prefect",
+        "server",
+        "start",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
     process = psutil.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         import httpx
@@ -82,10 +92,12 @@ def project(folder: Path) -> None:
     """Make a station with a project of N steps side by side."""
     command = f"{sys.executable} -I -S -c 'print(1)'"
     steps = "\n".join(
-        f"  - {{id: run-{number}, type: run, command: \"{command}\", needs: [plan]}}" for number in range(STEPS)
+        f'  - {{id: run-{number}, type: run, command: "{command}", needs: [plan]}}'
+        for number in range(STEPS)
     )
     skipped = "\n".join(
-        f"  - {{id: {name}, type: {name}, skip: true}}" for name in ("build", "test", "validate", "publish", "announce")
+        f"  - {{id: {name}, type: {name}, skip: true}}"
+        for name in ("build", "test", "validate", "publish", "announce")
     )
     (folder / "station.yaml").write_text("{name: bench}\n")
     (folder / "gare.yaml").write_text(
@@ -123,7 +135,12 @@ def cpu(code: str, process: psutil.Process, env: dict[str, str]) -> float:
         raise SystemExit(f"the client failed: {done.stdout}{done.stderr[-2000:]}")
     client = os.times()
     until_idle(process)
-    spent = client.children_user + client.children_system - client_before.children_user - client_before.children_system
+    spent = (
+        client.children_user
+        + client.children_system
+        - client_before.children_user
+        - client_before.children_system
+    )
     return spent + cpu_of(process) - server_before
 
 

@@ -21,6 +21,7 @@ import psutil
 from deployments.child import Program
 from deployments.processes import describe, end, find, marked, port_holder, with_descendants
 from deployments.supervisor import Say, StationSpec, Supervisor, listening
+from gare.config.loader import Station
 from gare.errors import ConfigError, GareError, Refused
 from gare.station_state import (
     Phase,
@@ -33,8 +34,25 @@ from gare.station_state import (
     write_record,
 )
 
+EXTRAS = (Program("reconciler", "The reconciler", ("gare.reconciler",)),)
+"""What a station has besides server and worker."""
+
 _DOWN_S = 45.0
 _KINDS: dict[str, type[GareError]] = {"ConfigError": ConfigError, "Refused": Refused}
+
+
+def spec_of(station: Station) -> StationSpec:
+    """Return what a configured station consists of."""
+    config = station.config
+    return StationSpec(
+        name=config.name,
+        root=station.root,
+        state=station.state,
+        host=config.server.host,
+        port=config.server.port,
+        worker_limit=config.worker_limit,
+        extras=EXTRAS,
+    )
 
 
 def up(

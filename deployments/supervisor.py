@@ -213,12 +213,16 @@ class Supervisor:
         self.say(f"{ending} It is started again in {wait_s:g} s ({number} of {RESTARTS}).")
 
     def _stop(self) -> None:
-        """End everything: runs first, while server and worker can still record how they ended."""
+        """End everything in order, so that the server can still record how the runs ended.
+
+        The rest goes before the runs: the reconciler must not take an ending station for a failure.
+        """
         self._note(Phase.STOPPING)
         self.say("Ending the station. Once more Ctrl-C hastens.")
         worker, server = self._processes("worker"), self._processes("server")
-        runs = [p for p in with_descendants(worker) if p not in worker]
-        self._end([*runs, *with_descendants(self._processes(*self._others()))], _RUN_GRACE_S)
+        self._end(with_descendants(self._processes(*self._others())))
+        runs = [process for process in with_descendants(worker) if process not in worker]
+        self._end(runs, _RUN_GRACE_S)
         self._end(with_descendants(worker))
         self._end(with_descendants(server))
         self._end(marked(self.spec.state))
@@ -317,12 +321,11 @@ def worker_seen(base_url: str, name: str, since: datetime) -> bool:
     """Tell whether the worker has reported to the server since then."""
     parts = urlsplit(base_url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=5)
-    body = json.dumps({"workers": {"name": {"any_": [name]}}})
     try:
         connection.request(
             "POST",
             f"/api/work_pools/{POOL}/workers/filter",
-            body,
+            "{}",
             {"Content-Type": "application/json"},
         )
         reply = connection.getresponse()

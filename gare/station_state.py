@@ -8,13 +8,12 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any
 
 from gare.errors import ConfigError
-from gare.files import write_atomic
 
 FORMAT = 1
 """Counts up when an older Gare could no longer read the folder."""
@@ -156,7 +155,9 @@ def read_record(folder: StateFolder) -> Record | None:
 
 def write_record(folder: StateFolder, record: Record) -> None:
     """Say who is up here; readers see the old record or the new one."""
-    write_atomic(folder.record, json.dumps(asdict(record), indent=1))
+    temporary = folder.root / f".station-{os.getpid()}.tmp"
+    temporary.write_text(json.dumps(asdict(record), indent=1), encoding="utf-8")
+    temporary.replace(folder.record)
 
 
 def running(state: Path) -> Record | None:
@@ -190,11 +191,6 @@ def hold(folder: StateFolder) -> Iterator[bool]:
     """Hold the state folder for the block; False when another supervisor does. Ends with the process."""
     with folder.lock.open("ab+") as file:
         yield any(_try_lock(file, shared=False) or _pause() for _ in range(10))
-
-
-def with_children(record: Record, children: tuple[Process, ...]) -> Record:
-    """Return the record with other children."""
-    return replace(record, children=children)
 
 
 def _pause() -> bool:

@@ -18,7 +18,9 @@ SECTIONS = ("Start", "Release", "Approve", "Ask", "Station")
 
 COMMANDS: dict[str, Entry] = {
     "demo": Entry(
-        "gare.cli.demo:demo", "Release a sample project on a station of its own.", "Start"
+        "gare.cli.demo:demo",
+        "Release a sample project on a station of its own, twice: once well, once rolled back.",
+        "Start",
     ),
     "init": Entry(
         "gare.cli.config:init", "Write a working gare.yaml by looking at the repository.", "Start"
@@ -29,17 +31,43 @@ COMMANDS: dict[str, Entry] = {
     "doctor": Entry(
         "gare.cli.station:doctor", "Say what is configured, reachable and missing.", "Start"
     ),
-    "plan": Entry("gare.cli.plan:plan", "Show everything the next release would do.", "Release"),
-    "release": Entry("gare.cli.release:release", "Start a release and follow it.", "Release"),
-    "watch": Entry("gare.cli.release:watch", "Follow a release until it ends.", "Release"),
-    "done": Entry("gare.cli.release:done", "Tick off a manual step.", "Release"),
-    "resume": Entry("gare.cli.release:resume", "Bring a release back that stopped.", "Release"),
-    "cancel": Entry(
-        "gare.cli.release:cancel", "Cancel a release and stop its commands.", "Release"
+    "plan": Entry(
+        "gare.cli.plan:plan",
+        "Show what releasing PROJECT would do: version, notes, steps, effects outside, approvals.",
+        "Release",
     ),
-    "approve": Entry("gare.cli.vote:approve", "Vote for a release.", "Approve"),
-    "reject": Entry("gare.cli.vote:reject", "Vote against a release; it ends.", "Approve"),
-    "token": Entry("gare.cli.token:token", "Make, list and revoke personal tokens.", "Approve"),
+    "release": Entry(
+        "gare.cli.release:release",
+        "Release PROJECT: plan it, start its run, and follow it live.",
+        "Release",
+    ),
+    "watch": Entry("gare.cli.release:watch", "Follow a release live until it ends.", "Release"),
+    "done": Entry(
+        "gare.cli.release:done",
+        "Tick off a manual STEP, in your name (your personal token in GARE_TOKEN).",
+        "Release",
+    ),
+    "resume": Entry(
+        "gare.cli.release:resume",
+        "Bring a failed or sleeping release on from where it stands.",
+        "Release",
+    ),
+    "cancel": Entry(
+        "gare.cli.release:cancel",
+        "End a release: its commands are stopped, nothing further is done.",
+        "Release",
+    ),
+    "approve": Entry(
+        "gare.cli.vote:approve", "Vote yes, with your personal token in GARE_TOKEN.", "Approve"
+    ),
+    "reject": Entry(
+        "gare.cli.vote:reject",
+        "Vote no, with your personal token in GARE_TOKEN: one no ends the release as rejected.",
+        "Approve",
+    ),
+    "token": Entry(
+        "gare.cli.token:token", "Make, list and revoke people's personal tokens.", "Approve"
+    ),
     "status": Entry("gare.cli.record:status", "Show the releases, or one of them.", "Ask"),
     "why": Entry("gare.cli.record:why", "Say why a release does not move.", "Ask"),
     "log": Entry("gare.cli.record:log", "Show what happened in a release.", "Ask"),

@@ -100,7 +100,10 @@ def _next_steps(proposal: Proposal) -> None:
     steps = [
         (f"git add {files} && git commit", "keep the configuration in Git"),
         ("gare doctor", "what is reachable, what is missing"),
-        (f"gare token create {proposal.person or 'NAME'}", "your token, for voting: export GARE_TOKEN"),
+        (
+            f"gare token create {proposal.person or 'NAME'}",
+            "your token, for voting: export GARE_TOKEN",
+        ),
         ("gare plan", "what a release would do"),
         ("gare up", "start the station, in a terminal of its own"),
         ("gare release", "release, and follow it"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,6 @@ import click
 
 if TYPE_CHECKING:
     from gare.demo.run import Outcome
-    from gare.errors import GareError
 
 FAILED, REJECTED, INTERRUPTED = 1, 3, 130
 
@@ -59,7 +59,8 @@ def demo(folder: str, *, yes: bool, is_fresh: bool) -> None:
     except Declined as said_no:
         _end(f"demo: stopped  {said_no.outcome.words}, as you said", REJECTED)
     except GareError as error:
-        _end(f"\ndemo: failed  {_one_line(error)}", FAILED)
+        _write(f"\n{error}")
+        _end(f"demo: failed  {' '.join(error.what.split())}", FAILED)
     except KeyboardInterrupt:
         _end("\ndemo: interrupted; nothing is left running", INTERRUPTED)
     _write(f"\ndemo: ok  {_result(outcomes)}")
@@ -67,10 +68,6 @@ def demo(folder: str, *, yes: bool, is_fresh: bool) -> None:
 
 def _result(outcomes: list[Outcome]) -> str:
     return ", ".join(outcome.words for outcome in outcomes)
-
-
-def _one_line(error: GareError) -> str:
-    return " ".join(str(error).split())
 
 
 def _write(text: str) -> None:
@@ -95,10 +92,12 @@ def _ask(question: str) -> str:
         raise KeyboardInterrupt from error
 
 
-def _linger() -> None:
+def _linger(is_alive: Callable[[], bool]) -> None:
     _write("\nEverything stays up for you to look around. Ctrl-C ends it all.")
     try:
-        signal.pause()
+        while is_alive():
+            time.sleep(0.5)
+        _write("The station has ended.")
     except KeyboardInterrupt:
         _write("")
 

@@ -194,7 +194,7 @@ def _listed(
     root: Path, document: Document, config: StationConfig, problems: list[Problem]
 ) -> Iterator[Path]:
     for place, text in enumerate(config.repositories):
-        file = root / Path(text).expanduser() / PROJECT_FILE
+        file = (root / Path(text).expanduser()).resolve() / PROJECT_FILE
         if file.is_file():
             yield file
             continue

@@ -13,7 +13,7 @@ from gare.errors import ConfigError, NotFound, Unavailable
 
 _TIMEOUT_S = 30
 _VERSION_TAG = re.compile(
-    r"(?P<prefix>(?:.*[^0-9.])?)(?P<version>\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?)"
+    r"(?P<prefix>(?:[A-Za-z_]|[A-Za-z0-9_][A-Za-z0-9_./@+-]*[A-Za-z_/@+-])?)(?P<version>\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?)"
 )
 _CONVENTIONAL = re.compile(r"[a-zA-Z]+(\([^)]*\))?!?: \S")
 _TICKET = re.compile(r"\b([A-Z][A-Z0-9]+)-\d+\b")

@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from gare.config.meanings import meanings, models_in
 from gare.config.models import ProjectConfig, StationConfig
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -12,5 +13,12 @@ _MODELS: dict[str, type[BaseModel]] = {"station": StationConfig, "project": Proj
 
 def schema_for(file: str) -> dict[str, Any]:
     """Return the schema of `station` (station.yaml) or `project` (gare.yaml)."""
-    schema = _MODELS[file].model_json_schema(mode="validation")
+    model = _MODELS[file]
+    schema = model.model_json_schema(mode="validation")
+    for part in models_in(model):
+        section = (
+            schema if part is model else schema["$defs"].get(part.__name__, {"properties": {}})
+        )
+        for key, meaning in meanings(part).items():
+            section["properties"].get(key, {}).setdefault("description", meaning)
     return {"$schema": _DRAFT, **schema}

@@ -10,7 +10,9 @@ from gare.config.repository import Repository
 
 GROUP = "release-managers"
 _PLAIN = re.compile(r"\.?[A-Za-z_/][A-Za-z0-9_./@+-]*|\.")
-_YAML_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n", ".inf", ".nan"})
+_YAML_WORDS = frozenset(
+    {"true", "false", "null", "yes", "no", "on", "off", "y", "n", ".inf", ".nan"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,10 @@ def _source(repository: Repository) -> Iterator[str]:
     yield "source:"
     yield "  type: git"
     yield f"  branch: {word(repository.branch)}" if repository.branch else "  # branch: main"
-    yield f"  remote: {word(repository.remote)}" if repository.remote else "  # remote: origin"
+    if repository.remote:
+        yield f"  remote: {word(repository.remote)}  # where the tag is published"
+    else:
+        yield '  remote: ""  # none yet: tags stay in this repository; write its name when there is one'
     prefix = repository.tag_prefix if repository.last_tag else "v"
     yield f"  tag_prefix: {word(prefix) if prefix else chr(34) * 2}  # a version is tagged {prefix}1.2.3"
 

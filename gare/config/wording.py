@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from gare.config.document import Document
+from gare.config.meanings import meanings
 from gare.config.problems import KeyPath, Problem, listed, nearest, one_of, spell
 from gare.secrets import is_reference
 
@@ -120,7 +121,7 @@ def _problem(document: Document, model: type[BaseModel], detail: ErrorDetails) -
         case "missing":
             what, write = _missing(model, loc, path)
         case "extra_forbidden":
-            what, write = _unknown(model, loc, document.data, path)
+            what, write = _unknown(model, loc, path)
         case "enum" | "literal_error":
             names = _QUOTED.findall(str(context.get("expected", "")))
             what = f"{_said(document, path, value)} is not known here."
@@ -163,16 +164,13 @@ def _written(data: Any, loc: Sequence[str | int], *, is_missing: bool) -> KeyPat
 
 def _missing(model: type[BaseModel], loc: Sequence[str | int], path: KeyPath) -> tuple[str, str]:
     owner = _model_at(model, loc[:-1])
-    field = owner.model_fields.get(str(loc[-1])) if owner else None
-    meaning = " ".join(field.description.split()) if field and field.description else ""
+    meaning = " ".join(meanings(owner).get(str(loc[-1]), "").split()) if owner else ""
     return "the key is missing.", f"Write `{path[-1]}: …`" + (
         f" ({meaning.rstrip('.')})." if meaning else "."
     )
 
 
-def _unknown(
-    model: type[BaseModel], loc: Sequence[str | int], data: Any, path: KeyPath
-) -> tuple[str, str]:
+def _unknown(model: type[BaseModel], loc: Sequence[str | int], path: KeyPath) -> tuple[str, str]:
     owner = _model_at(model, loc[:-1])
     known = [field.alias or name for name, field in owner.model_fields.items()] if owner else []
     where = f"`{spell(path[:-1])}`" if path[:-1] else "this file"

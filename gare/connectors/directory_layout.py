@@ -11,7 +11,7 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -46,9 +46,14 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What the target remembers between two changes."""
+    """What the target remembers between two changes.
 
+    It is written before the link is switched: `previous` holds once `live` is really live, `earlier` until then.
+    """
+
+    live: str = ""
     previous: str = ""
+    earlier: str = ""
     settled: str = ""
     receipt: Mapping[str, str] | None = None
 
@@ -81,7 +86,8 @@ class ReleaseFolder:
 
     def previous(self) -> str:
         """Return the version that was live before the last switch; empty when none or unknown."""
-        return self._state().previous
+        state = self._state()
+        return state.previous if self.live() == state.live else state.earlier
 
     def versions(self) -> Sequence[str]:
         """Return the whole versions, the newest first."""
@@ -162,7 +168,7 @@ class ReleaseFolder:
                     where=self.place,
                     hint="Deploy it again as a release.",
                 )
-            self._remember(_State(previous=before))
+            self._remember(_State(live=version, previous=before, earlier=self.previous()))
             if version:
                 temporary = self._root / ".current.new"
                 temporary.unlink(missing_ok=True)
@@ -176,13 +182,17 @@ class ReleaseFolder:
     def settle(self, version: str, receipt: Mapping[str, str]) -> None:
         """Remember that the change to this version is complete."""
         with self._speaking("note the end of the change"):
-            self._remember(_State(self._state().previous, version, dict(receipt)))
+            previous = self.previous()
+            self._remember(
+                _State(version, previous, previous, settled=version, receipt=dict(receipt))
+            )
 
     def prune(self, good: Iterable[str], say: Say) -> Sequence[str]:
         """Remove all but the newest versions, never the live, the previous or a `good` one."""
         with self._speaking("remove old versions"):
-            for leftover in [*self._releases.glob(".*.partial"), *self._releases.glob(".*.trash")]:
-                _remove(leftover)
+            for pattern in ("releases/.*.partial", "releases/.*.trash", ".gare/.*.tmp"):
+                for leftover in self._root.glob(pattern):
+                    _remove(leftover)
             protected = {self.live(), self.previous(), *good}
             gone = [
                 version
@@ -235,8 +245,8 @@ class ReleaseFolder:
             ) from error
 
     def _remember(self, state: _State) -> None:
-        value = {"previous": state.previous, "settled": state.settled, "receipt": state.receipt}
-        write_atomic(self._own("state.json"), json.dumps(value, indent=2, sort_keys=True) + "\n")
+        text = json.dumps(asdict(state), indent=2, sort_keys=True) + "\n"
+        write_atomic(self._own("state.json"), text)
 
     def _marker_of(self, folder: Path) -> dict[str, Any]:
         try:

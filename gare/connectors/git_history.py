@@ -109,7 +109,7 @@ def _nearest(repository: str, prefix: str, until: str, child: _Child) -> str:
                 raise _failed(repository, complaints)
         finally:
             child.stop()
-        if _looks_like_version(tag[len(prefix) :]):
+        if looks_like_version(tag[len(prefix) :]):
             return tag
         passed.append(tag)
         child = _Child(repository, _describe_words(prefix, until, passed))
@@ -264,12 +264,12 @@ def _failed(repository: str, complaints: str) -> GareError:
 def _version_tag(decoration: str, prefix: str) -> str:
     """Choose the tag that names the version of a commit; a final version goes before its pre-releases."""
     names = (name.removeprefix("tag: ") for name in decoration.split(", "))
-    fitting = [name for name in names if _looks_like_version(name[len(prefix) :])]
+    fitting = [name for name in names if looks_like_version(name[len(prefix) :])]
     return min(fitting, key=lambda name: ("-" in name[len(prefix) :], name), default="")
 
 
-def _looks_like_version(text: str) -> bool:
-    # Close enough to Semantic Versioning for headings; `gare.domain.versions` decides what is released.
+def looks_like_version(text: str) -> bool:
+    """Tell versions from other tags, quickly; what is released `gare.domain.versions` decides."""
     numbers = text.partition("+")[0].partition("-")[0].split(".")
     return len(numbers) == 3 and all(n.isdecimal() and (n[0] != "0" or n == "0") for n in numbers)
 

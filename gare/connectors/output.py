@@ -124,7 +124,7 @@ class PipeFeed:
         """Return the next bytes: b"" when none came in time, None when there will be no more."""
         if self._has_ended:
             # The program closed its output and goes on: do not spin while it does.
-            time.sleep(min(timeout_s, _POLL_S))
+            time.sleep(min(timeout_s, _POLL_S / 10))
             return None
         try:
             chunk = self._queue.get(timeout=timeout_s)

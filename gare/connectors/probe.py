@@ -15,12 +15,13 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
-from gare.connectors.process import run
+from gare.connectors.process import cancel_watch, run
 from gare.errors import ConfigError, StepFailed
 from gare.settings import Command, Duration, Settings
 
 _BODY_LIMIT = 1024 * 1024
 _ASK_S = 10.0
+_NAP_S = 2.0
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 Say = Callable[[str], None]
 
@@ -172,7 +173,11 @@ def ask_version(
 
 
 def wait_for(ask: Callable[[], Answer], patience: Patience, say: Say) -> Answer:
-    """Ask until the answer is right or time is up; return the last answer, and say each that differs."""
+    """Ask until the answer is right or time is up; return the last answer, and say each that differs.
+
+    Raises StepFailed when the run is cancelled meanwhile.
+    """
+    is_cancelled = cancel_watch()
     deadline = time.monotonic() + patience.timeout.total_seconds()
     pause_s = first_s = max(0.01, patience.interval.total_seconds())
     last = ""
@@ -184,7 +189,9 @@ def wait_for(ask: Callable[[], Answer], patience: Patience, say: Say) -> Answer:
         left_s = deadline - time.monotonic()
         if answer.is_right or left_s <= 0:
             return answer
-        time.sleep(min(pause_s, left_s))
+        if is_cancelled():
+            raise StepFailed("Waiting for the service was cancelled.", where=answer.evidence)
+        time.sleep(min(pause_s, left_s, _NAP_S))
         pause_s = min(pause_s * 1.5, first_s * 10)
 
 

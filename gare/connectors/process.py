@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO
 
 from gare import masking
+from gare.connectors.environment import allowed_env
 from gare.connectors.output import Feed, FileFeed, LineCutter, PipeFeed
 from gare.connectors.reaper import GRACE_S, MARK_NAME, Guardian, end_groups
 from gare.errors import ConfigError, StepFailed
@@ -30,16 +31,11 @@ SAY_LIMIT = 2000
 TAIL_LINES = 20
 _TICK_S = 0.1
 _LINGER_S = 1.0
-"""How long output is still read after the program's end when something it started keeps the pipe open."""
-
-_BASIC_ENV = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
-_WINDOWS_ENV = (
-    *("SYSTEMROOT", "PATHEXT", "COMSPEC", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "PROGRAMDATA"),
-    *("PROGRAMFILES", "TEMP", "TMP", "WINDIR", "NUMBER_OF_PROCESSORS", "PROCESSOR_ARCHITECTURE"),
-)
-_NEVER_ENV = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__", MARK_NAME)
+"""How long silence is listened to after the program's end when something it started keeps the pipe open."""
 
 Say = Callable[[str], None]
+
+__all__ = ["Finished", "Say", "allowed_env", "cancel_watch", "kill_all", "run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,36 +49,6 @@ class Finished:
     lines: int
     tail: tuple[str, ...] = ()
     """The last lines it wrote, masked."""
-
-
-def allowed_env(
-    names: Sequence[str] = (), extra: Mapping[str, str] | None = None
-) -> dict[str, str]:
-    """Return the environment a project's program may see: a short list, the `names`, and `extra`.
-
-    Nothing of Gare's own: no PREFECT_*, no PYTHONPATH, and Gare's virtual environment is taken off PATH, so that
-    `python` is the machine's (or the project's) and a build can neither use nor change what Gare runs on.
-    """
-    basic = (*_BASIC_ENV, *_WINDOWS_ENV) if os.name == "nt" else _BASIC_ENV
-    env = {name: os.environ[name] for name in (*basic, *names) if name in os.environ}
-    env["PATH"] = _outer_path(env.get("PATH", os.defpath))
-    env |= extra or {}
-    return {
-        name: value
-        for name, value in env.items()
-        if name not in _NEVER_ENV and not name.startswith("PREFECT_")
-    }
-
-
-def _outer_path(path: str) -> str:
-    """Take the folder of Gare's own virtual environment off a PATH; a base interpreter stays."""
-    if sys.prefix == sys.base_prefix:
-        return path
-    own = Path(sys.prefix).resolve() / ("Scripts" if os.name == "nt" else "bin")
-    # Empty entries mean the working directory: a checkout must not supply `git`.
-    return os.pathsep.join(
-        part for part in path.split(os.pathsep) if part and Path(part).resolve() != own
-    )
 
 
 def run(
@@ -135,26 +101,24 @@ def _follow(
     cancelled: Callable[[], bool] | None,
 ) -> str:
     """Read until the program and its output end; return what went wrong, or nothing."""
-    size, ended_at = 0, 0.0
+    size, ended_at, heard_at = 0, 0.0, 0.0
     while True:
         chunk = command.feed.take(_TICK_S)
         size += len(chunk or b"")
         report.feed(chunk or b"")
+        # A file never says that it ends: what was written just before the end is read by the turn after it.
+        is_empty = chunk is None or (command.is_background and ended_at > 0 and not chunk)
         has_ended = command.poll()
         problem = _problem(command, size, timeout_s, output_limit, cancelled)
         if problem and (not has_ended or size > output_limit or command.was_killed):
             command.end()
             return problem
-        if not has_ended:
-            continue
-        if not ended_at:
+        if has_ended and not ended_at:
+            ended_at = heard_at = time.monotonic()
             command.clean()
-        ended_at = ended_at or time.monotonic()
-        if (
-            chunk is None
-            or (command.is_background and not chunk)
-            or time.monotonic() - ended_at > _LINGER_S
-        ):
+        now = time.monotonic()
+        heard_at = now if chunk else heard_at
+        if ended_at and (is_empty or now - heard_at > _LINGER_S or now - ended_at > 30 * _LINGER_S):
             return ""
 
 
@@ -233,7 +197,8 @@ class _Command:
     ) -> None:
         self._argv, self._cwd, self._background = argv, cwd, background
         self._name, self._where = name, where
-        self._env = {**env, MARK_NAME: _guardian.outer_mark if background else _guardian.mark}
+        mark = _guardian.outer_mark if background else _guardian.mark
+        self._env = {**env, **({MARK_NAME: mark} if mark else {})}
         self.is_background = background is not None
         self.was_killed = False
         self._ended_at = 0.0
@@ -269,8 +234,9 @@ class _Command:
             return process
         self._background.parent.mkdir(parents=True, exist_ok=True)
         with self._background.open("ab") as file:
+            start = file.tell()  # before the program has it: they share the position
             process = self._popen(file)
-            self.feed = FileFeed(self._background, file.tell())
+        self.feed = FileFeed(self._background, start)
         return process
 
     def _popen(self, output: int | IO[bytes]) -> subprocess.Popen[bytes]:
@@ -392,13 +358,21 @@ class _Report:
 
 _running: set[_Command] = set()
 _running_lock = threading.Lock()
+_kills = [0]
 _guardian = Guardian()
 
 
+def cancel_watch() -> Callable[[], bool]:
+    """Return a function that tells whether `kill_all` was called, or Gare began to end, since now. For waits."""
+    before = _kills[0]
+    return lambda: _kills[0] != before or not threading.main_thread().is_alive()
+
+
 def kill_all() -> int:
-    """End every program this process is running, now; return how many. For cancellation and shutdown."""
+    """End every program this process is running, now, and every wait; return how many programs it were."""
     with _running_lock:
         commands = list(_running)
+        _kills[0] += 1
     killers = [threading.Thread(target=command.kill) for command in commands]
     for killer in killers:
         killer.start()

@@ -17,6 +17,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 MARK_NAME = "GARE_MARK"
@@ -33,26 +34,31 @@ class Guardian:
         self._own_mark = uuid.uuid4().hex
         self.mark = f"{self.outer_mark}:{self._own_mark}"
         self._lock = threading.Lock()
+        self._groups: set[int] = set()
         self._program: subprocess.Popen[bytes] | None = None
         self._owner = 0
 
     def watch(self, group: int) -> None:
         """End this process group when the Gare process dies."""
+        with self._lock:
+            self._groups.add(group)
         self._tell(f"+{group}\n")
 
     def forget(self, group: int) -> None:
         """Let the group be: its command has ended, and what it left behind on purpose may live."""
+        with self._lock:
+            self._groups.discard(group)
         self._tell(f"-{group}\n")
 
     def start(self) -> None:
-        """Start the program if this process has none alive (a fork has none)."""
+        """Start the program if this process has none alive: at first, in a fork, after somebody killed it."""
         if os.name == "nt":
             return
         with self._lock:
-            is_mine = self._owner == os.getpid()
-            if is_mine and self._program is not None and self._program.poll() is None:
+            if self._owner != os.getpid():
+                self._owner, self._program, self._groups = os.getpid(), None, set()
+            if self._program is not None and self._program.poll() is None:
                 return
-            self._owner = os.getpid()
             self._program = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(Path(__file__).resolve()), self._own_mark],
                 stdin=subprocess.PIPE,
@@ -61,19 +67,22 @@ class Guardian:
                 start_new_session=True,  # Ctrl-C and group kills aimed at Gare must not reach it
                 cwd="/",
             )
+            self._write("".join(f"+{group}\n" for group in self._groups))
 
     def _tell(self, line: str) -> None:
         if os.name == "nt":
             return
         self.start()
         with self._lock:
-            if self._program is not None and self._program.stdin is not None:
-                try:
-                    self._program.stdin.write(line.encode())
-                    self._program.stdin.flush()
-                except BrokenPipeError:
-                    # Somebody killed the guardian: the next command starts a new one.
-                    self._program = None
+            self._write(line)
+
+    def _write(self, text: str) -> None:
+        if self._program is None or self._program.stdin is None:
+            return
+        # A guardian that was killed just now is replaced by the next command, which tells it all groups.
+        with suppress(BrokenPipeError):
+            self._program.stdin.write(text.encode())
+            self._program.stdin.flush()
 
 
 def end_groups(

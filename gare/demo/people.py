@@ -5,7 +5,7 @@ In a terminal the person in front of it answers for both; without one they agree
 
 import subprocess
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,13 +34,12 @@ class People:
                 "Nobody sits in front of this demo: bob and carol vote by themselves, with their own tokens."
             )
             with ThreadPoolExecutor(len(VOTERS)) as side_by_side:
-                lines = list(
-                    side_by_side.map(
-                        lambda name: self._vote(name, release, environment, "approve"), VOTERS
-                    )
-                )
-            for line in lines:
-                say(line)
+                votes = [
+                    side_by_side.submit(self._vote, name, release, environment, "approve")
+                    for name in VOTERS
+                ]
+                for vote in as_completed(votes):
+                    say(vote.result())
             return True
         for name, group in VOTERS.items():
             answer = _answer(self.ask, f"You are {name} ({group}). approve or reject? ")
@@ -52,7 +51,7 @@ class People:
     def _vote(self, name: str, release: str, environment: str, answer: str) -> str:
         words = (answer, release, "--env", environment, "--comment", f"{answer}d in the demo")
         said = call(self.folder, *words, token=self.tokens[name])
-        return f"$ GARE_TOKEN=… gare {' '.join(words[:4])}\n  {said}"
+        return f"$ GARE_TOKEN=<{name}'s> gare {' '.join(words[:4])}\n  {said}"
 
 
 def _answer(ask: Ask, question: str) -> str:

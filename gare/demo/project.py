@@ -100,11 +100,14 @@ def make_demo(folder: Path, ports: Ports) -> Demo:
 
 def commit_next(demo: Demo) -> str:
     """Commit and push what becomes 1.4.0, as its author would; return the new head."""
-    copy = demo.repository
+    copy, values = demo.repository, _values(demo.ports)
     _git(copy, "pull", "--quiet", "--ff-only", "origin", "main")
     for commit in NEXT:
-        for path, text in tree_at(commit.number, _values(demo.ports)).items():
-            _write(copy / path, text)
+        before = tree_at(commit.parents[0], values)
+        for path, text in tree_at(commit.number, values).items():
+            # Only what this commit changes: Gare has put its notes into the changelog meanwhile.
+            if before.get(path) != text:
+                _write(copy / path, text)
         _git(copy, "add", "--all")
         _git(copy, "commit", "--quiet", "--message", commit.message, env=_identity(commit))
     _git(copy, "push", "--quiet", "origin", "main")

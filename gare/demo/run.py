@@ -6,17 +6,16 @@ the end must be is checked on the way; a deviation is a StepFailed that says wha
 
 import json
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gare.config.loader import load_station
 from gare.demo import rest
 from gare.demo.history import NEXT
-from gare.demo.people import REQUESTER, VOTERS, Ask, People, PendingTokens, make_tokens
+from gare.demo.people import REQUESTER, Ask, PendingTokens, People, make_tokens
 from gare.demo.progress import Follower
 from gare.demo.project import (
     FIRST_VERSION,
@@ -44,6 +43,9 @@ from gare.domain.releases import Release, ReleaseState
 from gare.errors import ConfigError, StepFailed
 from gare.requests import ReleaseRequest
 from gare.wiring import Gare
+
+Linger = Callable[[Callable[[], bool]], None]
+"""Keeps everything up until the person has seen enough, or the station (asked by its argument) is no longer alive."""
 
 
 @dataclass(slots=True)
@@ -81,7 +83,7 @@ class Outcome:
         return f"{self.release.id} {self.release.version} {self.release.state}"
 
 
-class Declined(Exception):  # noqa: N818 - no error: a person said no, and the release ended as it should
+class Declined(Exception):
     """The person in the terminal rejected a release."""
 
     def __init__(self, outcome: Outcome) -> None:
@@ -119,7 +121,7 @@ class Show:
                 break
             _show_question(self.gare, release, asked, say)
             has_agreed = self.people.decide(release.id, asked.environment, say)
-        say(f"{release.id} {release.version} is {release.state}: {release.end}")
+        say(f"{release.id} is at its end: {release.end}")
         outcome = Outcome(release, time.monotonic() - begun, self._evidence(release))
         self.outcomes.append(outcome)
         if not has_agreed and release.state is ReleaseState.REJECTED:
@@ -152,8 +154,11 @@ class Show:
         file = self.demo.folder / "evidence" / f"{release.id}.zip"
         file.parent.mkdir(exist_ok=True)
         call(self.demo.folder, "evidence", release.id, "-o", str(file))
-        said = call(self.demo.folder, "evidence", "verify", str(file))
-        self.stage.say(f"$ gare evidence verify {file}\n{said.splitlines()[-1] if said else ''}")
+        words = ["evidence", "verify", str(file)]
+        if release.state is ReleaseState.RELEASED:
+            words += ["--repository", str(self.demo.remote)]
+        said = call(self.demo.folder, *words)
+        self.stage.say(f"$ gare {' '.join(words)}\n{said.splitlines()[-1]}")
         return file
 
 
@@ -163,7 +168,7 @@ def run_demo(
     *,
     ask: Ask | None,
     is_fresh: bool,
-    linger: Callable[[], None] | None,
+    linger: Linger | None,
 ) -> list[Outcome]:
     """Show the whole demo in `folder` and return how the two releases ended; nothing is left running.
 
@@ -187,8 +192,7 @@ def run_demo(
         _release_twice(show)
         _summarise(show)
         if linger is not None:
-            linger()
-    check_nothing_left(folder)
+            linger(lambda: station.is_alive)
     return show.outcomes
 
 
@@ -222,7 +226,8 @@ def _release_twice(show: Show) -> None:
     listed = "\n".join(f"  {subject}" for subject in subjects(NEXT))
     stage.say(f"{len(NEXT)} more commits are pushed, {head[:12]} is the newest:\n{listed}")
     stage.say(
-        "Its tests pass and staging runs it well. But only production's settings have a key `version`, …"
+        "its tests pass, and staging runs it well; but only production's settings have a key `version`,\n"
+        "and that is what this version answers when it is asked for its own"
     )
     show.release(ReleaseState.ROLLED_BACK, NEXT_VERSION, "a discount")
     show.show_running("staging", NEXT_VERSION)
@@ -291,13 +296,20 @@ def _cleared(
     try:
         yield
     finally:
-        stage.head("End")
+        with suppress(
+            OSError
+        ):  # whoever reads our output may have gone; what runs must end all the same
+            stage.head("End")
         for pending in tokens:
             pending.stop()
         # The station first: a deployment under way would start a shop again.
         station.stop()
         stop_shops(folder)
-        stage.say(f"station and shops have ended; the folder stays: {folder}")
+        check_nothing_left(folder)
+        with suppress(OSError):
+            stage.say(
+                f"station and shops have ended, nothing is left running; the folder stays: {folder}"
+            )
 
 
 def _claim(folder: Path, *, is_fresh: bool) -> None:

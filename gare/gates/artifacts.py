@@ -35,7 +35,7 @@ class Artifacts(Settings):
             expect(
                 "expect_column_values_to_match_regex",
                 column="sha256",
-                regex=r"^(sha256:)?[0-9a-f]{64}$",
+                regex=r"^(?:sha256:)?[0-9a-f]{64}$",
             ),
         ]
         return [Ask(facts="artifacts", expectations=found)]

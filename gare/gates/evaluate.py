@@ -18,10 +18,10 @@ from typing import Any
 from gare.domain.facts import Check, Facts, Verdict
 from gare.errors import ConfigError
 from gare.gates.answers import SAMPLES, translate, untold
-from gare.gates.names import EXPECTATIONS, nearest
+from gare.gates.names import EXPECTATIONS, KEPT_BACK, nearest
 from gare.gates.report import to_html
 from gare.gates.spec import GateSpec
-from gare.gates.tables import NEVER_EMPTY
+from gare.gates.tables import NEVER_EMPTY, SOURCES
 
 RESULT_FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": SAMPLES}
 PAGE = "gates.html"
@@ -109,9 +109,9 @@ def _ask(
 
 def _untellable(name: str, facts: Facts | None) -> str:
     if facts is None:
-        return f"could not tell: there is no table `{name}`. Which step makes it?"
+        return f"could not tell: there is no table `{name}`. {SOURCES.get(name, '')}"
     if not facts.rows and name in NEVER_EMPTY:
-        return f"could not tell: the table `{name}` is empty. Nothing was measured."
+        return f"could not tell: the table `{name}` is empty. {SOURCES.get(name, '')}"
     return ""
 
 
@@ -120,11 +120,20 @@ def _reason(checks: Sequence[Check]) -> str:
         return "could not tell: nothing was asked."
     bad = [check for check in checks if check.blocks]
     told = sum(not check.is_met for check in checks) - len(bad)
-    words = [
-        f"{len(bad)} of {len(checks)} checks failed" if bad else "",
-        f"{told} of {len(checks)} checks told as warning or info" if told else "",
-    ]
-    return "; ".join(word for word in words if word)
+    words = [_said(check) for check in bad[:1]]
+    if len(bad) > 1:
+        words.append(f"{len(bad) - 1} more of {len(checks)} checks failed")
+    if told:
+        words.append(f"{told} of {len(checks)} checks told as warning or info")
+    return "; ".join(words)
+
+
+def _said(check: Check) -> str:
+    if check.error:
+        return check.error.rstrip(".")
+    place = f"{check.facts}.{check.column}" if check.column else check.facts
+    limits = f" (wanted {check.wanted})" if check.wanted else ""
+    return f"{place}: {check.observed}{limits}"
 
 
 def _expectations(gate: GateSpec) -> list[list[Any]]:
@@ -169,16 +178,7 @@ def _expectation(gate: str, index: int, name: str, arguments: Mapping[str, Any])
 
 
 def _argument_names(kind: Any) -> list[str]:
-    hidden = {
-        "id",
-        "meta",
-        "notes",
-        "result_format",
-        "catch_exceptions",
-        "rendered_content",
-        "windows",
-    }
-    return [name for name in kind.__fields__ if name not in hidden]
+    return [name for name in kind.__fields__ if name not in (*KEPT_BACK, "meta", "notes")]
 
 
 def _refusal(error: Exception) -> str:

@@ -67,12 +67,16 @@ def read(report: Path, kind: str, handler: Handler) -> None:
         raise _failed(report, kind, error.what, error.hint) from error
     except ParseError as error:
         raise _failed(report, kind, *_ill_formed(error)) from error
-    except (ValueError, LookupError) as error:  # defusedxml's refusals, unknown encodings
+    except LookupError as error:
+        raise _failed(
+            report, kind, "is in an encoding that is not known", "Write UTF-8."
+        ) from error
+    except ValueError as error:  # defusedxml's refusals
         raise _failed(
             report,
             kind,
             f"holds what a report may not hold ({type(error).__name__})",
-            "Entities and unknown encodings are refused. Look at the tool that wrote it.",
+            "Entities and outside references are refused. Look at the tool that wrote it.",
         ) from error
 
 

@@ -73,7 +73,7 @@ SQL_ONLY = (
 )
 """Expectations that need a database; a table of facts is none."""
 
-KEPT_BACK = ("result_format", "catch_exceptions", "id", "rendered_content", "windows")
+KEPT_BACK = ("result_format", "catch_exceptions", "id", "rendered_content", "windows", "batch_id")
 """Arguments that Gare sets itself."""
 
 _COLUMN_KEYS = ("column", "column_A", "column_B", "column_list")

@@ -26,7 +26,7 @@ _HIDDEN = (
     "condition_parser",
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|~#!])")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]|~#!])")
 
 _STYLE = (
     "body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:76rem;padding:0 1rem;color:#1c2430}"
@@ -165,7 +165,7 @@ def _row(*cells: str) -> str:
 
 def _cell(text: str) -> str:
     """Escape text for a Markdown table: no markup, no HTML, no new column, no new line."""
-    return _MARKDOWN.sub(r"\\\1", _CONTROL.sub(" ", text)).replace("&", "&amp;").strip()
+    return _MARKDOWN.sub(r"\\\1", escape(_CONTROL.sub(" ", text), quote=False)).strip()
 
 
 def _overview(verdicts: Sequence[Verdict]) -> str:

@@ -73,6 +73,17 @@ IDENTITY: Mapping[str, tuple[str, ...]] = {
 }
 """Columns that name a row for people."""
 
+SOURCES: Mapping[str, str] = {
+    "changes": "The plan makes it.",
+    "tickets": "The plan makes it.",
+    "tests": "Name the project's JUnit reports under `test: junit`.",
+    "test_totals": "Name the project's JUnit reports under `test: junit`.",
+    "coverage": "Name the project's Cobertura reports under `test: coverage`.",
+    "coverage_total": "Name the project's Cobertura reports under `test: coverage`.",
+    "artifacts": "Name the files that the build makes under `build: artifacts`.",
+}
+"""What to do when a table is absent or empty."""
+
 NEVER_EMPTY = frozenset({"tests", "test_totals", "coverage", "coverage_total", "artifacts"})
 """Tables whose emptiness means that nothing was measured: a gate over them could not be told."""
 
@@ -170,4 +181,5 @@ def artifacts(built: Iterable[Artifact]) -> Facts:
 
 
 def _facts(name: str, rows: Sequence[Mapping[str, Any]]) -> Facts:
-    return Facts(name, COLUMNS[name], rows)
+    columns = COLUMNS[name]
+    return Facts(name, columns, [{column: row[column] for column in columns} for row in rows])

@@ -128,8 +128,8 @@ class Approvals:
                 authors=authors,
                 requester=release.requested_by,
                 votes=cast,
-                manifest=request.manifest,
-                wanted_manifest=manifest,
+                manifest=manifest,
+                wanted_manifest=request.manifest,
             )
             vote = Vote(voter.name, voter.groups, answer, request.manifest, plain(comment), now)
             connection.execute(
@@ -257,7 +257,7 @@ class Tokens:
 
     def who(self, token: str) -> str:
         """Return whose token this is. Raises AuthenticationFailed."""
-        digest = sha256(token.strip())
+        digest = sha256(plain(token.strip()))
         with self._db.read() as connection:
             row = connection.execute(select(tokens).where(tokens.c.hash == digest)).first()
         if row is None or row.revoked_at is not None or not hmac.compare_digest(row.hash, digest):

@@ -80,8 +80,12 @@ class Database:
                 where=str(error.filename),
                 hint="Make it writable, or name another `state` folder in station.yaml.",
             ) from error
-        with self._told():
-            migrate(self.engine)
+        try:
+            with self._told():
+                migrate(self.engine)
+        except BaseException:
+            self.close()
+            raise
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

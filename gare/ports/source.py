@@ -30,14 +30,17 @@ class Source(Protocol):
     def head(self, ref: str = "") -> Head:
         """Return the branch and commit to release; `ref` overrides the configured branch."""
 
-    def tags(self) -> list[Tag]:
-        """Return every tag under the configured prefix, newest commit first is not promised."""
+    def tags(self, reachable_from: str = "") -> list[Tag]:
+        """Return the tags under the configured prefix, or only those in a commit's history; in no promised order."""
 
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Tell whether `newer` contains `older`."""
 
     def commits(self, since: str, until: str, paths: Iterable[str] = ()) -> Iterator[Commit]:
         """Yield commits in `since..until`, newest first; empty `since` means from the beginning."""
+
+    def read_file(self, commit: str, path: str) -> str:
+        """Return the text of a file at a commit. Raises NotFound."""
 
     def checkout(self, commit: str, folder: Path) -> None:
         """Put a clean working tree of `commit` into `folder`, which must be empty or absent."""

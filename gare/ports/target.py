@@ -58,6 +58,10 @@ class Target(Protocol):
     def strategy(self) -> str:
         """Name the strategy the target is changed with; a key of gare/strategies/registry.py."""
 
+    @property
+    def abilities(self) -> Abilities:
+        """Tell which moves do something here."""
+
     def live(self) -> str:
         """Return the version the target is switched to now; empty when none."""
 
@@ -90,13 +94,12 @@ class Target(Protocol):
     def settle(self, version: str, receipt: Mapping[str, str]) -> None:
         """Remember that the change to `version` is complete: `look` answers the receipt from now on."""
 
+    def prune(self, good: Iterable[str], say: Say) -> Sequence[str]:
+        """Remove old versions, never the live, the previous or a `good` one; return what went."""
+
 
 class ReplaceTarget(Target, Protocol):
     """A target whose one running version is replaced by another: the moves of strategy `replace`."""
-
-    @property
-    def abilities(self) -> Abilities:
-        """Tell which moves do something here."""
 
     def bring_in(self, shipment: Shipment, say: Say) -> None:
         """Put the version beside the running one. Raises Conflict when it is there with other content."""
@@ -115,6 +118,3 @@ class ReplaceTarget(Target, Protocol):
 
     def restart(self, version: str, say: Say) -> None:
         """Run the restart command of this version. Raises StepFailed."""
-
-    def prune(self, good: Iterable[str], say: Say) -> Sequence[str]:
-        """Remove old versions, never the live, the previous or a `good` one; return what went."""

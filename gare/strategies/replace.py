@@ -80,7 +80,7 @@ def undo(done: Sequence[ReplaceStep], before: str, abilities: Abilities) -> tupl
 
 
 def apply(step: ReplaceStep, target: ReplaceTarget, shipment: Shipment | None, say: Say) -> str:
-    """Make one move and return its evidence; `shipment` is needed to bring a version in. Raises what the target does."""
+    """Make one move and return its evidence; only bringing in needs the `shipment`. Raises what the target does."""
     if step.move is Move.BRING_IN:
         if shipment is None:
             raise InternalError("A version is to be brought in, and there is nothing to bring.")

@@ -6,11 +6,11 @@ Any crash may happen between (or in) two steps: called again, it looks what is l
 from collections.abc import Iterable, Mapping, Sequence
 
 from gare.errors import GareError, RolloutFailed
-from gare.ports.target import ReplaceTarget, Say, Shipment
+from gare.ports.target import Say, Shipment, Target
 from gare.strategies.registry import Step, Strategy, strategy
 
 
-def describe(target: ReplaceTarget, wanted: str) -> list[str]:
+def describe(target: Target, wanted: str) -> list[str]:
     """Say in words what a rollout of this version would do now; changes nothing."""
     way, current = strategy(target.strategy), target.live()
     return [
@@ -20,7 +20,7 @@ def describe(target: ReplaceTarget, wanted: str) -> list[str]:
 
 
 def rollout(
-    target: ReplaceTarget, shipment: Shipment, say: Say, good: Iterable[str] = ()
+    target: Target, shipment: Shipment, say: Say, good: Iterable[str] = ()
 ) -> Mapping[str, str]:
     """Bring the shipment in and make it the running version; return the receipt.
 
@@ -30,6 +30,7 @@ def rollout(
     with target.hold(say):
         if (receipt := target.look(shipment.version, shipment.files)) is not None:
             say(f"{shipment.version} is already live at {target.place}")
+            _prune(target, good, say)
             return receipt
         current = target.live()
         # Cut off after its switch: what was live before is what the target remembers.
@@ -58,7 +59,7 @@ def rollout(
         return receipt
 
 
-def revert(target: ReplaceTarget, version: str, say: Say) -> Mapping[str, str]:
+def revert(target: Target, version: str, say: Say) -> Mapping[str, str]:
     """Put a version that is still there back (empty: nothing shall run); return the receipt.
 
     Raises RolloutFailed, which says what is live, when the version is gone or a step of the way back fails.
@@ -85,7 +86,9 @@ def revert(target: ReplaceTarget, version: str, say: Say) -> Mapping[str, str]:
                 where=error.where or target.place,
                 hint=error.hint,
             ) from error
-        receipt = {"place": target.place, "version": version, "reverted": live, **evidence}
+        # Cut off after its switch before: what it came from is what the target remembers.
+        reverted = target.previous() if live == version else live
+        receipt = {"place": target.place, "version": version, "reverted": reverted, **evidence}
         target.settle(version, receipt)
         return receipt
 
@@ -94,7 +97,7 @@ def _make(
     way: Strategy,
     steps: Sequence[Step],
     made: list[Step],
-    target: ReplaceTarget,
+    target: Target,
     shipment: Shipment | None,
     say: Say,
 ) -> dict[str, str]:
@@ -119,7 +122,7 @@ def _return(
     made: Sequence[Step],
     before: str,
     error: GareError,
-    target: ReplaceTarget,
+    target: Target,
     shipment: Shipment,
     say: Say,
 ) -> None:
@@ -145,7 +148,7 @@ def _return(
     ) from error
 
 
-def _prune(target: ReplaceTarget, good: Iterable[str], say: Say) -> None:
+def _prune(target: Target, good: Iterable[str], say: Say) -> None:
     try:
         target.prune(good, say)
     except GareError as error:
@@ -153,6 +156,6 @@ def _prune(target: ReplaceTarget, good: Iterable[str], say: Say) -> None:
         say(f"Old versions stay: {error}")
 
 
-def _live(target: ReplaceTarget) -> str:
+def _live(target: Target) -> str:
     live = target.live()
     return f"{live} is live." if live else "Nothing is live."

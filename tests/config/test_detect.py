@@ -1,5 +1,7 @@
 """`gare init` looks at real repositories of every kind, and what it writes loads."""
 
+# ruff: noqa: E501 - tables of whole messages, one row each
+
 import json
 import subprocess
 
@@ -39,7 +41,15 @@ def repository(tmp_path, monkeypatch):
             (folder / path).write_text(text)
         identity = ("-c", "user.name=x", "-c", "user.email=x@example.org")
         git(folder, "add", "-A")
-        git(folder, *(() if person else identity), "commit", "-q", "--allow-empty", "-m", "feat: begin")
+        git(
+            folder,
+            *(() if person else identity),
+            "commit",
+            "-q",
+            "--allow-empty",
+            "-m",
+            "feat: begin",
+        )
         return folder
 
     return make
@@ -59,7 +69,16 @@ PYTHON = ".gare/venv/bin/python"
 PYTEST = (PYTHON, "-m", "pytest", "--junitxml=reports/junit.xml")
 COVERAGE = "--cov-report=xml:reports/coverage.xml"
 CMAKE = [("cmake", "-S", ".", "-B", "build", "-DCMAKE_BUILD_TYPE=Release"), ("cmake", "--build", "build", "--config", "Release", "--parallel")]  # fmt: skip
-CTEST = ("ctest", "--test-dir", "build", "-C", "Release", "--output-on-failure", "--output-junit", "junit.xml")
+CTEST = (
+    "ctest",
+    "--test-dir",
+    "build",
+    "-C",
+    "Release",
+    "--output-on-failure",
+    "--output-junit",
+    "junit.xml",
+)
 NPM_CI = ("npm", "ci", "--no-audit", "--no-fund")
 WHEEL = (PYTHON, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", "dist", ".")
 
@@ -148,20 +167,30 @@ def test_what_is_written_loads_and_says_how_to_build_and_test(repository, kind):
     assert project.build.artifacts == artifacts
     assert list(project.test.commands) == test
     assert project.test.junit == junit
-    assert ("Where the tests write JUnit XML" in " ".join(proposal.missing)) == bool(test and not junit)
+    assert ("Where the tests write JUnit XML" in " ".join(proposal.missing)) == bool(
+        test and not junit
+    )
 
 
 def test_the_one_person_can_release_alone_and_is_told_to_change_that(repository):
-    station, proposal = written(repository({"pyproject.toml": PYPROJECT}, person="Émile O'Neil", email="e@example.org"))
+    station, proposal = written(
+        repository({"pyproject.toml": PYPROJECT}, person="Émile O'Neil", email="e@example.org")
+    )
     (person,) = station.config.people
-    assert (person.name, person.full_name, person.email) == ("emile-o-neil", "Émile O'Neil", "e@example.org")
+    assert (person.name, person.full_name, person.email) == (
+        "emile-o-neil",
+        "Émile O'Neil",
+        "e@example.org",
+    )
     rule = station.config.environments["production"].approval
     assert rule is not None
     assert rule.groups == {"release-managers": 1}
     assert rule.author_may_vote
     assert rule.requester_may_vote
     assert "when a second person joins" in proposal.station_text
-    assert station.project().config.environments["production"].target.path == ".gare/deploy/production"
+    assert (
+        station.project().config.environments["production"].target.path == ".gare/deploy/production"
+    )
 
 
 def test_without_a_git_identity_nobody_is_asked_and_that_is_said(repository):
@@ -169,11 +198,25 @@ def test_without_a_git_identity_nobody_is_asked_and_that_is_said(repository):
     assert station.config.people == ()
     assert station.config.environments["production"].approval is None
     assert (
-        "Who you are (git config user.name and user.email): write `people` in station.yaml." in proposal.missing
+        "Who you are (git config user.name and user.email): write `people` in station.yaml."
+        in proposal.missing
     )
 
 
-HARD_NAMES = ["yes", "1.5", "~", "a: b", "# x", "- x", "[x]", '"x"', "O'Neil\\", "été", "x" * 100, "\u202e\x7f"]
+HARD_NAMES = [
+    "yes",
+    "1.5",
+    "~",
+    "a: b",
+    "# x",
+    "- x",
+    "[x]",
+    '"x"',
+    "O'Neil\\",
+    "été",
+    "x" * 100,
+    "\u202e\x7f",
+]
 
 
 @pytest.mark.parametrize("name", HARD_NAMES)
@@ -188,6 +231,7 @@ TAGS = [
     (["1.2.0", "1.10.0"], "", "1.10.0"),
     (["shop-v2.0.0-rc.1"], "shop-v", "shop-v2.0.0-rc.1"),
     (["release/3.0.1", "nightly", "2024"], "release/", "release/3.0.1"),
+    (["web2-1.0.0", "@acme/x@2.0.0"], "web2-", "web2-1.0.0"),
 ]
 
 
@@ -211,12 +255,17 @@ def test_branch_and_remote_are_the_remotes_own(repository, tmp_path):
     git(folder, "checkout", "-q", "-b", "feature/1.5")
     station, _ = written(folder)
     project = station.project().config
-    assert (project.source.branch, project.source.remote, project.publish.push) == ("develop", "origin", True)
+    assert (project.source.branch, project.source.remote, project.publish.push) == (
+        "develop",
+        "origin",
+        True,
+    )
 
 
 def test_without_a_remote_the_tag_stays_here(repository):
     station, proposal = written(repository({}))
-    assert not station.project().config.publish.push
+    project = station.project().config
+    assert (project.source.remote, project.publish.push) == ("", False)
     assert "no remote: the tag stays in this repository" in proposal.found
 
 
@@ -229,10 +278,15 @@ def test_tickets_are_recognised_in_commits(repository):
 
 
 def test_the_most_specific_build_file_is_taken_and_the_others_named(repository):
-    folder = repository({"Makefile": "test:\n", "package.json": '{"name": "x"}', "pyproject.toml": PYPROJECT})
+    folder = repository(
+        {"Makefile": "test:\n", "package.json": '{"name": "x"}', "pyproject.toml": PYPROJECT}
+    )
     _, proposal = written(folder)
     assert "Python (pyproject.toml)" in proposal.found
-    assert "also found, not used: JavaScript (npm) (package.json), Makefile (Makefile)" in proposal.found
+    assert (
+        "also found, not used: JavaScript (npm) (package.json), Makefile (Makefile)"
+        in proposal.found
+    )
 
 
 def test_a_version_that_comes_from_the_tag_is_told_to_the_build(repository):
@@ -257,7 +311,9 @@ def test_proxies_and_registries_set_here_are_passed_on_by_name(repository, monke
 
 
 def test_in_a_station_above_its_environment_is_taken(repository, tmp_path):
-    (tmp_path / "station.yaml").write_text("environments: {staging: {}, live: {}}\nrepositories: [shop]\n")
+    (tmp_path / "station.yaml").write_text(
+        "environments: {staging: {}, live: {}}\nrepositories: [shop]\n"
+    )
     folder = repository({})
     station, proposal = written(folder)
     assert not proposal.has_new_station

@@ -1,5 +1,7 @@
 """A file that is no readable YAML mapping is refused with one clear sentence."""
 
+# ruff: noqa: E501 - tables of whole messages, one row each
+
 import time
 
 import pytest

@@ -1,5 +1,7 @@
 """A station is found and loaded; whatever is wrong is said with file, line, key and what to write."""
 
+# ruff: noqa: E501 - tables of whole messages, one row each
+
 from pathlib import Path
 
 import pytest
@@ -136,9 +138,7 @@ def test_problems_of_several_files_are_told_at_once(root):
     assert message().splitlines()[0] == "2 problems in gare.yaml and projects/api.yaml:"
 
 
-SLUG = (
-    "Write lower-case letters, digits, `.`, `-` and `_`, starting with a letter or a digit, at most 63."
-)
+SLUG = "Write lower-case letters, digits, `.`, `-` and `_`, starting with a letter or a digit, at most 63."
 
 PROJECT_MISTAKES = [
     ("name: Shop\n", f'gare.yaml:1: name: "Shop" cannot be used. {SLUG}'),
@@ -220,14 +220,21 @@ STATION_MISTAKES = [
 
 @pytest.mark.parametrize(("line", "said"), STATION_MISTAKES)
 def test_a_rule_that_nobody_can_meet(root, line, said):
-    (root / "station.yaml").write_text(STATION.replace("      groups: {release-managers: 1}\n", line))
+    (root / "station.yaml").write_text(
+        STATION.replace("      groups: {release-managers: 1}\n", line)
+    )
     assert message() == said
 
 
 def test_a_quorum_that_a_matching_reaches_is_fine(root):
     groups = "      groups: {qa: 1, release-managers: 1}\n"
-    (root / "station.yaml").write_text(STATION.replace("      groups: {release-managers: 1}\n", groups))
-    assert load_station().config.environments["production"].approval.groups == {"qa": 1, "release-managers": 1}
+    (root / "station.yaml").write_text(
+        STATION.replace("      groups: {release-managers: 1}\n", groups)
+    )
+    assert load_station().config.environments["production"].approval.groups == {
+        "qa": 1,
+        "release-managers": 1,
+    }
 
 
 def test_one_address_belongs_to_one_person(root):

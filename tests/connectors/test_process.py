@@ -104,7 +104,7 @@ def test_a_program_that_ignores_the_request_to_end_is_forced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gare.connectors.process.GRACE_S", 0.3)
-    with pytest.raises(StepFailed, match="did not end within 0.5s"):
+    with pytest.raises(StepFailed, match=r"did not end within 0\.5s"):
         run(
             ["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"],
             cwd=tmp_path, env=allowed_env(), timeout_s=0.5, log=tmp_path / "l", say=print,
@@ -277,6 +277,13 @@ def test_the_environment_is_a_short_list(monkeypatch: pytest.MonkeyPatch) -> Non
     assert env["MINE"] == env["LC_ALL"] == "x"
     assert env["GARE_VERSION"] == "1.0"
     assert not {"PREFECT_API_KEY", "PYTHONPATH", "VIRTUAL_ENV", "AWS_SECRET", "NOT_SET"} & set(env)
+
+
+def test_a_secret_given_to_a_program_is_masked_in_its_output(
+    sh: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UPLOAD_TOKEN", "tok-98765")
+    assert sh("echo $UPLOAD_TOKEN", env=allowed_env(["UPLOAD_TOKEN"]))[1] == ["***"]
 
 
 @pytest.mark.skipif(sys.prefix == sys.base_prefix, reason="not in a virtual environment")

@@ -1,100 +1,173 @@
-"""A small real project in a real Git repository with a bare remote, and a station around it."""
+"""One real station for all flow tests; each test makes a small real project of its own in it.
+
+A run loads the station's files when it starts, so a project can be added while the station is up.
+"""
 
 import os
 import subprocess
-from dataclasses import dataclass
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from deployments.child import Program
+from deployments.local import down, up_detached
+from deployments.supervisor import StationSpec
 from gare.config.loader import load_station
+from gare.domain.releases import Release, ReleaseState
 from gare.wiring import Gare
 
-PEOPLE = """
+STATION_YAML = """
+name: test
+server: {port: 0}
 people:
   - {name: alice, email: alice@example.org, groups: [managers]}
   - {name: bob, email: bob@example.org, groups: [qa]}
   - {name: carol, email: carol@example.org, groups: [operations]}
-  - {name: dave, email: dave@example.org, groups: [qa]}
+  - {name: erin, email: erin@example.org, groups: [qa]}
 """
 GARE_YAML = """
-name: shop
-source: {type: git, branch: main}
-build:
-  commands: ["python3 make.py build"]
-  artifacts: ["dist/*.tar.gz"]
-  sbom: none
-test:
-  commands: ["python3 make.py test"]
-  junit: ["report.xml"]
+name: {name}
+source: {{type: git, path: ../{name}, branch: main}}
+build: {{commands: ["python3 make.py build"], artifacts: ["dist/*.tar.gz"], sbom: none}}
+test: {{commands: ["python3 make.py test"], junit: ["report.xml"]}}
+gates: []
 environments:
   production:
-    target: {type: directory, path: ../production, version: {command: "cat version.txt"}}
+    target: {{type: directory, path: ../{name}-production, version: {{command: "cat version.txt"}}}}
 """
 MAKE_PY = """
-import pathlib, sys, tarfile, os
+import os, pathlib, sys, tarfile
 if sys.argv[1] == "build":
     pathlib.Path("dist").mkdir()
-    pathlib.Path("version.txt").write_text(os.environ["GARE_VERSION"] if not pathlib.Path("broken").exists() else "0.0.0")
-    with tarfile.open("dist/shop.tar.gz", "w:gz") as tar:
+    broken = pathlib.Path("broken").exists()
+    pathlib.Path("version.txt").write_text("0.0.0" if broken else os.environ["GARE_VERSION"])
+    with tarfile.open("dist/app.tar.gz", "w:gz") as tar:
         tar.add("version.txt")
-    print("built", os.environ["GARE_VERSION"])
+    print("built", os.environ["GARE_VERSION"], "secret" in os.environ)
 else:
-    pathlib.Path("report.xml").write_text('<testsuite name="shop"><testcase name="one" time="0.1"/></testsuite>')
+    pathlib.Path("report.xml").write_text('<testsuite name="app"><testcase name="one" time="0.1"/></testsuite>')
 """
 
 
-@dataclass(frozen=True)
+@dataclass
 class Shop:
-    """The project's working repository, its remote, and the folder of the station."""
+    """A project of the station: its repository, its remote, and the commands people use."""
 
+    name: str
     root: Path
-    work: Path
-    remote: Path
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def work(self) -> Path:
+        return self.root / self.name
+
+    @property
+    def remote(self) -> Path:
+        return self.root / f"{self.name}.git"
+
+    @property
+    def production(self) -> Path:
+        return self.root / f"{self.name}-production"
 
     def git(self, *words: str) -> str:
-        """Run git in the working repository."""
-        return subprocess.run(["git", *words], cwd=self.work, check=True, capture_output=True, text=True).stdout.strip()
+        done = subprocess.run(
+            ["git", *words], cwd=self.work, check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip()
 
     def commit(self, message: str, name: str = "app.py", text: str = "") -> str:
-        """Commit a change, push it, and return its id."""
-        file = self.work / name
-        file.write_text(text or message)
+        (self.work / name).write_text(text or message)
         self.git("add", "-A")
         self.git("commit", "-qm", message)
         self.git("push", "-q", "origin", "main", "--tags")
         return self.git("rev-parse", "HEAD")
 
-    def configure(self, gare_yaml: str, message: str = "chore: configure") -> None:
-        """Replace gare.yaml."""
-        self.commit(message, "gare.yaml", gare_yaml)
+    def configure(self, more: str = "", **replaced: str) -> None:
+        """Write the project's file: the standard one, keys replaced, `more` at its end."""
+        text = GARE_YAML.format(name=self.name)
+        for key, value in replaced.items():
+            text = "\n".join(
+                f"{key}: {value}" if line.startswith(f"{key}:") else line
+                for line in text.splitlines()
+            )
+        (self.root / "projects" / f"{self.name}.yaml").write_text(text + more)
 
     def gare(self) -> Gare:
         """Open the station afresh, as a command does."""
         return Gare(load_station(self.root))
 
+    def run(self, *words: str, person: str = "", code: int | None = 0) -> str:
+        """Run a `gare` command as a user does; return what it printed."""
+        env = {**os.environ, "GARE_STATION": str(self.root)}
+        env.pop("GARE_TOKEN", None)
+        if person:
+            env["GARE_TOKEN"] = self.token(person)
+        done = subprocess.run(
+            [sys.executable, "-m", "gare", *words],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        said = done.stdout + done.stderr
+        assert code is None or done.returncode == code, said
+        return said
 
-def make_shop(root: Path, gare_yaml: str = GARE_YAML, station_yaml: str = "") -> Shop:
-    """Make the project at version 1.0.0 with one feature since."""
-    work, remote = root / "shop", root / "shop.git"
-    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(remote)], check=True)
-    subprocess.run(["git", "init", "-q", "-b", "main", str(work)], check=True)
-    shop = Shop(root, work, remote)
-    shop.git("config", "user.name", "Erin")
-    shop.git("config", "user.email", "erin@example.org")
-    shop.git("remote", "add", "origin", str(remote))
-    (root / "station.yaml").write_text(f"server: {{port: 0}}\nrepositories: [shop]\n{PEOPLE}{station_yaml}")
-    (work / "make.py").write_text(MAKE_PY)
-    (work / "gare.yaml").write_text(gare_yaml)
-    shop.commit("feat: first", text="1")
-    shop.git("tag", "v1.0.0")
-    shop.commit("feat(app): add the second thing\n\nRefs SHOP-2", text="2")
-    return shop
+    def token(self, person: str) -> str:
+        if person not in self.tokens:
+            self.tokens[person] = self.gare().ledger.tokens.create(person, actor="test")
+        return self.tokens[person]
+
+    def release(self, *words: str, code: int | None = 0, person: str = "alice") -> str:
+        """Start a release and follow it until it ends or people must act."""
+        return self.run("release", self.name, "--until-waiting", *words, code=code, person=person)
+
+    def last(self) -> Release:
+        return self.gare().ledger.releases.find(project=self.name)[0]
+
+    def wait_for(self, *states: ReleaseState, timeout_s: float = 60) -> Release:
+        """Wait until the last release stands at one of these states."""
+        deadline = time.monotonic() + timeout_s
+        while (release := self.last()).state not in states:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{release} did not reach {states}")
+            time.sleep(0.2)
+        return release
+
+    def events(self) -> list[str]:
+        return [event.kind for event in self.gare().ledger.database.events(self.last().id)]
+
+
+@pytest.fixture(scope="session")
+def station_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Start a real station once; its folder."""
+    root = tmp_path_factory.mktemp("station")
+    (root / "station.yaml").write_text(STATION_YAML)
+    (root / "projects").mkdir()
+    reconciler = Program("reconciler", "The reconciler", ("gare.reconciler",))
+    spec = StationSpec("test", root, root / ".gare", port=0, extras=(reconciler,))
+    up_detached(spec, say=print)
+    yield root
+    down(spec.state, say=print)
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    """Return the project with its station, not started."""
-    for name in [name for name in os.environ if name.startswith(("GIT_", "GARE_"))]:
-        monkeypatch.delenv(name)
-    return make_shop(tmp_path)
+def shop(station_root: Path, request: pytest.FixtureRequest) -> Shop:
+    """Make a project at version 1.0.0 with one feature since."""
+    name = "p" + "".join(char for char in request.node.name.lower() if char.isalnum())[-40:]
+    shop = Shop(name, station_root)
+    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(shop.remote)], check=True)
+    subprocess.run(["git", "init", "-q", "-b", "main", str(shop.work)], check=True)
+    shop.git("config", "user.name", "Erin")
+    shop.git("config", "user.email", "erin@example.org")
+    shop.git("remote", "add", "origin", str(shop.remote))
+    (shop.work / "make.py").write_text(MAKE_PY)
+    shop.commit("feat: first", text="1")
+    shop.git("tag", "v1.0.0")
+    shop.commit("feat(app): add the second thing\n\nRefs SHOP-2", text="2")
+    shop.configure()
+    return shop

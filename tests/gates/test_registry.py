@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a row of a table, or a whole message, is one line)
 import json
 import subprocess
 import sys
@@ -76,7 +77,7 @@ MAX = "expect_column_max_to_be_between"
         ({"suite": "artifacts", "settings": {"minimun": 2}}, "suite `artifacts`: there is no setting `minimun`: did you mean `minimum`?"),
         ({"suite": "coverage", "settings": {"minimum_line_rate": 80}}, "suite `coverage`: `minimum_line_rate` is 80: Input should be less than or equal to 1"),
         ({"suite": "changes", "settings": {"kinds": "bad"}}, "suite `changes`: `kinds` is 'bad': Input should be 'critical', 'warning', 'info' or 'off'"),
-        ({"facts": "test", "expectations": [{MAX: {}}]}, "there is no table of facts `test`: did you mean `tests` or `test_totals`?"),
+        ({"facts": "test", "expectations": [{MAX: {}}]}, "there is no table of facts `test`: did you mean `tests`?"),
         ({"facts": "tests", "settings": {"a": 1}, "expectations": [{MAX: {}}]}, "`settings` belong to a built-in suite; give limits as arguments instead"),
         ({"facts": "tests", "expectations": [{"expect_tabel_row_count_to_equal": {}}]}, "Great Expectations has no `expect_tabel_row_count_to_equal`: did you mean `expect_table_row_count_to_equal` or `expect_table_column_count_to_equal` or `expect_table_row_count_to_be_between`?"),
         ({"facts": "tests", "expectations": [{"zzz": {}}]}, "Great Expectations has no `zzz`"),

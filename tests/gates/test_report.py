@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a row of a table, or a whole message, is one line)
 from gare.domain.facts import Check, Verdict
 from gare.gates.report import column_of, spell, to_html, to_markdown, wanted
 
@@ -29,9 +30,7 @@ def test_the_page_runs_nothing_and_needs_nothing() -> None:
 def test_a_warning_is_told_and_does_not_block() -> None:
     warning = Check("expect_x", "c", False, "warning", "1", "2")
     assert not warning.blocks
-    assert "not met \\(warning\\)" in to_markdown(
-        [Verdict("g", "t", "passed", (warning,))]
-    ) or "not met (warning)" in to_markdown([Verdict("g", "t", "passed", (warning,))])
+    assert "not met (warning)" in to_markdown([Verdict("g", "t", "passed", (warning,))])
 
 
 def test_what_could_not_be_told_blocks_whatever_its_severity() -> None:

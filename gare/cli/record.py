@@ -1,0 +1,550 @@
+"""Commands that read the record: `gare status`, `why`, `log`, `evidence`. They work with the station down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from gare.domain.plan import Plan
+    from gare.domain.releases import Release
+    from gare.ledger.tags import Tag
+    from gare.ledger.verify import Report
+    from gare.reports.status import Asked
+    from gare.reports.why import EngineState, Explanation
+    from gare.wiring import Gare
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+RELEASE = click.argument("release_id", metavar="R-…")
+NEWEST = 20
+
+
+@click.command()
+@click.argument("release_id", metavar="[R-…]", default="")
+@click.option("--project", default="", help="Only the releases of this project.")
+@click.option(
+    "--all",
+    "is_all",
+    is_flag=True,
+    help=f"Every release, not only open ones and the {NEWEST} newest.",
+)
+@JSON
+def status(release_id: str, project: str, *, is_all: bool, as_json: bool) -> None:
+    """Show the releases, or one of them."""
+    from gare.cli.output import print_json
+    from gare.cli.station_here import gare_here
+
+    gare = gare_here()
+    if release_id:
+        found = page(gare, release_id)
+        print_json(found) if as_json else _show_page(found)
+        return
+    if project:
+        gare.project(project)
+    lines = release_lines(gare, project, is_all=is_all)
+    print_json(lines) if as_json else _show_lines(lines)
+
+
+def release_lines(gare: Gare, project: str, *, is_all: bool) -> list[dict[str, Any]]:
+    """Return a line for each release, the newest first."""
+    import json
+
+    from gare.reports.status import release_line
+
+    releases = gare.ledger.releases
+    found = {
+        release.id: release
+        for release in (
+            *releases.find(project=project, limit=1_000_000 if is_all else NEWEST),
+            *releases.find(is_open=True, project=project, limit=1000),
+        )
+    }
+    done = releases.done_counts(list(found))
+    now = gare.ledger.now()
+    # Only the number of steps is needed: the plan is not made into objects for it.
+    steps = {
+        digest: len(json.loads(gare.ledger.plans.body(digest))["steps"])
+        for digest in {r.plan for r in found.values()}
+    }
+    return [
+        release_line(release, steps=steps[release.plan], done=done[release.id], now=now)
+        for release in found.values()
+    ]
+
+
+def page(gare: Gare, release_id: str) -> dict[str, Any]:
+    """Return everything about one release."""
+    from gare.errors import GareError
+    from gare.reports.status import Done, release_page
+
+    ledger = gare.ledger
+    release = ledger.releases.get(release_id)
+    plan = gare.plan(release.plan)
+    try:
+        address = gare.engine.run_address(release.flow_run_id)
+    except GareError:
+        address = ""  # the station is down: there is nothing to look at
+    effects = [
+        Done(one.step, one.target, one.intent, one.receipt, one.is_adopted)
+        for one in ledger.effects.of(release.id)
+    ]
+    return release_page(
+        release,
+        plan,
+        ledger.releases.steps(release.id),
+        _asked(gare, release, plan),
+        effects,
+        now=ledger.now(),
+        address=address,
+    )
+
+
+def _asked(gare: Gare, release: Release, plan: Plan) -> list[Asked]:
+    from gare.reports.status import Asked
+
+    found = []
+    for rule in plan.approvals:
+        request = gare.ledger.approvals.get(release.id, rule.step)
+        found.append(
+            Asked(
+                rule,
+                request.manifest if request else "",
+                request.expires_at if request else None,
+                gare.ledger.approvals.standing(release.id, rule),
+                gare.ledger.approvals.votes(release.id, rule.step),
+            )
+        )
+    return found
+
+
+def _show_lines(lines: Sequence[dict[str, Any]]) -> None:
+    from gare.cli.output import elapsed, print_table
+
+    if not lines:
+        click.echo("There is no release yet. Start one with `gare release PROJECT`.")
+        return
+    print_table(
+        ["release", "project", "version", "state", "steps", "age", "waits for"],
+        [
+            [
+                line["id"], line["project"], line["version"], line["state"],
+                f"{line['steps_done']}/{line['steps']}", elapsed(line["age_s"]),
+                "; ".join(line["waiting"]) or (line["end"] if line["state"] == "failed" else ""),
+            ]
+            for line in lines
+        ],
+    )  # fmt: skip
+
+
+def _show_page(found: dict[str, Any]) -> None:
+    from gare.cli.output import clean, elapsed, print_table
+
+    requested = f", requested by {clean(found['requested_by'])}" if found["requested_by"] else ""
+    click.echo(
+        f"{found['id']} {clean(found['project'])} {clean(found['version'])}: {found['state']}"
+    )
+    click.echo(
+        f"commit {found['commit'][:12]} of {clean(found['branch'])}{requested}, {elapsed(found['age_s'])} ago"
+    )
+    for name in ("reason", "end", "address"):
+        if found[name]:
+            click.echo(f"{name}: {clean(found[name])}")
+    for reason in found["waiting"]:
+        click.echo(f"waits for {clean(reason)}")
+    click.echo("")
+    print_table(
+        ["step", "state", "attempt", "took", "result"],
+        [
+            [
+                step["step"], step["state"], step["attempt"] or "",
+                elapsed(step["elapsed_s"]) if step["elapsed_s"] is not None else "",
+                step["error"] or step["summary"],
+            ]
+            for step in found["plan_steps"]
+        ],
+    )  # fmt: skip
+    _show_outside(found)
+    for approval in found["approvals"]:
+        _show_approval(approval)
+
+
+def _show_outside(found: dict[str, Any]) -> None:
+    from gare.cli.output import clean
+
+    for step in found["plan_steps"]:
+        for effect in step["effects"]:
+            if effect["receipt"] is None:
+                end = "begun; whether it happened is not known"
+            else:
+                end = ("found as wanted: " if effect["adopted"] else "done: ") + str(
+                    effect["receipt"]
+                )
+            click.echo(f"outside, {step['step']}: {clean(effect['target'])}: {clean(end)}")
+
+
+def _show_approval(approval: dict[str, Any]) -> None:
+    from gare.cli.output import clean
+
+    needs = ", ".join(f"{count} of {group}" for group, count in sorted(approval["groups"].items()))
+    state = approval["decision"] if approval["asked"] else "not asked yet"
+    click.echo(f"approval of {approval['environment']} ({clean(needs)}): {state}")
+    for vote in approval["votes"]:
+        void = " (void: the manifest changed)" if vote["void"] else ""
+        comment = f": {clean(vote['comment'])}" if vote["comment"] else ""
+        click.echo(f"  {clean(vote['person'])} {vote['answer']}{comment}{void}")
+
+
+@click.command()
+@RELEASE
+@JSON
+def why(release_id: str, *, as_json: bool) -> None:
+    """Say why a release does not move."""
+    from gare.cli.output import print_json
+    from gare.cli.station_here import gare_here
+
+    gare = gare_here()
+    release = gare.ledger.releases.get(release_id)
+    answer = explanation(gare, release)
+    if as_json:
+        print_json({"release": release.id, "state": release.state.value, **answer.as_json()})
+        return
+    _show_why(gare, answer)
+
+
+def explanation(gare: Gare, release: Release) -> Explanation:
+    """Return why a release stands where it stands."""
+    from gare.reports.why import View, explain
+
+    plan = gare.plan(release.plan)
+    view = View(
+        release=release,
+        plan=plan,
+        records=gare.ledger.releases.steps(release.id),
+        asked=_asked(gare, release, plan),
+        people=[gare.voter(person.name) for person in gare.station.config.people],
+        engine=_engine_state(gare, release),
+        now=gare.ledger.now(),
+        logs=_logs_by_step(gare, release.id),
+    )
+    return explain(view)
+
+
+def _engine_state(gare: Gare, release: Release) -> EngineState:
+    from gare.errors import GareError, NotFound
+    from gare.reports.why import EngineState
+
+    if release.is_closed:
+        return EngineState()
+    try:
+        run = gare.engine.run(release.flow_run_id)
+    except NotFound:
+        return EngineState(problem="it does not know the run; is this the right station?")
+    except GareError as error:
+        return EngineState(problem=error.what)
+    return EngineState(run.state_type, run.state_name, run.state_message)
+
+
+def _show_why(gare: Gare, answer: Explanation) -> None:
+    from gare.cli.output import clean, clean_block, elapsed
+
+    click.echo(clean(answer.sentence))
+    for number, blocker in enumerate(answer.blockers, 1):
+        click.echo(f"\n{number}. {clean_block(blocker.what)}")
+        click.echo(f"   who:  {clean(blocker.owner)}")
+        click.echo(f"   do:   {clean(blocker.do)}")
+        if blocker.since:
+            click.echo(f"   for:  {elapsed((gare.ledger.now() - blocker.since).total_seconds())}")
+        for detail in blocker.details:
+            click.echo(f"   note: {clean(detail)}")
+    click.echo("")
+    if answer.wake_at:
+        left = (answer.wake_at - gare.ledger.now()).total_seconds()
+        when = f"in {elapsed(left)}" if left > 0 else "now due"
+        click.echo(
+            f"Looks again by itself, or expires: {answer.wake_at:%Y-%m-%d %H:%M} UTC ({when})."
+        )
+    click.echo(clean(answer.then))
+
+
+@click.command()
+@RELEASE
+@click.option("--step", default="", help="Only this step, with the end of its commands' output.")
+@click.option(
+    "--events", "is_raw", is_flag=True, help="The events as they are chained, one a line."
+)
+@click.option(
+    "--tail",
+    default=20,
+    show_default=True,
+    type=click.IntRange(0, 10_000),
+    help="Lines of each log.",
+)
+@JSON
+def log(release_id: str, step: str, tail: int, *, is_raw: bool, as_json: bool) -> None:
+    """Show what happened in a release."""
+    from gare.cli.output import print_json
+    from gare.cli.station_here import gare_here
+    from gare.errors import Refused
+    from gare.reports.log import of_step
+
+    gare = gare_here()
+    release = gare.ledger.releases.get(release_id)
+    events = gare.ledger.database.events(release.id)
+    if step:
+        known = [planned.id for planned in gare.plan(release.plan).steps]
+        if step not in known:
+            raise Refused(
+                f"{release.id} has no step {step!r}.",
+                where=release.id,
+                hint=f"Its steps: {', '.join(known)}.",
+            )
+        events = of_step(events, step)
+    logs = log_files(gare, release.id, step)
+    if as_json:
+        import json
+
+        told = [{**event._asdict(), "body": json.loads(event.body)} for event in events]
+        files = [{"path": str(path), "size_bytes": path.stat().st_size} for path in logs]
+        print_json({"release": release.id, "events": told, "logs": files})
+    elif is_raw:
+        _show_raw(events)
+    else:
+        _show_log(events, logs, tail if step else 0)
+
+
+def _show_raw(events: Sequence[Any]) -> None:
+    from gare.cli.output import clean
+
+    for event in events:
+        words = (event.seq, event.at, event.hash, event.kind, event.actor, event.body)
+        click.echo("  ".join(clean(word) for word in words))
+
+
+def _show_log(events: Sequence[Any], logs: Sequence[Path], tail: int) -> None:
+    from gare.cli.output import clean
+    from gare.reports.log import sentence
+
+    for event in events:
+        click.echo(f"{event.at[:19]}Z  {clean(sentence(event))}")
+    for path in logs:
+        click.echo(f"log: {clean(path)}")
+        for line in last_lines(path, tail):
+            click.echo(f"  | {clean(line, keep=chr(9))}")
+
+
+def log_files(gare: Gare, release_id: str, step: str = "") -> list[Path]:
+    """Return the files with the output of a release's commands (of one step), the oldest first."""
+    from gare.reports.log import log_name
+
+    folder = gare.logs_folder / release_id
+    files = [file for file in folder.glob("*.log") if file.is_file()] if folder.is_dir() else []
+    if step:
+        files = [file for file in files if (name := log_name(file.name)) and name.step == step]
+    return sorted(files, key=lambda file: (file.stat().st_mtime_ns, file.name))
+
+
+def _logs_by_step(gare: Gare, release_id: str) -> dict[str, list[str]]:
+    from gare.reports.log import log_name
+
+    found: dict[str, list[str]] = {}
+    for file in log_files(gare, release_id):
+        if name := log_name(file.name):
+            found.setdefault(name.step, []).append(str(file))
+    return found
+
+
+def last_lines(path: Path, count: int) -> list[str]:
+    """Return the last lines of a file of any size; what is no UTF-8 is replaced."""
+    if not count:
+        return []
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - 400 * count))
+        text = file.read().decode("utf-8", "replace")
+    return text.splitlines()[-count:]
+
+
+class _Evidence(click.Group):
+    """`gare evidence R-7 …` is short for `gare evidence write R-7 …`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the default command in when none is named."""
+        if args and args[0] not in (*self.commands, "-h", "--help"):
+            args = ["write", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_Evidence)
+def evidence() -> None:
+    """Write or verify a release's evidence.
+
+    `gare evidence R-… -o FILE` writes it, `gare evidence verify FILE` checks a file without a station.
+    """
+
+
+@evidence.command()
+@RELEASE
+@click.option(
+    "-o",
+    "--output",
+    "out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File to write; default: R-….evidence.zip here.",
+)
+@click.option(
+    "--with-artifacts", is_flag=True, help="Put the artifacts in too, not only their digests."
+)
+@JSON
+def write(release_id: str, out: Path | None, *, with_artifacts: bool, as_json: bool) -> None:
+    """Write everything that was decided and done in a release into one file, and check it."""
+    from gare.cli.output import clean, print_json
+    from gare.cli.station_here import gare_here
+    from gare.ledger.evidence import write_bundle
+    from gare.ledger.verify import verify_bundle
+
+    gare = gare_here()
+    release = gare.ledger.releases.get(release_id)
+    path = out or Path(f"{release.id}.evidence.zip")
+    made = write_bundle(gare.ledger, gare.store, release.id, path, with_artifacts=with_artifacts)
+    report = verify_bundle(path, head=made.head)
+    if as_json:
+        print_json(
+            {
+                "file": str(path), "size_bytes": made.size, "sha256": made.sha256, "head": made.head,
+                "events": made.events, "absent": dict(made.absent), **_findings(report),
+            }
+        )  # fmt: skip
+    else:
+        click.echo(f"{clean(path)}: {made.size} bytes, {made.sha256}")
+        click.echo(f"{release.id} is {release.state}; {made.events} events, head {made.head}")
+        for name, reason in made.absent.items():
+            click.echo(f"note: {clean(name)} is not in it: {clean(reason)}")
+    _refuse_unsound(report, as_json=as_json)
+
+
+@evidence.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--head",
+    default="",
+    metavar="DIGEST",
+    help="Digest that the chain must hold, as in the tag: sha256:…",
+)
+@click.option(
+    "--repository", type=click.Path(path_type=Path), help="Git repository whose tag is compared."
+)
+@JSON
+def verify(file: Path, head: str, repository: Path | None, *, as_json: bool) -> None:
+    """Check a bundle: every byte, the chain, every decision. No station, no network."""
+    from gare.cli.output import print_json
+    from gare.ledger.verify import verify_bundle
+
+    head = _digest(head)
+    report = verify_bundle(file, head=head)
+    if repository is not None:
+        report = verify_bundle(file, head=head, tag=_tag(repository, report))
+    if as_json:
+        print_json(
+            {
+                "file": str(file),
+                "sha256": report.sha256,
+                "summary": report.summary,
+                **_findings(report),
+            }
+        )
+    else:
+        _show_report(report)
+    _refuse_unsound(report, as_json=as_json)
+
+
+def _digest(head: str) -> str:
+    import re
+
+    from gare.errors import ConfigError
+
+    head = head.strip().lower()
+    if head and not head.startswith("sha256:"):
+        head = f"sha256:{head}"
+    if head and not re.fullmatch(r"sha256:[0-9a-f]{64}", head):
+        raise ConfigError(
+            f"{head!r} is no digest.",
+            where="--head",
+            hint="Write sha256: and 64 hexadecimal digits.",
+        )
+    return head
+
+
+def _tag(repository: Path, report: Report) -> Tag | None:
+    from gare.errors import Refused
+    from gare.ledger.tags import read_tag
+
+    name = report.summary.get("tag")
+    if not report.summary:
+        return None  # the report says why; there is no name to look for
+    if not name:
+        raise Refused(
+            "The release makes no tag.",
+            where="--repository",
+            hint="Give the digest with --head instead.",
+        )
+    return read_tag(repository, str(name))
+
+
+def _findings(report: Report) -> dict[str, Any]:
+    return {
+        "is_sound": report.is_sound,
+        "problems": [{"place": problem.place, "what": problem.what} for problem in report.problems],
+        "notes": list(report.notes),
+        "checks": dict(report.checks),
+    }
+
+
+def _show_report(report: Report) -> None:
+    from gare.cli.output import clean
+
+    about = report.summary
+    if about:
+        click.echo(
+            clean(f"{about['release']} {about['project']} {about['version']}: {about['state']}")
+        )
+        click.echo(clean(f"commit {about['commit']}, plan {about['plan']}"))
+        click.echo(clean(f"{about['events']} events, head {about['head']}"))
+        for vote in about["votes"]:
+            click.echo(
+                clean(f"vote of {vote['step']}: {vote['person']} {vote['answer']} at {vote['at']}")
+            )
+        for gate in about["gates"]:
+            click.echo(clean(f"gate {gate['gate']}: {gate['result']}"))
+        for effect in about["effects"]:
+            click.echo(
+                clean(
+                    f"{effect['step']}: {effect['target']}"
+                    + ("" if effect["has_receipt"] else " (no receipt)")
+                )
+            )
+        for name, reason in about["absent"].items():
+            click.echo(clean(f"note: {name} is not in it: {reason}"))
+    for name, count in report.checks.items():
+        click.echo(f"{'ok  ' if not count else 'FAIL'}  {name}")
+    for note in report.notes:
+        click.echo(f"note: {clean(note)}")
+    for problem in report.problems:
+        click.echo(f"problem: {clean(problem)}")
+
+
+def _refuse_unsound(report: Report, *, as_json: bool) -> None:
+    from gare.errors import Refused
+
+    if report.is_sound:
+        if not as_json:
+            click.echo("sound: nothing in it was changed")
+        return
+    count = len(report.problems)
+    raise Refused(
+        f"The evidence does not hold: {count} problem{'' if count == 1 else 's'}, first: {report.problems[0]}.",
+        where=report.path,
+        hint="Do not rely on it; get the file again from where it was written.",
+    )
