@@ -36,8 +36,10 @@ asyncio.run(plain())
 """
 OURS = """
 import asyncio
-from flows.release import release
-from gare.requests import ReleaseRequest
+from deployments.launch import without_slow_import
+with without_slow_import():  # as every process of a station is started
+    from flows.release import release
+    from gare.requests import ReleaseRequest
 print(asyncio.run(release(ReleaseRequest(project="bench"), return_state=True)))
 """
 

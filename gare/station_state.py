@@ -102,18 +102,18 @@ class StateFolder:
         try:
             for folder in (self.prefect, self.worker, self.logs, self.work, self.store):
                 folder.mkdir(parents=True, exist_ok=True)
-            self._check_format()
+            self.check_format()
+            (self.root / "format").write_text(f"{FORMAT}\n", encoding="utf-8")
             (self.root / ".gitignore").write_text("*\n", encoding="utf-8")
             _probe(self.root)
         except OSError as error:
             raise self._unusable(error) from error
 
-    def _check_format(self) -> None:
+    def check_format(self) -> None:
+        """Raise ConfigError when a newer Gare has made the folder."""
         file = self.root / "format"
-        found = file.read_text(encoding="utf-8").strip() if file.exists() else ""
-        if not found:
-            file.write_text(f"{FORMAT}\n", encoding="utf-8")
-        elif not found.isdecimal() or int(found) > FORMAT:
+        found = file.read_text(encoding="utf-8").strip() if file.exists() else str(FORMAT)
+        if not found.isdecimal() or int(found) > FORMAT:
             raise ConfigError(
                 f"The state folder was made by a newer Gare: its format is {found[:20]}, "
                 f"this Gare knows {FORMAT}.",

@@ -116,7 +116,7 @@ class Gare:
         settings = _TARGET.validate_python(step.settings["target"])
         base = self.project(plan.project).base
         made: ReplaceTarget = connector("target", settings.type)(
-            settings, base, log_folder=self.logs_folder / release_id
+            settings, base, log_folder=self.logs_folder / release_id, env_names=plan.env
         )
         return made
 

@@ -8,7 +8,7 @@ from gare.errors import InternalError, RolloutFailed
 from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt
 from gare.ports.target import Shipment
 from gare.strategies.rollout import rollout
-from tasks.step import Value, Work, step_task
+from tasks.step import STOPPING, Value, Work, step_task
 
 
 @step_task
@@ -31,6 +31,8 @@ def deploy(work: Work) -> Value:
     try:
         receipt = work.ledger.effects.perform(work.release.id, work.step.id, effect)
     except RolloutFailed as error:
+        if STOPPING.is_set():
+            raise  # somebody ends the release: it is cancelled, not rolled back
         roll_back_end(work, f"{environment}: {error}")
         raise
     return {"receipt": dict(receipt), "summary": f"{plan.version} at {target.place}"}

@@ -33,15 +33,22 @@ STOPPING = threading.Event()
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Everything a step may use. `values` are those of the steps done before."""
+    """Everything a step may use."""
 
     gare: Gare
     release: Release
     plan: Plan
     step: PlannedStep
-    values: Mapping[str, Any]
     attempt: int
     say: Say
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """Return the values of the steps that are done, by step."""
+        records = self.ledger.releases.steps(self.release.id)
+        return {
+            step: record.value for step, record in records.items() if record.state is StepState.DONE
+        }
 
     @property
     def ledger(self) -> Ledger:
@@ -110,15 +117,8 @@ def _run(body: Body, release_id: str, step_id: str) -> State[Any]:
     record = releases.begin_step(release_id, step_id, actor=_actor())
     if record.state is StepState.DONE:
         return Completed(message="Done before.")
-    values = {
-        done.step: done.value
-        for done in releases.steps(release_id).values()
-        if done.state is StepState.DONE
-    }
     logger = get_run_logger()
-    work = Work(
-        gare, release, plan, step, values, record.attempt, lambda line: logger.info("%s", line)
-    )
+    work = Work(gare, release, plan, step, record.attempt, lambda line: logger.info("%s", line))
     try:
         value = body(work)
     except Exception as error:

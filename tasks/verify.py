@@ -5,7 +5,7 @@ from gare.ledger.effects import Absent, Effect, Receipt
 from gare.ports.target import Target
 from gare.strategies.rollout import revert
 from tasks.deploy import roll_back_end
-from tasks.step import Value, Work, step_task
+from tasks.step import STOPPING, Value, Work, step_task
 
 
 @step_task
@@ -16,6 +16,8 @@ def verify(work: Work) -> Value:
     try:
         evidence = _check(work, target)
     except StepFailed as error:
+        if STOPPING.is_set():
+            raise  # the question was cut off: no answer about the version
         _put_back(work, target, error)
     work.ledger.set_verified(work.release.id, work.plan.project, environment, version)
     return {"running": version, "evidence": evidence, "summary": f"{environment} runs {version}"}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from gare.demo.run import Outcome
+    from gare.demo.stage import Outcome
 
 FAILED, REJECTED, INTERRUPTED = 1, 3, 130
 
@@ -42,7 +42,8 @@ def demo(folder: str, *, yes: bool, is_fresh: bool) -> None:
 
     In a terminal you are asked for the approvals, and everything stays up until Ctrl-C.
     """
-    from gare.demo.run import Declined, Stage, run_demo
+    from gare.demo.run import Declined, run_demo
+    from gare.demo.stage import Stage
     from gare.errors import GareError
 
     is_watched = _is_watched()

@@ -259,14 +259,16 @@ def _show_why(gare: Gare, answer: Explanation) -> None:
             click.echo(f"   for:  {elapsed((gare.ledger.now() - blocker.since).total_seconds())}")
         for detail in blocker.details:
             click.echo(f"   note: {clean(detail)}")
-    click.echo("")
+    if answer.then:
+        click.echo("")
     if answer.wake_at:
         left = (answer.wake_at - gare.ledger.now()).total_seconds()
         when = f"in {elapsed(left)}" if left > 0 else "now due"
         click.echo(
             f"Looks again by itself, or expires: {answer.wake_at:%Y-%m-%d %H:%M} UTC ({when})."
         )
-    click.echo(clean(answer.then))
+    if answer.then:
+        click.echo(clean(answer.then))
 
 
 @click.command()

@@ -54,4 +54,4 @@ def _deployments(*words: str) -> None:
     argv = [sys.executable, "-P", "-m", "deployments", *words]
     if os.name == "nt":
         raise SystemExit(subprocess.run(argv, check=False).returncode)
-    os.execv(sys.executable, argv)
+    os.execv(sys.executable, argv)  # noqa: S606

@@ -150,9 +150,11 @@ def run_git(
 
 def translated(operation: str, done: Done, where: str) -> ConnectorError:
     """Return what Git complained about as one of our errors."""
-    lines = [line for line in done.complaints.splitlines() if line.strip()]
-    told = [line for line in lines if re.match(r"fatal:|error:|remote: |ERROR| ! ", line)] or lines
-    text = " ".join(line.strip() for line in told[:4]) or f"exit code {done.code}"
+    lines = [line.strip() for line in done.complaints.splitlines() if line.strip()]
+    told = [line for line in lines if re.match(r"fatal:|error:|remote: |ERROR", line)] or lines
+    # git push --porcelain says on its output what became of the reference.
+    refused = [line.split("\t", 1)[1] for line in done.text.splitlines() if line.startswith("!\t")]
+    text = " ".join([*refused, *told][:4]).replace("\t", " ") or f"exit code {done.code}"
     kind, hint = ConnectorError, ""
     for pattern, candidate, advice in _ERRORS:
         if re.search(pattern, f"{done.complaints}\n{done.text}", re.IGNORECASE):

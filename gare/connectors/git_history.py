@@ -54,7 +54,7 @@ def versions(repository: str, until: str, prefix: str) -> Iterator[tuple[str, li
     commits are held. Where clocks were wrong (a commit dated before its parent), a commit may be told one
     version too late.
     """
-    options = (f"--decorate-refs=refs/tags/{_literal(prefix)}*",)
+    options = ("--decorate=short", f"--decorate-refs=refs/tags/{_literal(prefix)}*")
     child = _Child(repository, _log_words((until,), ("%D", *_FIELDS), options=options))
     return _grouped(_records(repository, child, len(_FIELDS) + 1), prefix)
 

@@ -1,16 +1,18 @@
 """The output of a program as clean lines: part of gare.connectors.process.
 
-Bytes come from a pipe or a growing file (`Feed`) and become decoded, masked lines without control characters
-(`LineCutter`).
+Bytes come from a pipe or a growing file (`Feed`), become decoded, masked lines without control characters
+(`LineCutter`), and go to the log and to people (`Report`).
 """
 
 import codecs
+import hashlib
 import os
 import queue
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -18,6 +20,7 @@ from gare.errors import InternalError
 from gare.masking import Mask
 
 LINE_LIMIT = 4000
+_TAIL_LINES = 20
 _PENDING_LIMIT = 64 * 1024
 _CHUNK = 64 * 1024
 _POLL_S = 0.02
@@ -157,3 +160,51 @@ class FileFeed:
     def close(self) -> None:
         """Stop listening."""
         self._file.close()
+
+
+class Report:
+    """Where a program's output goes: the log, `say`, and the last lines for the error."""
+
+    def __init__(
+        self, file: IO[bytes], say: Callable[[str], None], mask: Mask, say_limit: int, where: str
+    ) -> None:
+        self._file, self._say, self._limit, self._where = file, say, say_limit, where
+        self._cutter = LineCutter(mask)
+        self._hash = hashlib.sha256()
+        self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        self.lines = 0
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes."""
+        for line in self._cutter.feed(chunk):
+            self._line(line)
+
+    def note(self, text: str) -> None:
+        """Write a line of our own to the log."""
+        data = (text + "\n").encode(errors="replace")
+        self._hash.update(data)
+        self._file.write(data)
+
+    def end(self) -> None:
+        """Take what came without a line break at the end."""
+        for line in self._cutter.end():
+            self._line(line)
+
+    def _line(self, line: str) -> None:
+        self.note(line)
+        self.lines += 1
+        self._tail.append(line[:500])
+        if self.lines <= self._limit:
+            self._say(line)
+        elif self.lines == self._limit + 1:
+            self._say(f"… more in the {self._where}")
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the log so far, bare hex."""
+        return self._hash.hexdigest()
+
+    @property
+    def tail(self) -> tuple[str, ...]:
+        """The last lines."""
+        return tuple(self._tail)

@@ -4,7 +4,6 @@ The one place of Gare that starts other people's programs. It decides nothing ab
 timeout and a flood are StepFailed.
 """
 
-import hashlib
 import os
 import shlex
 import shutil
@@ -13,7 +12,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +19,13 @@ from typing import IO
 
 from gare import masking
 from gare.connectors.environment import allowed_env
-from gare.connectors.output import Feed, FileFeed, LineCutter, PipeFeed
+from gare.connectors.output import Feed, FileFeed, PipeFeed, Report
 from gare.connectors.reaper import GRACE_S, MARK_NAME, Guardian, end_groups
 from gare.errors import ConfigError, StepFailed
 
 MIB = 1024 * 1024
 OUTPUT_LIMIT = 64 * MIB
 SAY_LIMIT = 2000
-TAIL_LINES = 20
 _TICK_S = 0.1
 _LINGER_S = 1.0
 """How long silence is listened to after the program's end when something it started keeps the pipe open."""
@@ -82,12 +79,19 @@ def run(
     words = _resolve(argv, cwd, env)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as file, _Command(words, cwd, env, background, name, where) as command:
-        report = _Report(file, say, mask, say_limit, where)
+        report = Report(file, say, mask, say_limit, where)
         report.note(f"$ {name}")
         problem = _follow(command, report, timeout_s, output_limit, cancelled)
         report.end()
         report.note(f"[{problem or f'exit {command.exit_code}'} after {_spell(command.seconds)}]")
-        finished = report.finish(command.exit_code, command.seconds, log)
+        finished = Finished(
+            command.exit_code,
+            round(command.seconds, 3),
+            log,
+            report.sha256,
+            report.lines,
+            report.tail,
+        )
     if problem or (check and command.exit_code):
         raise _failure(name, problem, finished, where)
     return finished
@@ -95,7 +99,7 @@ def run(
 
 def _follow(
     command: "_Command",
-    report: "_Report",
+    report: Report,
     timeout_s: float,
     output_limit: int,
     cancelled: Callable[[], bool] | None,
@@ -309,51 +313,6 @@ def _end_tree_windows(pid: int) -> None:
         except psutil.NoSuchProcess:
             continue
     psutil.wait_procs(tree, timeout=GRACE_S)
-
-
-class _Report:
-    """Where a program's output goes: the log, `say`, and the last lines for the error."""
-
-    def __init__(
-        self, file: IO[bytes], say: Say, mask: masking.Mask, say_limit: int, where: str
-    ) -> None:
-        self._file, self._say, self._limit, self._where = file, say, say_limit, where
-        self._cutter = LineCutter(mask)
-        self._hash = hashlib.sha256()
-        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
-        self.lines = 0
-
-    def feed(self, chunk: bytes) -> None:
-        """Take the next bytes."""
-        for line in self._cutter.feed(chunk):
-            self._line(line)
-
-    def note(self, text: str) -> None:
-        """Write a line of our own to the log."""
-        data = (text + "\n").encode()
-        self._hash.update(data)
-        self._file.write(data)
-
-    def end(self) -> None:
-        """Take what came without a line break at the end."""
-        for line in self._cutter.end():
-            self._line(line)
-
-    def _line(self, line: str) -> None:
-        self.note(line)
-        self.lines += 1
-        self._tail.append(line[:500])
-        if self.lines <= self._limit:
-            self._say(line)
-        elif self.lines == self._limit + 1:
-            self._say(f"… more in the {self._where}")
-
-    def finish(self, exit_code: int, seconds: float, log: Path) -> Finished:
-        """Return the result; nothing is written after it."""
-        self._file.flush()
-        return Finished(
-            exit_code, round(seconds, 3), log, self._hash.hexdigest(), self.lines, tuple(self._tail)
-        )
 
 
 _running: set[_Command] = set()

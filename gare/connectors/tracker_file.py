@@ -3,6 +3,7 @@
 The file is a list of tickets, or a section of tickets by key, alone or under `tickets:`.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from typing import Annotated, Any, Literal, NoReturn
@@ -40,7 +41,7 @@ class FileTracker:
 
     def __init__(self, settings: FileTrackerSettings, read: Callable[[str], str]) -> None:
         """Take the settings, and a function that gives a file's text at the planned commit."""
-        self._path, self._read = settings.path, read
+        self._path, self._read, self._text = settings.path, read, ""
 
     def tickets(self, keys: Iterable[str], version: str) -> list[Ticket]:
         """Return the tickets named in `keys` and those planned for `version`, sorted by key.
@@ -101,7 +102,8 @@ class FileTracker:
         from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
         try:
-            return YAML(typ="rt").load(self._read(self._path))
+            self._text = self._read(self._path)
+            return YAML(typ="rt").load(self._text)
         except NotFound as error:
             raise ConfigError(
                 f"The tickets file {self._path} is not in the repository at the planned commit.",
@@ -123,10 +125,16 @@ class FileTracker:
         except ValidationError as error:
             found = error.errors(include_url=False)[0]
             name = str(found["loc"][0])
-            where = value.lc.data.get(name) if hasattr(value, "lc") and value.lc.data else None
-            self._refuse(
-                where[0] + 1 if where else line, *_told(name, found["type"], found["input"]), error
-            )
+            places: Any = getattr(value, "lc", None)
+            at = places.data.get(name) if places and places.data else None
+            written = self._written(at[2], at[3]) if at else ""
+            told = _told(name, found["type"], found["input"], written)
+            self._refuse(at[0] + 1 if at else line, *told, error)
+
+    def _written(self, line: int, column: int) -> str:
+        """Return a plain value as the file spells it: YAML has made a number of 1.10 by now."""
+        found = re.match(r"[^\s,}\]#]*", self._text.split("\n")[line][column:])
+        return found[0] if found else ""
 
     def _refuse(
         self, line: int, what: str, hint: str, cause: BaseException | None = None
@@ -134,7 +142,7 @@ class FileTracker:
         raise ConfigError(what, where=f"{self._path}, line {line}", hint=hint) from cause
 
 
-def _told(name: str, problem: str, value: Any) -> tuple[str, str]:
+def _told(name: str, problem: str, value: Any, written: str) -> tuple[str, str]:
     """Say in our words what is wrong with a key, and what to write."""
     if problem == "missing":
         return f"A ticket has no {name}.", f"Write `{name}: …`."
@@ -143,8 +151,13 @@ def _told(name: str, problem: str, value: Any) -> tuple[str, str]:
     if problem == "literal_error":
         return f"{name} cannot be {value!r}.", "Write todo, doing, done or reopened."
     if problem == "string_type" and isinstance(value, int | float | date):
-        return f"{name} is {_kind(value)}, not a text.", f'Write it in quotes: `{name}: "{value}"`.'
-    return f"{name} cannot be {_kind(value)} here.", f"Write a text: `{name}: …`."
+        return (
+            f"{name} is {_kind(value)}, not a text.",
+            f'Write it in quotes: `{name}: "{written}"`.',
+        )
+    if problem == "string_pattern_mismatch":
+        return f"{name} cannot be {_kind(value)}.", f"Write it without spaces: `{name}: …`."
+    return f"{name} cannot be {_kind(value)}.", f"Write a text: `{name}: …`."
 
 
 def _kind(value: Any) -> str:

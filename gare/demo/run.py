@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gare.config.loader import load_station
 from gare.demo import rest
-from gare.demo.history import NEXT
+from gare.demo.history import HISTORY, NEXT
 from gare.demo.people import REQUESTER, Ask, PendingTokens, People, make_tokens
 from gare.demo.progress import Follower
 from gare.demo.project import (
@@ -29,6 +29,7 @@ from gare.demo.project import (
     remote_tag,
     subjects,
 )
+from gare.demo.stage import Outcome, Stage, show_plan, show_question, show_summary
 from gare.demo.station import (
     DemoStation,
     call,
@@ -38,7 +39,6 @@ from gare.demo.station import (
     refuse_running,
     stop_shops,
 )
-from gare.domain.plan import Plan, PlannedApproval
 from gare.domain.releases import Release, ReleaseState
 from gare.errors import ConfigError, StepFailed
 from gare.requests import ReleaseRequest
@@ -46,41 +46,6 @@ from gare.wiring import Gare
 
 Linger = Callable[[Callable[[], bool]], None]
 """Keeps everything up until the person has seen enough, or the station (asked by its argument) is no longer alive."""
-
-
-@dataclass(slots=True)
-class Stage:
-    """Where the demo speaks: headed sections, and lines with the time since the beginning."""
-
-    write: Callable[[str], None]
-    begun: float = field(default_factory=time.monotonic)
-    _sections: int = 0
-
-    def head(self, title: str) -> None:
-        """Begin a section."""
-        self._sections += 1
-        self.write(f"\n{self._sections}. {title}")
-
-    def say(self, text: str) -> None:
-        """Say something; further lines are put under the first."""
-        first, *rest_of_it = text.splitlines() or [""]
-        self.write(f"  {time.monotonic() - self.begun:5.1f} s  {first}".rstrip())
-        for line in rest_of_it:
-            self.write(f"           {line}".rstrip())
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How one release of the demo ended."""
-
-    release: Release
-    seconds: float
-    evidence: Path
-
-    @property
-    def words(self) -> str:
-        """Say it as the last line does."""
-        return f"{self.release.id} {self.release.version} {self.release.state}"
 
 
 class Declined(Exception):
@@ -119,7 +84,7 @@ class Show:
             release, asked = follower.until_asked_or_ended(opened.id)
             if asked is None:
                 break
-            _show_question(self.gare, release, asked, say)
+            show_question(self.stage, self.gare, release, asked)
             has_agreed = self.people.decide(release.id, asked.environment, say)
         say(f"{release.id} is at its end: {release.end}")
         outcome = Outcome(release, time.monotonic() - begun, self._evidence(release))
@@ -184,13 +149,19 @@ def run_demo(
     with free_ports() as ports, _cleared(folder, station, tokens, stage):
         stage.head("A project")
         demo = make_demo(folder, ports)
-        stage.say(f"{PROJECT}, a small web shop: {demo.repository}, its remote: {demo.remote}")
+        authors = len({commit.author for commit in HISTORY})
+        stage.say(
+            f"{PROJECT}, a small web shop: {len(HISTORY)} commits by {authors} people, last release v1.2.0\n"
+            f"{demo.repository}, its remote is {demo.remote}"
+        )
         stage.head("A station")
         station.start()
         tokens.append(make_tokens(folder))
         show = _open(demo, stage, station, tokens[0], ask)
         _release_twice(show)
-        _summarise(show)
+        shown = {"Prefect's UI": show.gare.engine.ui_url}
+        shown |= {place: demo.address(place) for place in ("staging", "production")}
+        show_summary(stage, show.outcomes, shown)
         if linger is not None:
             linger(lambda: station.is_alive)
     return show.outcomes
@@ -207,7 +178,7 @@ def _open(
     stage.say(
         f"meanwhile, what a release would do ($ gare --station {demo.folder} plan {PROJECT}):"
     )
-    _show_plan(plan, stage.say)
+    show_plan(stage, plan)
     _expect("planned version", FIRST_VERSION, plan.version)
     people = People(demo.folder, tokens.wait(), ask)
     record = station.wait(is_ready)
@@ -233,59 +204,6 @@ def _release_twice(show: Show) -> None:
     show.show_running("staging", NEXT_VERSION)
     show.show_running("production", FIRST_VERSION)
     show.show_tag(NEXT_VERSION, "")
-
-
-def _show_plan(plan: Plan, say: Callable[[str], None]) -> None:
-    lines = [
-        f"{plan.title} {plan.version} after {plan.previous_version}: {len(plan.commits)} commits ({plan.bump})"
-    ]
-    lines += [f"note: {warning}" for warning in plan.warnings]
-    lines.append("steps: " + " > ".join(step.id for step in plan.steps))
-    say("\n".join(lines))
-
-
-def _show_question(
-    gare: Gare, release: Release, asked: PlannedApproval, say: Callable[[str], None]
-) -> None:
-    """Say what approvers are asked: the version, what it is made of, what the gates found, the notes."""
-    plan, records = gare.plan(release.plan), gare.ledger.releases.steps(release.id)
-    request = gare.ledger.approvals.get(release.id, asked.step)
-    votes = " and ".join(f"{count} of {group}" for group, count in sorted(asked.groups.items()))
-    lines = [
-        f"{release.id} waits: may {plan.title} {release.version} go to {asked.environment}? Votes needed: {votes}."
-    ]
-    for step in ("build", "test", "validate"):
-        if (record := records.get(step)) and isinstance(record.value, dict):
-            lines.append(f"  {step}: {record.value.get('summary', '')}")
-    lines += [f"  {line}".rstrip() for line in plan.notes.strip().splitlines()]
-    if request is not None:
-        lines.append(f"  a vote is about manifest {request.manifest}")
-    say("\n".join(lines))
-
-
-def _summarise(show: Show) -> None:
-    show.stage.head("Summary")
-    rows = [("release", "version", "end", "seconds", "evidence")]
-    for outcome in show.outcomes:
-        end = str(outcome.release.state)
-        rows.append(
-            (
-                outcome.release.id,
-                outcome.release.version,
-                end,
-                f"{outcome.seconds:.0f}",
-                str(outcome.evidence),
-            )
-        )
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    for row in rows:
-        show.stage.write(
-            "  "
-            + "  ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip()
-        )
-    show.stage.write(f"\n  Prefect's UI  {show.gare.engine.ui_url}")
-    for environment in ("staging", "production"):
-        show.stage.write(f"  {environment:<13} {show.demo.address(environment)}")
 
 
 @contextmanager

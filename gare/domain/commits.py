@@ -106,7 +106,9 @@ def ticket_keys(message: str, pattern: re.Pattern[str]) -> tuple[str, ...]:
     unless the pattern spells the name out.
     """
     # findall is the fastest, but returns groups where there are some.
-    found = [m[0] for m in pattern.finditer(message)] if pattern.groups else pattern.findall(message)
+    found = (
+        [m[0] for m in pattern.finditer(message)] if pattern.groups else pattern.findall(message)
+    )
     if not found:
         return ()
     for key in found:

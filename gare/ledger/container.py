@@ -30,7 +30,7 @@ _LOCAL_MARK, _ENTRY_MARK, _END_MARK = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06
 _VERSION, _MADE_BY_UNIX, _DAY_ONE = 20, 3 << 8 | 20, 1 << 5 | 1
 _MODE = 0o100644 << 16
 _CHUNK = 1024 * 1024
-_METHOD_AT, _CHECKSUM_AT = range(4, 14), range(14, 18)
+_SPELLED_AT = slice(4, 14)
 
 
 class Problem(NamedTuple):
@@ -45,7 +45,7 @@ class Problem(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file in the bundle as it is there. `start` is where its content begins; `sha256` is bare hex."""
+    """A file in the bundle; `crc` is its header's, `sha256` (bare hex) that of the content, which begins at `start`."""
 
     name: str
     size: int
@@ -99,6 +99,8 @@ def read(file: IO[bytes]) -> tuple[list[Member], list[Problem]]:
         mark = file.read(4)
         if mark == _ENTRY_MARK or (mark == _END_MARK and not members):
             problems += _check_directory(file, at, total, members)
+            if not members:
+                problems.append(Problem("the file", "there is nothing in it"))
             return members, problems
         found = _read_member(file, at, total, _after(members))
         if isinstance(found, Problem):
@@ -125,7 +127,7 @@ def _read_member(
     head = file.read(_LOCAL.size)
     if len(head) < _LOCAL.size:
         return Problem(place, "the file ends in the middle")
-    mark, *_, size, length, extra = _LOCAL.unpack(head)
+    mark, *_, written_crc, _, size, length, extra = _LOCAL.unpack(head)
     if mark != _LOCAL_MARK or length > MAX_NAME or extra:
         return Problem(
             place, "no member of a bundle begins here: its header was changed, or this is no bundle"
@@ -135,6 +137,11 @@ def _read_member(
     if not NAME.fullmatch(name):
         return Problem(place, f"the name {name!r} cannot be in a bundle")
     start = at + _LOCAL.size + length
+    if head[_SPELLED_AT] != _local(Member("", 0, 0, "", 0))[_SPELLED_AT]:
+        return Problem(
+            name,
+            "it was packed by something else than Gare; a bundle must be kept as it was written",
+        )
     if start + size > total:
         return Problem(
             name, f"its header says {size} bytes, but the file ends after {total - start} of them"
@@ -144,17 +151,13 @@ def _read_member(
     for chunk in _limited(file, size):
         crc = zlib.crc32(chunk, crc)
         hashing.update(chunk)
-    member = Member(name, size, crc, hashing.hexdigest(), start)
-    wrong = _first_difference(head + raw, _local(member))
-    if wrong is None:
-        return member, []
-    if wrong in _CHECKSUM_AT:
-        what = "its content does not match the checksum in its header"
-    elif wrong in _METHOD_AT:
-        what = "it was packed by something else than Gare; a bundle must be kept as it was written"
-    else:
-        what = f"its header was changed (byte {at + wrong} of the file)"
-    return member, [Problem(name, what)]
+    # The checksum is kept as the header has it, so that the directory is not blamed for a changed content.
+    member = Member(name, size, written_crc, hashing.hexdigest(), start)
+    if (wrong := _first_difference(head + raw, _local(member))) is not None:
+        return member, [Problem(name, f"its header was changed (byte {at + wrong} of the file)")]
+    if crc != written_crc:
+        return member, [Problem(name, "its content does not match the checksum in its header")]
+    return member, []
 
 
 def _check_directory(

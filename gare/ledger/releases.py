@@ -239,6 +239,14 @@ class Releases:
             rows = connection.execute(select(steps).where(steps.c.release == number_of(release_id)))
             return {row.step: _step(row) for row in rows}
 
+    def step_states(self, release_id: str) -> dict[str, StepState]:
+        """Return the states of the steps that have started, by id; quicker than `steps`."""
+        with self._db.read() as connection:
+            rows = connection.execute(
+                select(steps.c.step, steps.c.state).where(steps.c.release == number_of(release_id))
+            )
+            return {row.step: StepState(row.state) for row in rows}
+
     def begin_step(self, release_id: str, step: str, *, actor: str) -> StepRecord:
         """Note that a step runs (again). A done step stays done and is returned."""
         number = number_of(release_id)

@@ -7,13 +7,14 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from gare.domain.releases import CLOSED
+from gare.domain.releases import CLOSED, ReleaseState, StepState
 from gare.errors import UnexpectedReply
 from gare.ledger.chain import Event
 
 Json = dict[str, Any]
 MAX_NUMBER = 1e15
 _CLOSED = frozenset(state.value for state in CLOSED)
+_STATES = frozenset(ReleaseState)
 
 
 class Reader:
@@ -94,7 +95,7 @@ class Record:
         body = Reader(load(event.body, event_name(event)), event_name(event))
         if (change := _CHANGES.get(event.kind)) is not None:
             change(self, event, body)
-        elif event.kind.startswith("release "):
+        elif event.kind.removeprefix("release ") in _STATES and event.kind.startswith("release "):
             self._move(event, body)
         elif event.kind.startswith("step ") and event.kind.removeprefix("step ") in _STEP_STATES:
             self._end_step(event, body)
@@ -212,7 +213,7 @@ class Record:
         return rows[key]
 
 
-_STEP_STATES = frozenset({"waiting", "done", "failed", "running"})
+_STEP_STATES = frozenset(StepState)
 _CHANGES: Mapping[str, Callable[[Record, Event, Reader], None]] = {
     "release opened": Record._open,
     "step started": Record._begin_step,

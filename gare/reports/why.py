@@ -86,7 +86,7 @@ def explain(view: View) -> Explanation:
     """Say why the release stands where it stands."""
     release = view.release
     if release.is_closed:
-        return Explanation(_ended(view), (), "Nothing further happens to it.")
+        return Explanation(_ended(view), (), "")
     blockers = (*_failures(view), *_waits(view), *_engine(view))
     return Explanation(
         _sentence(view, blockers), blockers, _then(view, blockers), _next(view, blockers)

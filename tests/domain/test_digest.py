@@ -10,7 +10,11 @@ from hypothesis import strategies as st
 from gare.domain.digest import canonical, digest, sha256
 
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=10,
 )
@@ -29,8 +33,13 @@ def test_the_order_of_keys_does_not_matter(value):
 
 
 def test_the_spelling_is_the_documented_one():
-    assert canonical({"b": [1, 2.5, None, True], "a": "é\n\x00"}) == '{"a":"é\\n\\u0000","b":[1,2.5,null,true]}'
-    assert sha256("é") == "sha256:" + hashlib.sha256("é".encode()).hexdigest() == sha256("é".encode())
+    assert (
+        canonical({"b": [1, 2.5, None, True], "a": "é\n\x00"})
+        == '{"a":"é\\n\\u0000","b":[1,2.5,null,true]}'
+    )
+    assert (
+        sha256("é") == "sha256:" + hashlib.sha256("é".encode()).hexdigest() == sha256("é".encode())
+    )
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}, b"bytes", object()])

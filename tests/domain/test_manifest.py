@@ -35,7 +35,11 @@ def test_what_differs_every_time_does_not_matter():
 
 
 def test_steps_beside_and_after_it_do_not_matter():
-    more = {**VALUES, "scan": {"evidence": {"found": 1}}, "deploy": {"artifacts": [{"name": "x", "sha256": "2" * 64}]}}
+    more = {
+        **VALUES,
+        "scan": {"evidence": {"found": 1}},
+        "deploy": {"artifacts": [{"name": "x", "sha256": "2" * 64}]},
+    }
     assert made(more).digest == made(VALUES).digest
 
 
@@ -50,4 +54,8 @@ def test_another_plan_artifact_or_result_is_another_manifest():
 
 
 def test_steps_without_a_value_are_passed_over():
-    assert made({"build": None, "test": {}}).as_json() == {"plan": "sha256:plan", "artifacts": {}, "evidence": {}}
+    assert made({"build": None, "test": {}}).as_json() == {
+        "plan": "sha256:plan",
+        "artifacts": {},
+        "evidence": {},
+    }

@@ -1,5 +1,7 @@
 """Which step may start, and in which order."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +18,9 @@ def graphs(draw: st.DrawFn) -> dict[str, list[str]]:
     """Graphs without a circle, in any order of writing."""
     rank = draw(st.permutations(NAMES))
     needs = {
-        step: draw(st.lists(st.sampled_from(rank[:place]), unique=True, max_size=3)) if place else []
+        step: draw(st.lists(st.sampled_from(rank[:place]), unique=True, max_size=3))
+        if place
+        else []
         for place, step in enumerate(rank)
     }
     return {step: needs[step] for step in draw(st.permutations(NAMES))}
@@ -61,7 +65,11 @@ def test_a_started_step_is_not_started_again():
 
 @pytest.mark.parametrize(
     ("needs", "path"),
-    [({"a": ["a"]}, "a -> a"), ({"a": ["b"], "b": ["a"]}, None), ({"x": [], "a": ["b"], "b": ["c"], "c": ["a"]}, None)],
+    [
+        ({"a": ["a"]}, "a -> a"),
+        ({"a": ["b"], "b": ["a"]}, None),
+        ({"x": [], "a": ["b"], "b": ["c"], "c": ["a"]}, None),
+    ],
 )
 def test_a_circle_is_named(needs, path):
     with pytest.raises(ConfigError) as caught:
@@ -69,7 +77,7 @@ def test_a_circle_is_named(needs, path):
     said = caught.value.what.removeprefix("The steps wait for each other in a circle: ").rstrip(".")
     circle = said.split(" -> ")
     assert circle[0] == circle[-1]
-    assert all(after in needs[step] for step, after in zip(circle, circle[1:], strict=False))
+    assert all(after in needs[step] for step, after in pairwise(circle))
     assert path in (None, said)
     assert caught.value.where == "steps"
     assert caught.value.hint == "Take one `needs` out."

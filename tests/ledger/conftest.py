@@ -88,7 +88,9 @@ def new_postgres(postgres: str, request: pytest.FixtureRequest) -> Iterator[str]
     """Return the address of an empty database."""
     new_postgres.count = getattr(new_postgres, "count", 0) + 1
     name = f"t{os.getpid()}_{new_postgres.count}"
-    engine = create_engine(f"postgresql+psycopg://gare@/postgres?host={postgres}", isolation_level="AUTOCOMMIT")
+    engine = create_engine(
+        f"postgresql+psycopg://gare@/postgres?host={postgres}", isolation_level="AUTOCOMMIT"
+    )
     with engine.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
         yield f"postgresql+psycopg://gare@/{name}?host={postgres}"

@@ -91,7 +91,9 @@ def open_release(ledger: Ledger, plan: Plan | None = None, run: str = RUN) -> tu
     return ledger.releases.open(ledger.plans.store(plan), plan, run, "rita", "card payments"), plan
 
 
-def do_step(ledger: Ledger, release: Release, step: str, value: object = None, actor: str = "gare[1]") -> None:
+def do_step(
+    ledger: Ledger, release: Release, step: str, value: object = None, actor: str = "gare[1]"
+) -> None:
     ledger.releases.begin_step(release.id, step, actor=actor)
     value = {"summary": f"{step} went well"} if value is None else value
     ledger.releases.end_step(release.id, step, StepState.DONE, value=value, actor=actor)
@@ -100,21 +102,46 @@ def do_step(ledger: Ledger, release: Release, step: str, value: object = None, a
 def build_and_validate(ledger: Ledger, release: Release, store: Path, tmp: Path) -> None:
     """Everything before the approval, with real files in the store."""
     do_step(ledger, release, "plan", {"plan": release.plan, "summary": "1 commits, minor"})
-    files = {"shop-1.4.0.tar.gz": "the package", "shop.cdx.json": '{"bomFormat": "CycloneDX"}', "changes.html": "<h1>changes</h1>"}
+    files = {
+        "shop-1.4.0.tar.gz": "the package",
+        "shop.cdx.json": '{"bomFormat": "CycloneDX"}',
+        "changes.html": "<h1>changes</h1>",
+    }
     for name, text in files.items():
         (tmp / name).write_text(text)
-    artifacts = [asdict(keep(tmp / name, name, store)) for name in ("shop-1.4.0.tar.gz", "shop.cdx.json")]
+    artifacts = [
+        asdict(keep(tmp / name, name, store)) for name in ("shop-1.4.0.tar.gz", "shop.cdx.json")
+    ]
     ledger.releases.begin_step(release.id, "build", actor="gare[1]")
     ledger.note(
         release.id,
         "command done",
         "gare",
-        {"step": "build", "command": ["make"], "seconds": 1.5, "log": "build-1-1.log", "log_sha256": "c" * 64},
+        {
+            "step": "build",
+            "command": ["make"],
+            "seconds": 1.5,
+            "log": "build-1-1.log",
+            "log_sha256": "c" * 64,
+        },
     )
-    value = {"artifacts": artifacts, "sbom": "", "seconds": 1.5, "summary": "2 artifact(s) in 1.5 s"}
+    value = {
+        "artifacts": artifacts,
+        "sbom": "",
+        "seconds": 1.5,
+        "summary": "2 artifact(s) in 1.5 s",
+    }
     ledger.releases.end_step(release.id, "build", StepState.DONE, value=value, actor="gare[1]")
-    do_step(ledger, release, "test", {"evidence": {"passed": 12, "failed": 0}, "summary": "12 passed"})
-    verdict = {"gate": "changes", "facts": "changes", "result": "passed", "checks": [], "reason": ""}
+    do_step(
+        ledger, release, "test", {"evidence": {"passed": 12, "failed": 0}, "summary": "12 passed"}
+    )
+    verdict = {
+        "gate": "changes",
+        "facts": "changes",
+        "result": "passed",
+        "checks": [],
+        "reason": "",
+    }
     page = asdict(keep(tmp / "changes.html", "gates/changes.html", store))
     do_step(
         ledger, release, "validate",
@@ -124,8 +151,14 @@ def build_and_validate(ledger: Ledger, release: Release, store: Path, tmp: Path)
 
 def ask(ledger: Ledger, release: Release, plan: Plan) -> str:
     """Ask for the approval as the flow does; return the manifest's digest."""
-    values = {r.step: r.value for r in ledger.releases.steps(release.id).values() if r.state is StepState.DONE}
-    request = ledger.approvals.ask(release.id, RULE, manifest(plan, release.plan, RULE.step, values))
+    values = {
+        r.step: r.value
+        for r in ledger.releases.steps(release.id).values()
+        if r.state is StepState.DONE
+    }
+    request = ledger.approvals.ask(
+        release.id, RULE, manifest(plan, release.plan, RULE.step, values)
+    )
     ledger.releases.mark(
         release.id, ReleaseState.WAITING, actor="gare",
         waiting=["approve-production: votes missing"], wake_at=request.expires_at,
@@ -133,7 +166,13 @@ def ask(ledger: Ledger, release: Release, plan: Plan) -> str:
     return request.manifest
 
 
-def vote(ledger: Ledger, release: Release, voter: Voter, answer: Answer = Answer.APPROVE, **changes: object):
+def vote(
+    ledger: Ledger,
+    release: Release,
+    voter: Voter,
+    answer: Answer = Answer.APPROVE,
+    **changes: object,
+):
     request = ledger.approvals.get(release.id, RULE.step)
     given = {
         "manifest": request.manifest if request else "",
@@ -149,7 +188,11 @@ def decide(ledger: Ledger, release: Release) -> Decision:
     ledger.releases.begin_step(release.id, RULE.step, actor="gare[1]")
     standing = ledger.approvals.standing(release.id, RULE)
     ledger.approvals.close(release.id, RULE.step, standing.decision)
-    value = {"decision": standing.decision.value, "approvers": list(standing.approvers), "summary": str(standing)}
+    value = {
+        "decision": standing.decision.value,
+        "approvers": list(standing.approvers),
+        "summary": str(standing),
+    }
     ledger.releases.end_step(release.id, RULE.step, StepState.DONE, value=value, actor="gare[1]")
     return standing.decision
 
@@ -161,14 +204,26 @@ def tell(ledger: Ledger, store: Path, tmp: Path) -> Release:
     ask(ledger, release, plan)
     vote(ledger, release, ALICE, comment="looks good")
     vote(ledger, release, BOB)
-    do_step(ledger, release, "backup", {"by": "bob", "comment": "", "summary": "done by bob"}, actor="bob")
+    do_step(
+        ledger,
+        release,
+        "backup",
+        {"by": "bob", "comment": "", "summary": "done by bob"},
+        actor="bob",
+    )
     decide(ledger, release)
     ledger.releases.mark(release.id, ReleaseState.RUNNING, actor="gare")
     do_step(ledger, release, "deploy-production")
     ledger.releases.begin_step(release.id, "publish", actor="gare[1]")
     head = ledger.database.head(release.id)
-    effect = Effect("tag v1.4.0", {"commit": plan.commit}, Absent, lambda: {"tag": "v1.4.0", "head": head})
+    effect = Effect(
+        "tag v1.4.0", {"commit": plan.commit}, Absent, lambda: {"tag": "v1.4.0", "head": head}
+    )
     ledger.effects.perform(release.id, "publish", effect)
-    ledger.releases.end_step(release.id, "publish", StepState.DONE, value={"summary": "tag"}, actor="gare[1]")
+    ledger.releases.end_step(
+        release.id, "publish", StepState.DONE, value={"summary": "tag"}, actor="gare[1]"
+    )
     do_step(ledger, release, "close")
-    return ledger.releases.mark(release.id, ReleaseState.RELEASED, actor="gare", end="1.4.0 is released")
+    return ledger.releases.mark(
+        release.id, ReleaseState.RELEASED, actor="gare", end="1.4.0 is released"
+    )

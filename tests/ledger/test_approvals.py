@@ -36,7 +36,10 @@ def refused(ledger, release, story, voter, answer=Answer.APPROVE, **changes):
     before = ledger.database.head("R-1"), ledger.approvals.votes(release.id, story.RULE.step)
     with pytest.raises(Refused) as caught:
         story.vote(ledger, release, voter, answer, **changes)
-    assert (ledger.database.head("R-1"), ledger.approvals.votes(release.id, story.RULE.step)) == before
+    assert (
+        ledger.database.head("R-1"),
+        ledger.approvals.votes(release.id, story.RULE.step),
+    ) == before
     return str(caught.value)
 
 
@@ -74,7 +77,10 @@ def test_two_processes_ask_once(url, story):
 
 
 def test_before_it_is_asked_nothing_can_be_voted(ledger, release, story):
-    assert str(ledger.approvals.standing(release.id, story.RULE)) == "votes missing: 1 from developers, 1 from operations"
+    assert (
+        str(ledger.approvals.standing(release.id, story.RULE))
+        == "votes missing: 1 from developers, 1 from operations"
+    )
     assert refused(ledger, release, story, story.ALICE) == (
         "R-1 does not ask for this approval yet. (approve-production) `gare why R-1` says what it does now."
     )
@@ -140,7 +146,13 @@ def test_a_rule_can_let_both_vote(ledger, release, story):
     ledger.approvals.ask(release.id, rule, ONE)
     for voter in (story.AUTHOR, story.REQUESTER):
         standing = ledger.approvals.vote(
-            release.id, rule, voter, Answer.APPROVE, manifest=ONE.digest, comment="", authors=["ann@example.org"]
+            release.id,
+            rule,
+            voter,
+            Answer.APPROVE,
+            manifest=ONE.digest,
+            comment="",
+            authors=["ann@example.org"],
         )
     assert standing.decision is Decision.APPROVED
 
@@ -163,7 +175,8 @@ def test_voting_after_the_decision(sqlite_ledger, story, answer, said):
     story.vote(ledger, release, story.BOB, answer)
     carol = Voter("carol", frozenset({"operations"}), frozenset())
     assert refused(ledger, release, story, carol) == (
-        f"The approval is decided: {said}. (R-1, approve-production) A decision stands; start a new release to ask again."
+        f"The approval is decided: {said}. (R-1, approve-production) "
+        "A decision stands; start a new release to ask again."
     )
 
 
@@ -172,7 +185,8 @@ def test_an_expired_request_takes_no_votes(ledger, release, asked, clock, story)
     clock.pass_by(timedelta(days=7))
     assert str(ledger.approvals.standing(release.id, story.RULE)) == "expired"
     assert refused(ledger, release, story, story.BOB) == (
-        "The approval is decided: expired. (R-1, approve-production) A decision stands; start a new release to ask again."
+        "The approval is decided: expired. (R-1, approve-production) "
+        "A decision stands; start a new release to ask again."
     )
 
 
@@ -183,20 +197,28 @@ def test_a_quorum_reached_in_time_stands_after_the_expiry(ledger, release, asked
     assert ledger.approvals.standing(release.id, story.RULE).decision is Decision.APPROVED
 
 
-def test_a_changed_manifest_voids_the_votes_and_says_what_changed(ledger, release, asked, clock, story):
+def test_a_changed_manifest_voids_the_votes_and_says_what_changed(
+    ledger, release, asked, clock, story
+):
     story.vote(ledger, release, story.ALICE)
     clock.pass_by(timedelta(days=1))
     again = ledger.approvals.ask(release.id, story.RULE, TWO)
     assert again.manifest == TWO.digest
     assert again.expires_at == asked.expires_at
-    assert str(ledger.approvals.standing(release.id, story.RULE)) == "votes missing: 1 from developers, 1 from operations"
+    assert (
+        str(ledger.approvals.standing(release.id, story.RULE))
+        == "votes missing: 1 from developers, 1 from operations"
+    )
     event = ledger.database.events("R-1")[-1]
     assert event.kind == "votes void"
     assert f'"before":{{"artifacts":{{"shop.tar.gz":"{"a" * 64}"}}' in event.body
     assert f'"is":{{"artifacts":{{"shop.tar.gz":"{"b" * 64}"}}' in event.body
     standing = story.vote(ledger, release, story.ALICE)
     assert standing.approvers == ("alice",)
-    assert [vote.manifest for vote in ledger.approvals.votes(release.id, story.RULE.step)] == [ONE.digest, TWO.digest]
+    assert [vote.manifest for vote in ledger.approvals.votes(release.id, story.RULE.step)] == [
+        ONE.digest,
+        TWO.digest,
+    ]
 
 
 def test_a_decided_approval_is_not_asked_again(ledger, release, asked, story):
@@ -214,7 +236,13 @@ def test_a_comment_that_is_no_text_is_kept_readable(ledger, release, asked, stor
 def test_voting_on_a_release_that_does_not_exist(ledger, story):
     with pytest.raises(NotFound) as caught:
         ledger.approvals.vote(
-            "R-9", story.RULE, story.ALICE, Answer.APPROVE, manifest=ONE.digest, comment="", authors=()
+            "R-9",
+            story.RULE,
+            story.ALICE,
+            Answer.APPROVE,
+            manifest=ONE.digest,
+            comment="",
+            authors=(),
         )
     assert caught.value.what == "There is no release R-9."
 
@@ -226,7 +254,11 @@ def test_a_token_says_who_and_only_its_digest_is_kept(ledger):
     assert ledger.tokens.who(token) == "alice"
     assert ledger.tokens.who(f" {token}\n") == "alice"
     with ledger.database.read() as connection:
-        stored = [str(row) for name in ("tokens", "events") for row in connection.exec_driver_sql(f"SELECT * FROM {name}")]
+        stored = [
+            str(row)
+            for name in ("tokens", "events")
+            for row in connection.exec_driver_sql(f"SELECT * FROM {name}")
+        ]
     assert stored
     assert not any(token in row or token.removeprefix("gare_") in row for row in stored)
 
@@ -246,10 +278,14 @@ def test_tokens_of_a_person_are_counted_and_revoked_together(ledger):
             "The personal token is not valid: it was revoked. (GARE_TOKEN) "
             "Ask the station's keeper for one: `gare token create NAME`."
         )
-    assert [event.kind for event in ledger.database.events("station")] == ["token made"] * 3 + ["tokens revoked"]
+    assert [event.kind for event in ledger.database.events("station")] == ["token made"] * 3 + [
+        "tokens revoked"
+    ]
 
 
-@pytest.mark.parametrize("token", ["", "gare_", "gare_wrong", "sha256:" + "0" * 64, "x" * 10_000, "\udcff"])
+@pytest.mark.parametrize(
+    "token", ["", "gare_", "gare_wrong", "sha256:" + "0" * 64, "x" * 10_000, "\udcff"]
+)
 def test_a_wrong_token_is_refused(sqlite_ledger, token):
     sqlite_ledger.tokens.create("alice", actor="keeper")
     with pytest.raises(AuthenticationFailed) as caught:

@@ -13,7 +13,17 @@ def chain(count: int) -> list[Event]:
     events: list[Event] = []
     for seq in range(1, count + 1):
         prev = events[-1].hash if events else GENESIS
-        events.append(link("R-1", seq, f"2026-03-02T09:00:{seq:02d}+00:00", "step done", "gare", f'{{"n":{seq}}}', prev))
+        events.append(
+            link(
+                "R-1",
+                seq,
+                f"2026-03-02T09:00:{seq:02d}+00:00",
+                "step done",
+                "gare",
+                f'{{"n":{seq}}}',
+                prev,
+            )
+        )
     return events
 
 
@@ -59,7 +69,9 @@ def test_each_changed_column_is_named(change: dict[str, Any], expected: list[str
 def test_an_event_whose_digest_was_made_anew_no_longer_fits_the_next():
     events = chain(5)
     events[2] = link(*events[2]._replace(actor="mallory")[:7])
-    assert told(events, events[-1].hash) == ["event 4 of R-1 (step done): it does not follow the event before it"]
+    assert told(events, events[-1].hash) == [
+        "event 4 of R-1 (step done): it does not follow the event before it"
+    ]
 
 
 def test_an_event_removed_in_the_middle_is_named():
@@ -75,8 +87,12 @@ def test_removing_the_newest_is_found_by_the_head():
     events = chain(5)
     head = events.pop().hash
     assert told(events) == []
-    assert told(events, head) == [f"the newest event is not the one expected ({head[:19]}…): events are missing at the end"]
-    assert told([], head) == [f"the newest event is not the one expected ({head[:19]}…): events are missing at the end"]
+    assert told(events, head) == [
+        f"the newest event is not the one expected ({head[:19]}…): events are missing at the end"
+    ]
+    assert told([], head) == [
+        f"the newest event is not the one expected ({head[:19]}…): events are missing at the end"
+    ]
 
 
 def test_a_chain_written_anew_from_the_first_event_is_found_by_the_head():
@@ -92,7 +108,9 @@ def test_a_chain_written_anew_from_the_first_event_is_found_by_the_head():
 @given(st.permutations(range(6)))
 def test_any_other_order_is_found(order: list[int]):
     events = chain(6)
-    assert bool(told([events[place] for place in order], events[-1].hash)) == (order != sorted(order))
+    assert bool(told([events[place] for place in order], events[-1].hash)) == (
+        order != sorted(order)
+    )
 
 
 @given(st.sets(st.integers(0, 7)))
@@ -102,7 +120,11 @@ def test_any_missing_events_are_found(missing: set[int]):
     assert bool(told(kept, events[-1].hash)) == bool(missing)
 
 
-@given(st.integers(0, 7), st.sampled_from(["stream", "at", "kind", "actor", "body", "prev", "hash"]), st.text())
+@given(
+    st.integers(0, 7),
+    st.sampled_from(["stream", "at", "kind", "actor", "body", "prev", "hash"]),
+    st.text(),
+)
 def test_any_other_text_in_any_column_is_found(place: int, column: str, text: str):
     events = chain(8)
     head, before = events[-1].hash, getattr(events[place], column)
@@ -114,9 +136,11 @@ def test_any_other_text_in_any_column_is_found(place: int, column: str, text: st
     assert bool(found) == (text != before)
 
 
-@given(st.text("ab\":,[]\\", max_size=6), st.text("ab\":,[]\\", max_size=6))
+@given(st.text('ab":,[]\\', max_size=6), st.text('ab":,[]\\', max_size=6))
 def test_moving_text_from_one_column_to_the_next_changes_the_digest(actor: str, body: str):
     """Columns are told apart inside the digest."""
     one = link("R-1", 1, "now", "kind", actor, body, GENESIS)
     for cut in range(1, len(body)):
-        assert link("R-1", 1, "now", "kind", actor + body[:cut], body[cut:], GENESIS).hash != one.hash
+        assert (
+            link("R-1", 1, "now", "kind", actor + body[:cut], body[cut:], GENESIS).hash != one.hash
+        )

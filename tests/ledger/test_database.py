@@ -60,7 +60,10 @@ def test_a_ledger_of_a_newer_gare_is_refused_and_not_changed(url):
         connection.execute(text("ALTER TABLE votes ADD COLUMN of_the_future TEXT"))
     with pytest.raises(ConfigError) as caught:
         Database(url)
-    assert caught.value.what == f"The ledger has form 9000, made by a newer Gare; this one knows {HEAD_REVISION}."
+    assert (
+        caught.value.what
+        == f"The ledger has form 9000, made by a newer Gare; this one knows {HEAD_REVISION}."
+    )
     assert caught.value.hint == "Install that Gare again; nothing was changed."
     with engine.connect() as connection:
         assert revision(connection) == "9000"
@@ -76,7 +79,10 @@ def test_a_migration_that_breaks_off_leaves_nothing(url):
         connection.execute(text("CREATE TABLE votes (id INTEGER)"))
     with pytest.raises(ConfigError) as caught:
         Database(url)
-    assert caught.value.what == "The database holds tables that Gare did not finish or did not make: votes."
+    assert (
+        caught.value.what
+        == "The database holds tables that Gare did not finish or did not make: votes."
+    )
     assert inspect(engine).get_table_names() == ["votes"]
     engine.dispose()
 
@@ -103,7 +109,9 @@ def test_a_migration_killed_in_the_middle_is_done_again(url, monkeypatch):
 def test_events_appended_by_several_processes_are_one_chain(url):
     """Nobody has opened the ledger before: they race for the migration and for the stream's first event too."""
     workers = [
-        subprocess.Popen([sys.executable, "-c", APPEND, url, f"worker {n}", "20"], stderr=subprocess.PIPE)
+        subprocess.Popen(
+            [sys.executable, "-c", APPEND, url, f"worker {n}", "20"], stderr=subprocess.PIPE
+        )
         for n in range(3)
     ]
     assert [(worker.communicate()[1], worker.returncode) for worker in workers] == [(b"", 0)] * 3
@@ -116,11 +124,16 @@ def test_events_appended_by_several_processes_are_one_chain(url):
 
 
 def test_an_exception_undoes_the_row_and_its_event(ledger, story):
-    release, plan = story.open_release(ledger)
+    story.open_release(ledger)
     before = ledger.database.events("R-1")
-    with pytest.raises(ZeroDivisionError), ledger.database.write() as connection:
-        ledger.database.append(connection, "R-1", "something", "gare", {})
-        raise ZeroDivisionError
+
+    def fail_half_way():
+        with ledger.database.write() as connection:
+            ledger.database.append(connection, "R-1", "something", "gare", {})
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_half_way()
     assert ledger.database.events("R-1") == before
 
 
@@ -129,7 +142,10 @@ def test_an_exception_undoes_the_row_and_its_event(ledger, story):
     [
         ("nonsense", "The ledger's address is not usable: Could not parse SQLAlchemy URL from given URL string"),
         ("mysql://host/name", "The ledger's address is not usable: mysql is neither SQLite nor PostgreSQL"),
-        ("postgresql+nodriver://host/name", "The ledger's address is not usable: Can't load plugin: sqlalchemy.dialects:postgresql.nodriver"),
+        (
+            "postgresql+nodriver://host/name",
+            "The ledger's address is not usable: Can't load plugin: sqlalchemy.dialects:postgresql.nodriver",
+        ),
     ],
 )  # fmt: skip
 def test_an_address_that_is_none_says_what_to_write(address, what):
@@ -137,7 +153,10 @@ def test_an_address_that_is_none_says_what_to_write(address, what):
         Database(address)
     assert caught.value.what == what
     assert caught.value.where == "station.yaml: ledger"
-    assert caught.value.hint == "Write `postgresql+psycopg://user@host/name`, or leave it out for SQLite."
+    assert (
+        caught.value.hint
+        == "Write `postgresql+psycopg://user@host/name`, or leave it out for SQLite."
+    )
 
 
 def test_a_server_that_is_not_there_can_be_tried_again_and_the_password_is_not_shown():
@@ -152,8 +171,13 @@ def test_a_file_that_is_no_database_is_left_alone(tmp_path):
     file.write_bytes(b"this is no database at all" * 100)
     with pytest.raises(ConfigError) as caught:
         Database(f"sqlite:///{file}")
-    assert caught.value.what == "The ledger is no database that can be read: file is not a database."
-    assert caught.value.hint == "Restore it from a backup, or move the file away to begin a new ledger."
+    assert (
+        caught.value.what == "The ledger is no database that can be read: file is not a database."
+    )
+    assert (
+        caught.value.hint
+        == "Restore it from a backup, or move the file away to begin a new ledger."
+    )
     assert file.read_bytes() == b"this is no database at all" * 100
 
 
@@ -174,7 +198,10 @@ def test_a_database_with_broken_pages_is_told(tmp_path, story):
     file.write_bytes(data)
     with pytest.raises(ConfigError) as caught:
         Ledger(f"sqlite:///{file}").database.events("R-1")
-    assert caught.value.what == "The ledger is no database that can be read: database disk image is malformed."
+    assert (
+        caught.value.what
+        == "The ledger is no database that can be read: database disk image is malformed."
+    )
 
 
 def test_a_locked_database_says_so_instead_of_waiting_for_ever(tmp_path):
@@ -220,8 +247,14 @@ def test_a_postgresql_user_without_rights_is_told_to_get_them(new_postgres):
         assert database.events("R-1") == []
         with pytest.raises(ConfigError) as caught, database.write() as connection:
             database.append(connection, "R-1", "something", "gare", {})
-        assert caught.value.what == "The ledger's database does not let Gare write: permission denied for table events."
-        assert caught.value.hint == "Grant its user all rights on the schema, or name the primary server."
+        assert (
+            caught.value.what
+            == "The ledger's database does not let Gare write: permission denied for table events."
+        )
+        assert (
+            caught.value.hint
+            == "Grant its user all rights on the schema, or name the primary server."
+        )
         database.close()
     finally:
         with engine.connect() as connection:
@@ -269,7 +302,9 @@ def test_a_ledger_in_a_folder_that_may_only_be_read_says_so(tmp_path_factory, st
         folder.chmod(0o555)
     # SQLite's WAL needs a file beside the database, for readers too.
     said = _as_somebody_else(url, folder)
-    assert said == "Unavailable The ledger cannot be used now: attempt to write a readonly database.\n"
+    assert (
+        said == "Unavailable The ledger cannot be used now: attempt to write a readonly database.\n"
+    )
 
 
 @pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
@@ -288,7 +323,12 @@ def test_what_cannot_be_kept_as_text_is_replaced_never_lost(ledger, story):
     release, _ = story.open_release(ledger)
     ledger.releases.begin_step(release.id, "build", actor="gare")
     ledger.releases.end_step(
-        release.id, "build", "failed", value={"said": "a\x00b\udcff"}, error="bad \x00 byte \udcff", actor="gare"
+        release.id,
+        "build",
+        "failed",
+        value={"said": "a\x00b\udcff"},
+        error="bad \x00 byte \udcff",
+        actor="gare",
     )
     assert ledger.releases.steps(release.id)["build"].error == "bad \ufffd byte \ufffd"
     assert list(broken(ledger.database.events("R-1"), ledger.database.head("R-1"))) == []
@@ -299,5 +339,8 @@ def test_a_value_that_postgresql_cannot_keep_is_refused(new_postgres, story):
     release, _ = story.open_release(ledger)
     with pytest.raises(Refused) as caught:
         ledger.note(release.id, "x" * 64, "gare", {})
-    assert caught.value.what == "The ledger cannot keep this value: value too long for type character varying(63)."
+    assert (
+        caught.value.what
+        == "The ledger cannot keep this value: value too long for type character varying(63)."
+    )
     ledger.database.close()

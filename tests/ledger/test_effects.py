@@ -52,7 +52,11 @@ def test_an_effect_happens_once_and_its_receipt_is_returned_for_ever(ledger, rel
     assert world.tags == ["v1.4.0"]
     assert kinds(ledger) == ["effect intended", "effect done"]
     [record] = ledger.effects.of(release.id)
-    assert (record.intent, record.receipt, record.is_adopted) == ({"commit": "a" * 40}, {"tag": "v1.4.0"}, False)
+    assert (record.intent, record.receipt, record.is_adopted) == (
+        {"commit": "a" * 40},
+        {"tag": "v1.4.0"},
+        False,
+    )
 
 
 def test_an_act_that_failed_is_looked_at_and_done_again(ledger, release, world):
@@ -127,7 +131,11 @@ def test_another_intent_under_the_same_key_is_a_conflict(ledger, release, world)
 def test_threads_at_one_key_act_once(ledger, release, world):
     world.pause_s = 0.1
     with ThreadPoolExecutor(4) as pool:
-        receipts = list(pool.map(lambda _: ledger.effects.perform(release.id, "publish", world.effect()), range(4)))
+        receipts = list(
+            pool.map(
+                lambda _: ledger.effects.perform(release.id, "publish", world.effect()), range(4)
+            )
+        )
     assert receipts == [{"tag": "v1.4.0"}] * 4
     assert world.tags == ["v1.4.0"]
     assert kinds(ledger) == ["effect intended", "effect done"]
@@ -160,7 +168,12 @@ def test_different_targets_do_not_wait_for_each_other(ledger, release):
         return Effect(name, {}, Absent, act)
 
     with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(lambda name: ledger.effects.perform(release.id, "publish", effect(name)), ["one", "two"]))
+        found = list(
+            pool.map(
+                lambda name: ledger.effects.perform(release.id, "publish", effect(name)),
+                ["one", "two"],
+            )
+        )
     assert found == [{"name": "one"}, {"name": "two"}]
 
 
@@ -179,5 +192,8 @@ def test_a_long_address_is_kept_and_a_senseless_one_refused(ledger, release):
     assert ledger.effects.perform(release.id, "announce", effect) == {"status": 200}
     with pytest.raises(ConfigError) as caught:
         ledger.effects.perform(release.id, "announce", Effect("y" * 1001, {}, Absent, dict))
-    assert caught.value.what == f"The name of an effect's target is longer than 1000 characters: {'y' * 60}…."
+    assert (
+        caught.value.what
+        == f"The name of an effect's target is longer than 1000 characters: {'y' * 60}…."
+    )
     assert len(ledger.effects.of(release.id)) == 1

@@ -1,0 +1,121 @@
+"""Looks at the station: its files, its state folder, its ledger, its processes."""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import httpx
+
+from gare.config.loader import Station
+from gare.doctor.check import Check, Site, fail, failed, ok, warn
+from gare.engine import DEPLOYMENT
+from gare.station_state import Phase, StateFolder
+
+POOL = "gare"
+_GIB = 1024**3
+_DISK_LEFT = (0.5, 5.0)
+"""GiB of free disk: below the first nothing can be built, below the second it gets tight."""
+
+
+def configuration(site: Site) -> Iterator[Check]:
+    """See that the station's files can be read."""
+    if site.station is None:
+        if site.problem:
+            yield failed(site.problem)
+        return
+    names = ", ".join(sorted(site.station.projects))
+    yield ok(f"Station `{site.station.config.name}` in {site.station.root}")
+    if names:
+        yield ok(f"Projects: {names}")
+    else:
+        yield warn("The station has no project", "Run `gare init` in a project's repository.")
+
+
+def state_folder(site: Site) -> Iterator[Check]:
+    """See that the state folder can be written and has room."""
+    if site.station is None:
+        return
+    folder = site.station.state
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        yield fail(
+            f"The state folder {folder} cannot be used: {there} is no folder one may write in",
+            "Make it writable, or name another `state` in station.yaml.",
+        )
+        return
+    StateFolder(folder).check_format()
+    free = shutil.disk_usage(there).free / _GIB
+    what = f"State folder {folder}, {free:.1f} GiB free"
+    little, tight = _DISK_LEFT
+    if free < little:
+        yield fail(what, "Make room: builds and the ledger need it.")
+    elif free < tight:
+        yield warn(what, "Make room soon: checkouts, artifacts and logs grow.")
+    else:
+        yield ok(what)
+
+
+def ledger(site: Site) -> Iterator[Check]:
+    """Open the ledger if there is one, and see who can vote."""
+    from gare.wiring import Gare
+
+    if site.station is None:
+        return
+    file = StateFolder(site.station.state).ledger
+    if not site.station.config.ledger and not file.exists():
+        yield ok(f"Ledger {file} will be made at the first start")
+        return
+    wired = Gare(site.station)
+    with_token = wired.ledger.tokens.people()
+    yield ok(f"Ledger {wired.ledger.database.engine.url.render_as_string(hide_password=True)}")
+    wired.ledger.database.close()
+    without = [
+        person.name
+        for person in site.station.config.people
+        if person.groups and not with_token.get(person.name)
+    ]
+    if without:
+        yield warn(
+            f"Without a token, so they cannot vote: {', '.join(without)}",
+            f"`gare token create {without[0]}` makes one.",
+        )
+
+
+def server(site: Site) -> Iterator[Check]:
+    """See whether the station is up, and whether all of it works."""
+    if site.station is None:
+        return
+    record = site.record
+    if record is None:
+        yield warn("The station is not up", "`gare up` starts it.")
+        return
+    if record.phase is not Phase.READY:
+        yield warn(f"The station is {record.phase}", "Wait a moment, then look again.")
+        return
+    try:
+        with httpx.Client(base_url=record.api_url, timeout=5, trust_env=False) as api:
+            api.get("/health").raise_for_status()
+            yield ok(f"Prefect server {record.ui_url}")
+            yield _worker(api, site.station)
+            yield _deployment(api)
+    except httpx.HTTPError as error:
+        log = StateFolder(site.station.state).log("server")
+        yield fail(
+            f"The Prefect server at {record.api_url} does not answer: {error}", f"Read {log}."
+        )
+
+
+def _worker(api: httpx.Client, station: Station) -> Check:
+    reply = api.post(f"/work_pools/{POOL}/workers/filter", json={})
+    workers = reply.json() if reply.is_success else []
+    alive = [worker["name"] for worker in workers if worker["status"] == "ONLINE"]
+    if alive:
+        return ok(f"Worker {', '.join(alive)}")
+    log = StateFolder(station.state).log("worker")
+    return fail("No worker reports to the server", f"Read {log}; then `gare down` and `gare up`.")
+
+
+def _deployment(api: httpx.Client) -> Check:
+    if api.get(f"/deployments/name/{DEPLOYMENT}").is_success:
+        return ok(f"Deployment {DEPLOYMENT}")
+    return fail(f"The deployment {DEPLOYMENT} is not registered", "`gare down`, then `gare up`.")

@@ -1,0 +1,231 @@
+# ruff: noqa: E501 - tables of whole sentences
+"""Why a release does not move: every blocker with its owner."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gare.domain.approvals import Answer, Vote, Voter, stand
+from gare.domain.plan import Plan, PlannedApproval, PlannedStep
+from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
+from gare.reports.status import Asked
+from gare.reports.why import EngineState, View, explain
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+EXPIRES = NOW + timedelta(days=6)
+RULE = PlannedApproval("approve", "production", {"dev": 1, "ops": 1}, False, False, 7 * 86400.0)
+PEOPLE = [
+    Voter("alice", frozenset({"dev"}), frozenset({"alice@x"})),
+    Voter("ann", frozenset({"dev"}), frozenset({"ann@x"})),
+    Voter("bob", frozenset({"ops"}), frozenset({"bob@x"})),
+    Voter("rita", frozenset({"ops"}), frozenset({"rita@x"})),
+    Voter("otto", frozenset({"marketing"}), frozenset({"otto@x"})),
+]
+PLAN = Plan(
+    project="shop", title="", version="1.4.0", previous_version="", previous_tag="", previous_commit="", tag="",
+    branch="", commit="", bump="", source={}, commits=(), tickets=(), notes="",
+    steps=(
+        PlannedStep("build", "build", ""),
+        PlannedStep("backup", "manual", "Back up", ("build",), settings={"instructions": "Back the database up."}),
+        PlannedStep("approve", "approve", "", ("build",), "production"),
+        PlannedStep("deploy", "deploy", "", ("approve", "backup"), "production"),
+    ),
+    approvals=(RULE,), environments=("production",), authors=("ann@x",),
+)  # fmt: skip
+SLEEPS, RUNS = EngineState("PAUSED", "Suspended"), EngineState("RUNNING", "Running")
+
+
+def step(
+    name: str, state: StepState = StepState.DONE, error: str = "", attempt: int = 1
+) -> StepRecord:
+    return StepRecord(
+        name, state, attempt, None, error, NOW, NOW if state is not StepState.RUNNING else None
+    )
+
+
+def vote(person: str, group: str, answer: Answer = Answer.APPROVE, comment: str = "") -> Vote:
+    return Vote(person, frozenset({group}), answer, "m", comment, NOW)
+
+
+def view(
+    state: ReleaseState = ReleaseState.WAITING,
+    *,
+    steps: tuple[StepRecord, ...] = (step("build"),),
+    votes: tuple[Vote, ...] = (),
+    engine: EngineState = SLEEPS,
+    now: datetime = NOW,
+    rule: PlannedApproval = RULE,
+    is_asked: bool = True,
+    **changes: object,
+) -> View:
+    release = Release(
+        "R-1", "shop", "1.4.0", "p", "run", state, "rita", "", NOW, NOW,
+        NOW if state.is_closed else None, str(changes.pop("end", "")), (), EXPIRES if is_asked else None,
+    )  # fmt: skip
+    standing = stand(rule, votes, manifest="m", expires_at=EXPIRES, now=now)
+    asked = Asked(rule, "m" if is_asked else "", EXPIRES if is_asked else None, standing, votes)
+    made = View(
+        release, PLAN, {record.step: record for record in steps}, [asked], PEOPLE, engine, now
+    )
+    return replace(made, **changes)
+
+
+TICKED = (step("build"), step("backup"))
+
+
+def test_votes_are_owed_by_those_who_may_still_vote():
+    answer = explain(view(steps=TICKED))
+    assert answer.sentence == "R-1 does not move: 2 things are in its way."
+    assert [(b.what, b.owner, b.until, b.details) for b in answer.blockers] == [
+        (
+            "production: 1 vote of dev missing", "alice", EXPIRES,
+            ("ann may not vote: wrote commits of this release and may not vote on it",),
+        ),
+        (
+            "production: 1 vote of ops missing", "bob", EXPIRES,
+            ("rita may not vote: started this release and may not vote on it",),
+        ),
+    ]  # fmt: skip
+    assert answer.blockers[0].do == (
+        "`gare approve R-1 --env production` (or `gare reject …`), with a personal token."
+    )
+    assert answer.wake_at == EXPIRES
+    assert answer.then == "Then: deploy."
+
+
+def test_whoever_has_voted_owes_nothing():
+    answer = explain(view(steps=TICKED, votes=(vote("alice", "dev"),)))
+    assert [(b.what, b.owner) for b in answer.blockers] == [
+        ("production: 1 vote of ops missing", "bob")
+    ]
+    assert answer.sentence == "R-1 does not move: one thing is in its way."
+
+
+def test_a_group_without_anybody_left_is_told():
+    answer = explain(
+        view(steps=TICKED, votes=(vote("alice", "dev"),), people=PEOPLE[:2] + PEOPLE[3:])
+    )
+    assert [(b.what, b.owner, b.do) for b in answer.blockers] == [
+        (
+            "production: 1 vote of ops missing",
+            "nobody: ops has no one left who may vote",
+            "Add somebody to ops in station.yaml, or end it with `gare cancel R-1`.",
+        )
+    ]
+
+
+def test_a_quorum_that_cannot_be_reached_is_told():
+    both = Voter("zoe", frozenset({"dev", "ops"}), frozenset())
+    answer = explain(view(steps=TICKED, people=[both]))
+    assert answer.blockers[-1].what == (
+        "production: even if all of them vote, 1 vote of ops would be missing"
+    )
+
+
+def test_a_manual_step_says_what_to_do_and_how_to_tick_it_off():
+    answer = explain(view(votes=(vote("alice", "dev"),)))
+    manual = answer.blockers[0]
+    assert (manual.what, manual.owner, manual.do) == (
+        "Step backup is for a person: Back the database up.",
+        "whoever does it",
+        "Do it, then `gare done R-1 backup --comment …`.",
+    )
+    assert len(answer.blockers) == 2
+
+
+def test_a_decision_that_nobody_acts_on_is_told():
+    votes = (vote("alice", "dev"), vote("bob", "ops"))
+    answer = explain(view(steps=TICKED, votes=votes))
+    assert [(b.what, b.do) for b in answer.blockers] == [
+        (
+            "The approval of production is decided (approved), but the run has not gone on yet.",
+            "Wait a moment; then `gare resume R-1`.",
+        )
+    ]
+
+
+def test_a_failed_step_is_told_with_its_error_and_its_logs():
+    failed = step("build", StepState.FAILED, "make ended with 2", attempt=3)
+    answer = explain(
+        view(ReleaseState.FAILED, steps=(failed,), is_asked=False, engine=EngineState("FAILED", "Failed"),
+             logs={"build": ["logs/R-1/build-3-1.log"]})
+    )  # fmt: skip
+    assert answer.sentence == "R-1 has failed and waits for somebody."
+    [blocker] = answer.blockers
+    assert (blocker.what, blocker.owner, blocker.details) == (
+        "Step build failed (attempt 3): make ended with 2", "rita", ("log: logs/R-1/build-3-1.log",)
+    )  # fmt: skip
+    assert (
+        blocker.do == "Remove the cause, then `gare resume R-1`; or end it with `gare cancel R-1`."
+    )
+
+
+def test_a_failure_without_a_failed_step_says_the_end():
+    answer = explain(
+        view(ReleaseState.FAILED, steps=(), is_asked=False, end="steps not done: deploy")
+    )
+    assert answer.blockers[0].what == "steps not done: deploy"
+
+
+def test_a_release_that_moves_says_what_is_under_way():
+    answer = explain(
+        view(
+            ReleaseState.RUNNING,
+            steps=(step("build", StepState.RUNNING),),
+            engine=RUNS,
+            is_asked=False,
+        )
+    )
+    assert (answer.sentence, answer.blockers) == ("R-1 moves: build under way.", ())
+    assert answer.then == "Then: build, backup, approve, deploy."
+
+
+@pytest.mark.parametrize(
+    ("engine", "what", "do"),
+    [
+        (EngineState(problem="No station is up here."), "The station does not answer: No station is up here.", "Start it with `gare up`; votes and ticks are kept meanwhile."),
+        (EngineState("CRASHED", "Crashed", "killed"), "The run's process died: killed", "Bring it back with `gare resume R-1`."),
+        (EngineState("CANCELLED", "Cancelled"), "The run was cancelled in the engine", "End it for good with `gare cancel R-1`, or bring it back with `gare resume R-1`."),
+        (EngineState("SCHEDULED", "Late"), "No worker has taken the run yet.", "Look at the worker: `gare doctor`."),
+        (EngineState("FAILED", "TimedOut"), "The run ended as TimedOut", "Bring it back with `gare resume R-1`."),
+        (EngineState("PAUSED", "Suspended"), "The run sleeps although nothing is waited for.", "Wake it with `gare resume R-1`."),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_the_run_itself(engine, what, do):
+    answer = explain(
+        view(
+            ReleaseState.RUNNING,
+            steps=(step("build", StepState.RUNNING),),
+            engine=engine,
+            is_asked=False,
+        )
+    )
+    assert [(b.what, b.do) for b in answer.blockers] == [(what, do)]
+
+
+@pytest.mark.parametrize(
+    ("state", "end", "votes", "now", "said"),
+    [
+        (ReleaseState.RELEASED, "1.4.0 is released", (), NOW, "R-1 has ended: released (1.4.0 is released)."),
+        (
+            ReleaseState.REJECTED, "production: rejected by bob", (vote("bob", "ops", Answer.REJECT, "too late"),), NOW,
+            "R-1 has ended: rejected (production: rejected by bob); bob said: too late.",
+        ),
+        (
+            ReleaseState.EXPIRED, "production: expired", (vote("alice", "dev"),), EXPIRES,
+            "R-1 has ended: expired (production: expired); 1 vote of ops did not come in time.",
+        ),
+        (ReleaseState.CANCELLED, "cancelled", (), NOW, "R-1 has ended: cancelled."),
+        (ReleaseState.ROLLED_BACK, "1.3.0 is back", (), NOW, "R-1 has ended: rolled back (1.3.0 is back)."),
+    ],
+)  # fmt: skip
+def test_an_ended_release_says_how_and_why(state, end, votes, now, said):
+    answer = explain(view(state, end=end, votes=votes, now=now))
+    assert (answer.sentence, answer.blockers, answer.then) == (said, (), "")
+
+
+def test_it_can_be_spelled_as_json():
+    told = explain(view()).as_json()
+    assert told["wake_at"] == "2026-03-08T09:00:00+00:00"
+    assert [blocker["step"] for blocker in told["blockers"]] == ["backup", "approve", "approve"]
