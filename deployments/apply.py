@@ -31,8 +31,10 @@ def apply(catalog: Iterable[Deployment], *, worker_folder: Path, worker_limit: i
     flows = [(entry, load_flow(entry.flow)) for entry in catalog]
     with get_client(sync_client=True) as client:
         _apply_pool(client, worker_limit)
-        jobs = job_variables(worker_folder)
-        known = {_apply_deployment(client, entry, flow, jobs) for entry, flow in flows}
+        known = {
+            _apply_deployment(client, entry, flow, job_variables(entry, worker_folder))
+            for entry, flow in flows
+        }
         _drop_others(client, known)
     return sorted(f"{flow.name}/{entry.name}" for entry, flow in flows)
 
@@ -57,11 +59,15 @@ def strict_schema(flow: "Flow[..., Any]") -> dict[str, Any]:
     return parameter_schema(flow).model_dump_for_openapi() | {"additionalProperties": False}
 
 
-def job_variables(worker_folder: Path) -> dict[str, str]:
-    """Return how the process worker starts a run: one process (its default takes two), in a folder it owns."""
+def job_variables(entry: Deployment, worker_folder: Path) -> dict[str, str]:
+    """Return how the process worker starts a run: one process (its default takes two), in a folder it owns.
+
+    The flow's module is imported first: Prefect imports it with the working folder in front of everything else.
+    """
     from prefect.utilities.processutils import command_to_string
 
-    command = command_to_string([sys.executable, "-m", "deployments.launch", RUN_MODULE])
+    launch = [sys.executable, "-m", "deployments.launch", "--warm", entry.module, RUN_MODULE]
+    command = command_to_string(launch)
     return {"command": command, "working_dir": str(worker_folder)}
 
 

@@ -27,6 +27,11 @@ class Deployment:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def module(self) -> str:
+        """Return the module that holds the flow."""
+        return self.flow.partition(":")[0]
+
+    @property
     def entrypoint(self) -> str:
         """Return the flow as Prefect wants it: with a colon it would be taken for a file's path."""
         return self.flow.replace(":", ".")

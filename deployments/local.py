@@ -20,7 +20,9 @@ import psutil
 
 from deployments.child import Program
 from deployments.processes import describe, end, find, marked, port_holder, with_descendants
-from deployments.supervisor import Say, StationSpec, Supervisor, listening
+from deployments.seed import plant
+from deployments.spec import StationSpec
+from deployments.supervisor import Say, Supervisor, listening
 from gare.config.loader import Station
 from gare.errors import ConfigError, GareError, Refused
 from gare.station_state import (
@@ -75,6 +77,7 @@ def up(
             write_record(folder, supervisor)
             try:
                 spec = replace(spec, port=usable_port(spec.host, spec.port))
+                plant(folder)
                 Supervisor(spec, say, requests, on_ready).run(supervisor)
             finally:
                 folder.record.unlink(missing_ok=True)

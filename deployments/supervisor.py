@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from types import FrameType
 from urllib.parse import urlsplit
 
@@ -22,49 +21,15 @@ import psutil
 from deployments.catalog import POOL
 from deployments.child import RESTARTS, WINDOW_S, Child, Program
 from deployments.launch import answers
-from deployments.processes import MARK_VARIABLE, end, marked, with_descendants
+from deployments.processes import end, marked, with_descendants
+from deployments.spec import StationSpec, child_env, programs
 from gare.errors import GareError
-from gare.station_state import Phase, Record, StateFolder, write_record
+from gare.station_state import Phase, Record, write_record
 
 Say = Callable[[str], None]
-CATALOG = "deployments.catalog:CATALOG"
 _TICK_S = 0.05
 _WATCH_S = 0.2
 _RUN_GRACE_S = 8.0
-
-
-@dataclass(frozen=True, slots=True)
-class StationSpec:
-    """What a station consists of. Paths are absolute; `port` 0 takes a free one.
-
-    `extras` are started when the station is ready, each as `python -m WORDS`, and kept running like the others.
-    """
-
-    name: str
-    root: Path
-    state: Path
-    host: str = "127.0.0.1"
-    port: int = 4200
-    worker_limit: int = 10
-    catalog: str = CATALOG
-    extras: tuple[Program, ...] = ()
-    start_timeout_s: float = 120.0
-
-    @property
-    def folder(self) -> StateFolder:
-        """Return the state folder."""
-        return StateFolder(self.state)
-
-    @property
-    def base_url(self) -> str:
-        """Return where this machine reaches the server (also when it listens on every address)."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
-
-    @property
-    def worker_name(self) -> str:
-        """Return the name under which the server knows our worker."""
-        return f"{self.name}-worker"
 
 
 class StopRequested(Exception):
@@ -209,6 +174,7 @@ class Supervisor:
                 where=f"log {child.log}",
                 hint="Read the log, mend the cause, then `gare up`: releases go on where they were.",
             )
+        self._note()
         number, wait_s = planned
         self.say(f"{ending} It is started again in {wait_s:g} s ({number} of {RESTARTS}).")
 
@@ -256,67 +222,6 @@ class Supervisor:
         return self._record
 
 
-def programs(spec: StationSpec) -> list[Program]:
-    """Return what a station starts. All at once: worker and apply import Prefect while the server starts."""
-    api = f"{spec.base_url}/api"
-    return [
-        Program(
-            "server",
-            "The Prefect server",
-            ("prefect", "server", "start", "--host", spec.host, "--port", str(spec.port)),
-        ),
-        Program(
-            "apply",
-            "Registering the deployments",
-            (
-                *("deployments.apply", "--catalog", spec.catalog, "--after", f"{api}/health"),
-                *("--worker-folder", str(spec.folder.worker)),
-                *("--worker-limit", str(spec.worker_limit)),
-            ),
-        ),
-        Program(
-            "worker",
-            "The worker",
-            (
-                *("prefect", "worker", "start", "--pool", POOL, "--type", "process"),
-                *("--name", spec.worker_name, "--install-policy", "never"),
-            ),
-            # The pool is there when apply has made it; the worker would make one of its own otherwise.
-            (
-                *("--warm", "prefect.cli.worker,prefect.workers.process"),
-                *("--after", f"{api}/work_pools/{POOL}"),
-            ),
-        ),
-    ]
-
-
-def child_env(spec: StationSpec) -> dict[str, str]:
-    """Return the environment of every process of the station.
-
-    The user's own Prefect settings do not reach it (a Cloud key, another server's address), except for logging.
-    Reasons for each: docs/decisions/0010-station.md.
-    """
-    env = {name: value for name, value in os.environ.items() if _may_keep(name)}
-    is_everywhere = spec.base_url != f"http://{spec.host}:{spec.port}" and ":" not in spec.host
-    return env | {
-        "GARE_STATION": str(spec.root),
-        MARK_VARIABLE: str(spec.state),
-        "PYTHONSAFEPATH": "1",
-        "PYTHONUNBUFFERED": "1",
-        "OPENBLAS_NUM_THREADS": env.get("OPENBLAS_NUM_THREADS", "1"),
-        "DO_NOT_TRACK": "1",
-        "NO_COLOR": "1",
-        "PREFECT_HOME": str(spec.folder.prefect),
-        "PREFECT_API_URL": f"{spec.base_url}/api",
-        "PREFECT_UI_API_URL": "/api" if is_everywhere else f"{spec.base_url}/api",
-        "PREFECT_CLI_PROMPT": "false",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_UI_V2_ENABLED": "false",
-        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-        "PREFECT_WORKER_QUERY_SECONDS": "1",
-    }
-
-
 def worker_seen(base_url: str, name: str, since: datetime) -> bool:
     """Tell whether the worker has reported to the server since then."""
     parts = urlsplit(base_url)
@@ -340,9 +245,3 @@ def worker_seen(base_url: str, name: str, since: datetime) -> bool:
         and datetime.fromisoformat(worker["last_heartbeat_time"]) > since
         for worker in workers
     )
-
-
-def _may_keep(name: str) -> bool:
-    if name == "PYTHONDONTWRITEBYTECODE":  # without bytecode each start takes seconds longer
-        return False
-    return not name.startswith("PREFECT_") or name.startswith("PREFECT_LOGGING_")

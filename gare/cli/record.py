@@ -1,4 +1,4 @@
-"""Commands that read the record: `gare status`, `why`, `log`, `evidence`. They work with the station down."""
+"""Commands that read the record: `gare status`, `why`, `log`. They work with the station down."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gare.cli.evidence import evidence as evidence
+
 if TYPE_CHECKING:
     from gare.domain.plan import Plan
     from gare.domain.releases import Release
-    from gare.ledger.tags import Tag
-    from gare.ledger.verify import Report
     from gare.reports.status import Asked
     from gare.reports.why import EngineState, Explanation
     from gare.wiring import Gare
@@ -172,16 +172,16 @@ def _show_page(found: dict[str, Any]) -> None:
 
 
 def _show_outside(found: dict[str, Any]) -> None:
+    import json
+
     from gare.cli.output import clean
 
     for step in found["plan_steps"]:
         for effect in step["effects"]:
-            if effect["receipt"] is None:
-                end = "begun; whether it happened is not known"
-            else:
-                end = ("found as wanted: " if effect["adopted"] else "done: ") + str(
-                    effect["receipt"]
-                )
+            end = "begun; whether it happened is not known"
+            if effect["receipt"] is not None:
+                receipt = json.dumps(effect["receipt"], ensure_ascii=False, sort_keys=True)
+                end = f"{'found as wanted' if effect['adopted'] else 'done'}: {receipt}"
             click.echo(f"outside, {step['step']}: {clean(effect['target'])}: {clean(end)}")
 
 
@@ -367,186 +367,3 @@ def last_lines(path: Path, count: int) -> list[str]:
         file.seek(max(0, size - 400 * count))
         text = file.read().decode("utf-8", "replace")
     return text.splitlines()[-count:]
-
-
-class _Evidence(click.Group):
-    """`gare evidence R-7 …` is short for `gare evidence write R-7 …`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put the default command in when none is named."""
-        if args and args[0] not in (*self.commands, "-h", "--help"):
-            args = ["write", *args]
-        return super().parse_args(ctx, args)
-
-
-@click.group(cls=_Evidence)
-def evidence() -> None:
-    """Write or verify a release's evidence.
-
-    `gare evidence R-… -o FILE` writes it, `gare evidence verify FILE` checks a file without a station.
-    """
-
-
-@evidence.command()
-@RELEASE
-@click.option(
-    "-o",
-    "--output",
-    "out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="File to write; default: R-….evidence.zip here.",
-)
-@click.option(
-    "--with-artifacts", is_flag=True, help="Put the artifacts in too, not only their digests."
-)
-@JSON
-def write(release_id: str, out: Path | None, *, with_artifacts: bool, as_json: bool) -> None:
-    """Write everything that was decided and done in a release into one file, and check it."""
-    from gare.cli.output import clean, print_json
-    from gare.cli.station_here import gare_here
-    from gare.ledger.evidence import write_bundle
-    from gare.ledger.verify import verify_bundle
-
-    gare = gare_here()
-    release = gare.ledger.releases.get(release_id)
-    path = out or Path(f"{release.id}.evidence.zip")
-    made = write_bundle(gare.ledger, gare.store, release.id, path, with_artifacts=with_artifacts)
-    report = verify_bundle(path, head=made.head)
-    if as_json:
-        print_json(
-            {
-                "file": str(path), "size_bytes": made.size, "sha256": made.sha256, "head": made.head,
-                "events": made.events, "absent": dict(made.absent), **_findings(report),
-            }
-        )  # fmt: skip
-    else:
-        click.echo(f"{clean(path)}: {made.size} bytes, {made.sha256}")
-        click.echo(f"{release.id} is {release.state}; {made.events} events, head {made.head}")
-        for name, reason in made.absent.items():
-            click.echo(f"note: {clean(name)} is not in it: {clean(reason)}")
-    _refuse_unsound(report, as_json=as_json)
-
-
-@evidence.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--head",
-    default="",
-    metavar="DIGEST",
-    help="Digest that the chain must hold, as in the tag: sha256:…",
-)
-@click.option(
-    "--repository", type=click.Path(path_type=Path), help="Git repository whose tag is compared."
-)
-@JSON
-def verify(file: Path, head: str, repository: Path | None, *, as_json: bool) -> None:
-    """Check a bundle: every byte, the chain, every decision. No station, no network."""
-    from gare.cli.output import print_json
-    from gare.ledger.verify import verify_bundle
-
-    head = _digest(head)
-    report = verify_bundle(file, head=head)
-    if repository is not None:
-        report = verify_bundle(file, head=head, tag=_tag(repository, report))
-    if as_json:
-        print_json(
-            {
-                "file": str(file),
-                "sha256": report.sha256,
-                "summary": report.summary,
-                **_findings(report),
-            }
-        )
-    else:
-        _show_report(report)
-    _refuse_unsound(report, as_json=as_json)
-
-
-def _digest(head: str) -> str:
-    import re
-
-    from gare.errors import ConfigError
-
-    head = head.strip().lower()
-    if head and not head.startswith("sha256:"):
-        head = f"sha256:{head}"
-    if head and not re.fullmatch(r"sha256:[0-9a-f]{64}", head):
-        raise ConfigError(
-            f"{head!r} is no digest.",
-            where="--head",
-            hint="Write sha256: and 64 hexadecimal digits.",
-        )
-    return head
-
-
-def _tag(repository: Path, report: Report) -> Tag | None:
-    from gare.errors import Refused
-    from gare.ledger.tags import read_tag
-
-    name = report.summary.get("tag")
-    if not report.summary:
-        return None  # the report says why; there is no name to look for
-    if not name:
-        raise Refused(
-            "The release makes no tag.",
-            where="--repository",
-            hint="Give the digest with --head instead.",
-        )
-    return read_tag(repository, str(name))
-
-
-def _findings(report: Report) -> dict[str, Any]:
-    return {
-        "is_sound": report.is_sound,
-        "problems": [{"place": problem.place, "what": problem.what} for problem in report.problems],
-        "notes": list(report.notes),
-        "checks": dict(report.checks),
-    }
-
-
-def _show_report(report: Report) -> None:
-    from gare.cli.output import clean
-
-    about = report.summary
-    if about:
-        click.echo(
-            clean(f"{about['release']} {about['project']} {about['version']}: {about['state']}")
-        )
-        click.echo(clean(f"commit {about['commit']}, plan {about['plan']}"))
-        click.echo(clean(f"{about['events']} events, head {about['head']}"))
-        for vote in about["votes"]:
-            click.echo(
-                clean(f"vote of {vote['step']}: {vote['person']} {vote['answer']} at {vote['at']}")
-            )
-        for gate in about["gates"]:
-            click.echo(clean(f"gate {gate['gate']}: {gate['result']}"))
-        for effect in about["effects"]:
-            click.echo(
-                clean(
-                    f"{effect['step']}: {effect['target']}"
-                    + ("" if effect["has_receipt"] else " (no receipt)")
-                )
-            )
-        for name, reason in about["absent"].items():
-            click.echo(clean(f"note: {name} is not in it: {reason}"))
-    for name, count in report.checks.items():
-        click.echo(f"{'ok  ' if not count else 'FAIL'}  {name}")
-    for note in report.notes:
-        click.echo(f"note: {clean(note)}")
-    for problem in report.problems:
-        click.echo(f"problem: {clean(problem)}")
-
-
-def _refuse_unsound(report: Report, *, as_json: bool) -> None:
-    from gare.errors import Refused
-
-    if report.is_sound:
-        if not as_json:
-            click.echo("sound: nothing in it was changed")
-        return
-    count = len(report.problems)
-    raise Refused(
-        f"The evidence does not hold: {count} problem{'' if count == 1 else 's'}, first: {report.problems[0]}.",
-        where=report.path,
-        hint="Do not rely on it; get the file again from where it was written.",
-    )

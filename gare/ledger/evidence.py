@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 FORMAT = 1
-MAX_JSON_BYTES = 64 * 1024 * 1024
 INDEX, SUMS, README = "index.json", "SHA256SUMS", "README.txt"
 PLAN, RELEASE, STEPS, APPROVALS, EFFECTS = (
     "plan.json", "release.json", "steps.json", "approvals.json", "effects.json",

@@ -8,24 +8,22 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
 from gare.domain.digest import canonical, digest, sha256
-from gare.errors import ConfigError, GareError, UnexpectedReply
+from gare.errors import ConfigError, GareError
 from gare.ledger import container
-from gare.ledger.chain import Event, broken
+from gare.ledger.bundle import Bundle
+from gare.ledger.chain import broken
 from gare.ledger.checks import check_approvals, check_end, expiry
-from gare.ledger.container import Member, Problem
+from gare.ledger.container import Problem
 from gare.ledger.evidence import (
     APPROVALS,
     EFFECTS,
     EVENTS,
-    FORMAT,
     INDEX,
     LOGS,
-    MAX_JSON_BYTES,
     PLAN,
     README,
     RELEASE,
@@ -41,11 +39,9 @@ from gare.ledger.evidence import (
     pretty,
     referenced,
 )
-from gare.ledger.replay import Reader, Record, differences, event_name, in_order, load, replay
+from gare.ledger.replay import Record, differences, event_name, in_order, load
 from gare.ledger.tags import Tag, trailers
 
-MAX_JSON_VALUES = 3_000_000
-"""Commas and brackets of one member at most: what is read costs memory by their number, not by the bytes."""
 MAX_PROBLEMS = 200
 
 
@@ -101,67 +97,6 @@ def _judge(file: IO[bytes], path: str, head: str, tag: Tag | None) -> Report:
         more = len(problems) - MAX_PROBLEMS
         problems = [*problems[:MAX_PROBLEMS], Problem("…", f"{more} more problems")]
     return Report(path, _file_digest(file), counts, problems, notes, _summary(bundle))
-
-
-class Bundle:
-    """The members of a bundle as values; reading one that is not as it should be raises UnexpectedReply."""
-
-    def __init__(self, file: IO[bytes], members: Sequence[Member]) -> None:
-        self._file = file
-        self.all = members
-        self.members = {member.name: member for member in reversed(members)}
-
-    def text(self, name: str) -> str:
-        """Return the text of a member, within limits."""
-        if (member := self.members.get(name)) is None:
-            raise UnexpectedReply("It is missing.", where=name)
-        if member.size > MAX_JSON_BYTES:
-            raise UnexpectedReply(f"It is larger than {MAX_JSON_BYTES >> 20} MiB.", where=name)
-        raw = container.content(self._file, member)
-        if sum(raw.count(mark) for mark in (b",", b"{", b"[")) > MAX_JSON_VALUES:
-            raise UnexpectedReply(f"It holds more than {MAX_JSON_VALUES} values.", where=name)
-        try:
-            return raw.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise UnexpectedReply(f"Byte {error.start} of it is no UTF-8.", where=name) from None
-
-    def json(self, name: str) -> Any:
-        """Return the value of a JSON member."""
-        return load(self.text(name), name)
-
-    @cached_property
-    def index(self) -> Reader:
-        """Return the table of contents."""
-        reader = Reader(self.json(INDEX), INDEX)
-        if reader.number("format") != FORMAT:
-            raise UnexpectedReply(
-                f"It has format {reader.any('format')}; this Gare reads {FORMAT}.", where=INDEX
-            )
-        return reader
-
-    @cached_property
-    def events(self) -> list[Event]:
-        """Return the chain's events as they stand in the bundle."""
-        lines = self.text(EVENTS).splitlines()
-        return [_event(line, f"{EVENTS}: line {number}") for number, line in enumerate(lines, 1)]
-
-    @cached_property
-    def replayed(self) -> tuple[Record, list[UnexpectedReply]]:
-        """Return the record that the events make, and the events that cannot be."""
-        return replay(self.events)
-
-    @property
-    def record(self) -> Record:
-        """Return the record that the events make."""
-        record = self.replayed[0]
-        if not record.release:
-            raise UnexpectedReply("No event opens the release.", where=EVENTS)
-        return record
-
-    @cached_property
-    def plan(self) -> Reader:
-        """Return the plan."""
-        return Reader(self.json(PLAN), PLAN)
 
 
 def check_listing(bundle: Bundle) -> Iterator[Problem]:
@@ -427,12 +362,6 @@ def _gates(record: Record) -> list[Json]:
                     {"gate": str(verdict.get("gate")), "result": str(verdict.get("result"))}
                 )
     return found
-
-
-def _event(line: str, place: str) -> Event:
-    reader = Reader(load(line, place), place)
-    texts = {key: reader.text(key) for key in Event._fields if key != "seq"}
-    return Event(seq=int(reader.number("seq")), **texts)
 
 
 def _asked(row: Json, seconds: Mapping[str, float]) -> Json:

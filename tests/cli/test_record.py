@@ -145,11 +145,9 @@ def test_one_release_is_shown_with_its_steps_effects_and_votes(gare, released):
     assert [line.split()[0] for line in steps] == [
         step["step"] for step in _page(gare)["plan_steps"]
     ]
-    assert "outside, publish: tag v1.4.0: done: {'head': 'sha256:" in out
-    assert (
-        "approval of production (1 of developers, 1 of operations): approved\n  alice approve: looks good\n  bob approve\n"
-        in out
-    )
+    assert 'outside, publish: tag v1.4.0: done: {"head": "sha256:' in out
+    assert "approval of production (1 of developers, 1 of operations): approved\n" in out
+    assert "  alice approve: looks good\n  bob approve\n" in out
 
 
 def _page(gare):
@@ -195,7 +193,7 @@ def test_text_of_others_cannot_steer_the_terminal(gare, ledger, story):
         code, out, err = gare(*command)
         assert (code, err) == (0, "")
         assert not set(out) & {"\x1b", "\x07", "\u202e"}
-    assert "\\x1b[2Jgone" in out
+        assert "1b[2Jgone" in out
 
 
 # why
@@ -347,14 +345,8 @@ def test_the_tag_of_a_repository_is_compared(station, gare, ledger, story, monke
     commit = git(repository, "rev-parse", "HEAD")
     release, _ = story.open_release(ledger, story.make_plan(commit=commit))
     head = ledger.database.head("R-1")
-    git(
-        repository,
-        "tag",
-        "-a",
-        "v1.4.0",
-        "-m",
-        f"Shop\n\nGare-Release: R-1\nGare-Plan: {release.plan}\nGare-Ledger: {head}",
-    )
+    said = f"Shop\n\nGare-Release: R-1\nGare-Plan: {release.plan}\nGare-Ledger: {head}"
+    git(repository, "tag", "-a", "v1.4.0", "-m", said)
     gare("evidence", "R-1", "-o", "out.zip")
     code, out, err = gare("evidence", "verify", "out.zip", "--repository", "shop")
     assert (code, err) == (0, "")

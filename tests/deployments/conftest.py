@@ -14,7 +14,7 @@ import pytest
 
 from deployments.local import down
 from deployments.processes import marked
-from gare.station_state import Phase, Record, running
+from gare.station_state import Record, running
 
 SAMPLE = Path(__file__).parent / "sample"
 
@@ -36,7 +36,7 @@ class Foreground:
                 stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         if wait:
-            self.wait_for(lambda: self.record is not None and self.record.phase is Phase.READY)
+            self.wait_for(lambda: "Ready after" in self.said)
 
     @property
     def record(self) -> Record | None:

@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 from deployments.local import down, up
-from deployments.processes import marked
-from deployments.supervisor import StationSpec
+from deployments.processes import is_alive, marked
+from deployments.spec import StationSpec
 from gare.errors import ConfigError, Refused
 from gare.station_state import Phase, api_url, running
 
@@ -144,8 +144,9 @@ def test_a_dead_worker_is_said_and_started_again(foreground, api, tmp_path):
     foreground.wait_for(lambda: "It is started again in" in foreground.said)
     assert "The worker ended (killed by SIGKILL). It said last:\n  | " in foreground.said
     assert "\n It is started again in 1 s (1 of 3).\n" in foreground.said
-    foreground.wait_for(lambda: any(c.name == "worker" for c in foreground.record.children))
-    assert foreground.pid("worker") != old
+    foreground.wait_for(
+        lambda: {c.pid for c in foreground.record.children if c.name == "worker"} - {old}
+    )
     assert api.wait(api.run(word="again", folder=str(tmp_path)), "COMPLETED") == "COMPLETED"
 
 
@@ -183,7 +184,7 @@ def test_ctrl_c_ends_everything(foreground, api, tmp_path):
     assert len(before) >= 4
     assert foreground.end(signal.SIGINT) == 0
     assert foreground.said.endswith("The station has ended; nothing of it runs any more.\n")
-    assert [process for process in before if process.is_running()] == []
+    assert [process for process in before if is_alive(process)] == []
     assert marked(foreground.state) == []
     assert running(foreground.state) is None
     assert not (foreground.state / "station.json").exists()

@@ -96,6 +96,13 @@ class Shop:
             )
         (self.root / "projects" / f"{self.name}.yaml").write_text(text + more)
 
+    def configure_approval(self, rule: str = "{groups: {qa: 1, operations: 1}}") -> None:
+        """Let production ask for votes."""
+        target = f'{{type: directory, path: ../{self.name}-production, version: {{command: "cat version.txt"}}}}'
+        text = GARE_YAML.format(name=self.name).split("environments:")[0]
+        text += f"environments:\n  production:\n    target: {target}\n    approval: {rule}\n"
+        (self.root / "projects" / f"{self.name}.yaml").write_text(text)
+
     def gare(self) -> Gare:
         """Open the station afresh, as a command does."""
         return Gare(load_station(self.root))
@@ -158,8 +165,32 @@ def station_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def shop(station_root: Path, request: pytest.FixtureRequest) -> Shop:
     """Make a project at version 1.0.0 with one feature since."""
-    name = "p" + "".join(char for char in request.node.name.lower() if char.isalnum())[-40:]
-    shop = Shop(name, station_root)
+    name = "".join(char for char in request.node.name.lower() if char.isalnum())
+    return make_shop(station_root, f"p{name[-40:]}")
+
+
+@pytest.fixture(scope="module")
+def released(station_root: Path, request: pytest.FixtureRequest) -> Shop:
+    """Make a project and release it once, for tests that only look."""
+    shop = make_shop(station_root, f"released-{request.path.stem}")
+    shop.release()
+    return shop
+
+
+@pytest.fixture(scope="module")
+def waiting(station_root: Path, request: pytest.FixtureRequest) -> Iterator[Shop]:
+    """Make a project whose release waits for votes, for tests that change nothing."""
+    shop = make_shop(station_root, f"waiting-{request.path.stem}")
+    shop.configure_approval()
+    shop.release()
+    shop.wait_for(ReleaseState.WAITING)
+    yield shop
+    shop.run("cancel", shop.last().id, code=None)
+
+
+def make_shop(root: Path, name: str) -> Shop:
+    """Make a real project of this name in the station."""
+    shop = Shop(name, root)
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(shop.remote)], check=True)
     subprocess.run(["git", "init", "-q", "-b", "main", str(shop.work)], check=True)
     shop.git("config", "user.name", "Erin")

@@ -14,46 +14,27 @@ from gare.domain.releases import ReleaseState, StepState
 
 pytestmark = pytest.mark.engine
 
-RULE = "{groups: {qa: 1, operations: 1}}"
-APPROVED = """
-environments:
-  production:
-    target: {{type: directory, path: ../{name}-production, version: {{command: "cat version.txt"}}}}
-    approval: {rule}
-"""
 
-
-def with_approval(shop, rule=RULE):
-    """Let production ask for votes."""
-    shop.configure()
-    file = shop.root / "projects" / f"{shop.name}.yaml"
-    text = file.read_text().split("environments:")[0]
-    file.write_text(text + APPROVED.format(name=shop.name, rule=rule))
-
-
-def test_a_release_goes_from_history_to_a_verified_production_and_a_pushed_tag(shop):
-    said = shop.release()
-    release = shop.last()
-    assert release.state is ReleaseState.RELEASED, said
+def test_a_release_goes_from_history_to_a_verified_production_and_a_pushed_tag(released):
+    shop, release = released, released.last()
+    assert release.state is ReleaseState.RELEASED
     assert (shop.production / "current" / "version.txt").read_text() == "1.1.0"
     assert f"Gare-Release: {release.id}" in shop.git("ls-remote", "origin") + shop.git(
         "tag", "-n9", "-l", "v1.1.0"
     )
     assert "refs/tags/v1.1.0" in shop.git("ls-remote", "--tags", "origin")
     assert release.requested_by == "alice"
-    assert "verify-production: done" in said
 
 
-def test_the_tag_carries_the_head_of_the_ledger_at_that_moment(shop):
-    shop.release()
-    release = shop.last()
+def test_the_tag_carries_the_head_of_the_ledger_at_that_moment(released):
+    shop, release = released, released.last()
     heads = [event.hash for event in shop.gare().ledger.database.events(release.id)]
     message = shop.git("tag", "-n9", "-l", "v1.1.0")
     assert any(f"Gare-Ledger: {head}" in message for head in heads)
 
 
 def test_resume_without_votes_changes_nothing_and_votes_bring_it_on(shop):
-    with_approval(shop)
+    shop.configure_approval()
     said = shop.release()
     release = shop.wait_for(ReleaseState.WAITING)
     assert "waits for approve-production: votes missing: 1 from operations, 1 from qa" in said
@@ -71,13 +52,10 @@ def test_resume_without_votes_changes_nothing_and_votes_bring_it_on(shop):
     assert shop.events().count("step started") == len(shop.gare().plan(release.plan).steps)
 
 
-def test_no_process_of_the_run_is_left_while_it_waits(shop):
-    with_approval(shop)
-    shop.release()
-    release = shop.wait_for(ReleaseState.WAITING)
-    wait_until(lambda: shop.gare().engine.run(release.flow_run_id).is_suspended)
+def test_no_process_of_the_run_is_left_while_it_waits(waiting):
+    release = waiting.last()
+    wait_until(lambda: waiting.gare().engine.run(release.flow_run_id).is_suspended)
     wait_until(lambda: not runs_of(release.flow_run_id))
-    shop.run("cancel", release.id)
 
 
 @pytest.mark.parametrize(
@@ -87,18 +65,15 @@ def test_no_process_of_the_run_is_left_while_it_waits(shop):
         ("erin", "erin wrote commits of this release and may not vote on it."),
     ],
 )
-def test_a_vote_by_the_wrong_person_is_refused_and_changes_nothing(shop, person, message):
-    with_approval(shop)
-    shop.release()
-    release = shop.wait_for(ReleaseState.WAITING)
+def test_a_vote_by_the_wrong_person_is_refused_and_changes_nothing(waiting, person, message):
+    shop, release = waiting, waiting.last()
     before = shop.gare().ledger.database.head(release.id)
     assert message in shop.run("approve", release.id, "--env", "production", person=person, code=3)
     assert shop.gare().ledger.database.head(release.id) == before
-    shop.run("cancel", release.id, "--reason", "test over")
 
 
 def test_a_rejection_ends_it_as_rejected_which_is_no_failure(shop):
-    with_approval(shop)
+    shop.configure_approval()
     shop.release()
     release = shop.wait_for(ReleaseState.WAITING)
     shop.run(
@@ -117,7 +92,7 @@ def test_a_rejection_ends_it_as_rejected_which_is_no_failure(shop):
 
 
 def test_an_approval_that_nobody_gives_expires_by_itself(shop):
-    with_approval(shop, "{groups: {qa: 1}, expires_after: 4s}")
+    shop.configure_approval("{groups: {qa: 1}, expires_after: 4s}")
     shop.release()
     release = shop.wait_for(ReleaseState.EXPIRED)
     wait_until(lambda: shop.gare().engine.run(release.flow_run_id).is_over)
@@ -138,13 +113,9 @@ def test_a_version_that_does_not_run_is_taken_back_at_once(shop):
 
 
 def test_a_failed_build_stops_it_and_resume_goes_on_from_there(shop):
-    shop.configure(
-        build='{commands: ["python3 make.py build", "test -e $FLAG"], artifacts: ["dist/*.tar.gz"], sbom: none}'
-    )
     flag = shop.root / f"{shop.name}.flag"
-    shop.configure(
-        build=f'{{commands: ["python3 make.py build", ["test", "-e", "{flag}"]], artifacts: ["dist/*.tar.gz"], sbom: none}}'
-    )
+    commands = f'["python3 make.py build", ["test", "-e", "{flag}"]]'
+    shop.configure(build=f'{{commands: {commands}, artifacts: ["dist/*.tar.gz"], sbom: none}}')
     said = shop.release(code=1)
     assert "step build failed" in said
     assert shop.last().state is ReleaseState.FAILED
@@ -213,9 +184,8 @@ def test_cancelling_stops_the_commands_too(shop, way):
     assert shop.gare().engine.run(release.flow_run_id).state_type == "CANCELLED"
 
 
-def test_retry_of_a_closed_release_returns_its_stored_end(shop):
-    shop.release()
-    release = shop.last()
+def test_retry_of_a_closed_release_returns_its_stored_end(released):
+    shop, release = released, released.last()
     before = shop.gare().ledger.database.head(release.id)
     engine = shop.gare().engine
     engine.retry(release.flow_run_id)
@@ -240,7 +210,8 @@ def test_a_killed_run_is_said_and_resumed_without_doing_anything_twice(shop):
     assert shop.gare().ledger.releases.steps(release.id)["build"].attempt == 1
 
 
-def test_an_unknown_key_or_a_wrong_value_is_refused_by_the_server_at_once(shop):
+def test_an_unknown_key_or_a_wrong_value_is_refused_by_the_server_at_once(released):
+    shop = released
     url = shop.gare().engine.url
     deployment = httpx.get(f"{url}/deployments/name/release/gare").json()["id"]
     for parameters in (
@@ -268,8 +239,8 @@ def test_a_release_can_be_started_by_anybodys_rest_call(shop):
     assert f"project:{shop.name}" in found["tags"]
 
 
-def test_what_cannot_be_released_ends_the_run_with_the_reason(shop):
-    shop.release()
+def test_what_cannot_be_released_ends_the_run_with_the_reason(released):
+    shop = released
     url = shop.gare().engine.url
     deployment = httpx.get(f"{url}/deployments/name/release/gare").json()["id"]
     body = {"parameters": {"request": {"project": shop.name}}}
@@ -280,10 +251,8 @@ def test_what_cannot_be_released_ends_the_run_with_the_reason(shop):
     assert "Nothing to release" in engine.run(run).state_message
 
 
-def test_the_engines_pages_tell_plan_gates_and_progress(shop):
-    with_approval(shop)
-    shop.release()
-    release = shop.wait_for(ReleaseState.WAITING)
+def test_the_engines_pages_tell_plan_gates_and_progress(waiting):
+    shop, release = waiting, waiting.last()
     body = {"artifacts": {"flow_run_id": {"any_": [release.flow_run_id]}}}
     url = shop.gare().engine.url
     found = {item["key"]: item for item in httpx.post(f"{url}/artifacts/filter", json=body).json()}
@@ -295,10 +264,9 @@ def test_the_engines_pages_tell_plan_gates_and_progress(shop):
         f"{name}-approve-production",
     }
     assert "gare approve" in found[f"{name}-approve-production"]["data"]
-    shop.run("cancel", release.id)
 
 
-def test_commands_see_only_the_environment_they_are_allowed(shop, monkeypatch):
+def test_commands_see_only_the_environment_they_are_allowed(shop):
     shop.configure(test='{commands: ["env"], junit: []}', gates="[]")
     shop.release()
     release = shop.last()
@@ -308,8 +276,8 @@ def test_commands_see_only_the_environment_they_are_allowed(shop, monkeypatch):
     assert "GARE_TOKEN" not in log
 
 
-def test_the_steps_values_are_json_that_anybody_can_read(shop):
-    shop.release()
+def test_the_steps_values_are_json_that_anybody_can_read(released):
+    shop = released
     for record in shop.gare().ledger.releases.steps(shop.last().id).values():
         assert record.state is StepState.DONE
         assert json.loads(json.dumps(record.value)) == record.value

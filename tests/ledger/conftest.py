@@ -43,9 +43,13 @@ def postgres() -> Iterator[str]:
         pytest.skip(why)
     folder = Path(tempfile.mkdtemp(prefix="gare-pg-"))
     # PostgreSQL refuses to run as root.
-    user = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
-    if user:
-        shutil.chown(folder, "nobody")
+    user = {}
+    if os.name != "nt" and os.geteuid() == 0:
+        import pwd
+
+        nobody = pwd.getpwnam("nobody")
+        user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
     data = folder / "data"
     quiet = {"stdin": subprocess.DEVNULL, "cwd": folder, **user}
     try:

@@ -227,6 +227,24 @@ def test_evidence_of_a_release_that_went_wrong(sqlite_ledger, story, store, tmp_
     assert len(pages) == 3
 
 
+@pytest.mark.parametrize("state", sorted(set(ReleaseState) - {ReleaseState.RELEASED}))
+def test_every_other_state_has_sound_evidence(sqlite_ledger, story, store, tmp_path, state):
+    release, _ = story.open_release(sqlite_ledger)
+    sqlite_ledger.note(release.id, "release notes sent", "gare", {"an event": "of a later Gare"})
+    sqlite_ledger.releases.mark(release.id, state, actor="gare", end="why")
+    write_bundle(sqlite_ledger, store, release.id, tmp_path / "out.zip")
+    assert problems(tmp_path / "out.zip") == []
+
+
+def test_a_release_called_released_that_is_not_is_found(sqlite_ledger, story, store, tmp_path):
+    release, _ = story.open_release(sqlite_ledger)
+    sqlite_ledger.releases.mark(release.id, ReleaseState.RELEASED, actor="mallory")
+    write_bundle(sqlite_ledger, store, release.id, tmp_path / "out.zip")
+    assert problems(tmp_path / "out.zip")[0] == (
+        "step plan: the release is called released, but this step is not done"
+    )
+
+
 def test_names_that_somebody_else_chose_cannot_leave_the_bundle(
     sqlite_ledger, story, store, tmp_path
 ):
@@ -832,3 +850,16 @@ def test_too_much_for_one_file_is_refused(told, tmp_path, monkeypatch):
         write_bundle(told[0], told[1], "R-1", tmp_path / "out.zip")
     assert caught.value.what == "The bundle cannot be written: a bundle holds 4 GiB at most."
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_walk_through_the_chain_in_the_manual_works(bundle, tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "evidence.md").read_text(
+        encoding="utf-8"
+    )
+    script = page.split("```python\n")[1].split("```")[0]
+    with zipfile.ZipFile(bundle) as file:
+        file.extract("events.jsonl", tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == verify_bundle(bundle).summary["head"]

@@ -50,14 +50,9 @@ def test_a_step_that_has_not_started_says_so():
 def test_the_time_of_a_running_step_runs_on_and_that_of_a_done_one_stands():
     step = PlannedStep("build", "build", "Build")
     running = StepRecord("build", StepState.RUNNING, 2, None, "", NOW - timedelta(seconds=90), None)
+    ended = NOW - timedelta(hours=23)
     done = StepRecord(
-        "build",
-        StepState.DONE,
-        1,
-        {"summary": "2 artifacts"},
-        "",
-        NOW - timedelta(days=1),
-        NOW - timedelta(hours=23),
+        "build", StepState.DONE, 1, {"summary": "2 artifacts"}, "", NOW - timedelta(days=1), ended
     )
     assert step_line(step, running, [], now=NOW)["elapsed_s"] == 90
     line = step_line(step, done, [], now=NOW)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from deployments.child import Program
 from deployments.local import up
-from deployments.supervisor import StationSpec
+from deployments.spec import StationSpec
 from gare.errors import GareError
 
 root, port, *extras = sys.argv[1:]
