@@ -9,7 +9,7 @@ from prefect.states import Completed, Failed
 
 from flows.conductor import conduct
 from gare.domain.releases import Release, ReleaseState
-from gare.errors import GareError
+from gare.errors import GareError, Refused
 from gare.requests import ReleaseRequest
 from gare.wiring import open_gare
 from tasks.announce import announce
@@ -49,13 +49,15 @@ async def release(request: ReleaseRequest) -> State[Any]:
     """Bring one release on: plan it once, run its steps, suspend while people decide, tell how it ended."""
     gare = open_gare()
     record = gare.ledger.releases.of_run(flow_run.id)
-    if record is None:
-        try:
+    try:
+        if record is None:
             record = open_release(gare, request, flow_run.id)
-        except GareError as error:
-            return Failed(name="Refused", message=str(error))
-    if not record.is_closed:
-        record = await conduct(gare, record, KINDS)
+        if not record.is_closed:
+            record = await conduct(gare, record, KINDS)
+    except GareError as error:
+        return Failed(
+            name="Refused" if isinstance(error, Refused) else "Failed", message=str(error)
+        )
     return end(record)
 
 

@@ -50,6 +50,10 @@ class Unavailable(ConnectorError):
     retryable = True
 
 
+class Unsure(ConnectorError):
+    """The connection broke after something was sent: nobody knows whether it was done. Never repeated by itself."""
+
+
 class RateLimited(ConnectorError):
     """The other side asked us to slow down."""
 

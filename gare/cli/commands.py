@@ -44,7 +44,7 @@ COMMANDS: dict[str, Entry] = {
     "watch": Entry("gare.cli.release:watch", "Follow a release live until it ends.", "Release"),
     "done": Entry(
         "gare.cli.release:done",
-        "Tick off a manual STEP, in your name (your personal token in GARE_TOKEN).",
+        "Tick off a manual step.",
         "Release",
     ),
     "resume": Entry(
@@ -71,7 +71,7 @@ COMMANDS: dict[str, Entry] = {
     "status": Entry("gare.cli.record:status", "Show the releases, or one of them.", "Ask"),
     "why": Entry("gare.cli.record:why", "Say why a release does not move.", "Ask"),
     "log": Entry("gare.cli.record:log", "Show what happened in a release.", "Ask"),
-    "evidence": Entry("gare.cli.record:evidence", "Write or verify a release's evidence.", "Ask"),
+    "evidence": Entry("gare.cli.evidence:evidence", "Write or verify a release's evidence.", "Ask"),
     "up": Entry("gare.cli.station:up", "Start the station on this machine.", "Station"),
     "down": Entry("gare.cli.station:down", "Stop the station on this machine.", "Station"),
 }

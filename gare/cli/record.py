@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gare.cli.evidence import evidence as evidence
-
 if TYPE_CHECKING:
     from gare.domain.plan import Plan
     from gare.domain.releases import Release

@@ -142,6 +142,7 @@ def resume(release_id: str, *, no_follow: bool) -> None:
     """Bring a failed or sleeping release on from where it stands. Steps that are done are not done again."""
     from gare.cli.follow import follow
     from gare.cli.station_here import gare_here
+    from gare.domain.releases import ReleaseState
     from gare.errors import Refused
 
     gare = gare_here()
@@ -151,6 +152,11 @@ def resume(release_id: str, *, no_follow: bool) -> None:
             f"{found.id} has ended: {found.state}.",
             where=found.id,
             hint="Start a new one with `gare release`.",
+        )
+    if found.state is ReleaseState.FAILED:
+        # Marked here already: a second release under way is said at once, not by the run.
+        gare.ledger.releases.mark(
+            found.id, ReleaseState.RUNNING, actor=_requester(gare) or "command line"
         )
     run = gare.engine.run(found.flow_run_id)
     if run.is_suspended:
@@ -169,7 +175,11 @@ def resume(release_id: str, *, no_follow: bool) -> None:
 @click.argument("step")
 @click.option("--comment", default="", help="What you did; kept in the record.")
 def done(release_id: str, step: str, comment: str) -> None:
-    """Tick off a manual STEP, in your name (your personal token in GARE_TOKEN)."""
+    """Tick off a manual step.
+
+    In your name: with your personal token in GARE_TOKEN. For a STEP that stopped at something nobody can look up, such
+    as a mail, it says that you have looked and that it counts as done.
+    """
     from gare.cli.station_here import gare_here
     from gare.cli.token import person_here
     from gare.domain.releases import StepState
@@ -183,6 +193,12 @@ def done(release_id: str, step: str, comment: str) -> None:
         raise Refused(
             f"{found.id} has ended: {found.state}.", where=step, hint="Nothing was changed."
         )
+    if step in planned and (
+        settled := gare.ledger.effects.settle(found.id, step, person=person, comment=comment)
+    ):
+        click.echo(f"{found.id} {step}: {', '.join(settled)} counts as done, on {person}'s word.")
+        click.echo(f"Go on with `gare resume {found.id}`.")
+        return
     if step not in planned or planned[step].type != "manual":
         manual = [name for name, item in planned.items() if item.type == "manual"]
         raise Refused(

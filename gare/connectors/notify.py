@@ -25,6 +25,7 @@ from gare.errors import (
     PermissionDenied,
     Unavailable,
     UnexpectedReply,
+    Unsure,
 )
 from gare.files import locked, write_atomic
 from gare.ports.notifier import Message
@@ -131,13 +132,18 @@ class Mail:
         password = resolve(it.password, base=self._base) if it.password else ""
         mail = self._mail(message)
         where = f"{it.host}:{it.port}"
+        is_begun = False
         try:
             with self._connect() as server:
                 if it.security == "starttls":
                     server.starttls(context=ssl.create_default_context())
                 if it.username:
                     server.login(it.username, password)
+                is_begun = True
                 refused = server.send_message(mail)
+                is_begun = False
+        except smtplib.SMTPServerDisconnected as error:
+            raise _broken_off(error, where, is_begun=is_begun) from error
         except smtplib.SMTPException as error:
             raise _smtp_error(error, where) from error
         except ssl.SSLCertVerificationError as error:
@@ -147,11 +153,7 @@ class Mail:
                 hint="Name the host as in its certificate, or install its authority on the worker.",
             ) from error
         except OSError as error:
-            raise Unavailable(
-                f"The mail server cannot be reached: {error.strerror or error}.",
-                where=where,
-                hint="See whether host and port are right and open from here.",
-            ) from error
+            raise _broken_off(error, where, is_begun=is_begun) from error
         receipt = {"place": self.place, "message_id": str(mail["Message-ID"]), "key": message.key}
         if refused:
             receipt["refused"] = ", ".join(sorted(refused))
@@ -182,6 +184,21 @@ class Mail:
         mail["Auto-Submitted"] = "auto-generated"
         mail.set_content(message.text)
         return mail
+
+
+def _broken_off(error: OSError, where: str, *, is_begun: bool) -> ConnectorError:
+    """Tell a server that was not reached from one that was lost while it took the message."""
+    if is_begun:
+        return Unsure(
+            f"The mail server broke off while it took the message: {error.strerror or error}.",
+            where=where,
+            hint="Look whether the mail has arrived.",
+        )
+    return Unavailable(
+        f"The mail server cannot be reached: {error.strerror or error}.",
+        where=where,
+        hint="See whether host and port are right and open from here.",
+    )
 
 
 def _one_line(text: str) -> str:

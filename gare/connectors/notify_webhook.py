@@ -20,6 +20,7 @@ from gare.errors import (
     RateLimited,
     Unavailable,
     UnexpectedReply,
+    Unsure,
 )
 from gare.ports.notifier import Message
 from gare.secrets import is_reference, resolve
@@ -67,9 +68,9 @@ class Webhook:
                 timeout=_TIMEOUT_S, trust_env=urlsplit(url).hostname not in LOOPBACK
             ) as client:
                 reply = client.post(url, content=body, headers=headers)
-        except httpx.TimeoutException as error:
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise Unavailable(
-                f"The webhook did not answer within {_TIMEOUT_S:g} s.", where=self.place
+                f"The webhook cannot be reached: {error}.", where=self.place
             ) from error
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise ConfigError(
@@ -78,8 +79,10 @@ class Webhook:
                 hint="Write a full http(s) address.",
             ) from error
         except httpx.HTTPError as error:
-            raise Unavailable(
-                f"The webhook cannot be reached: {error}.", where=self.place
+            raise Unsure(
+                f"The webhook did not answer: {str(error) or type(error).__name__}.",
+                where=self.place,
+                hint="Look whether the message has arrived.",
             ) from error
         _check_reply(reply, self.place)
         return {

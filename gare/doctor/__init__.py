@@ -6,7 +6,7 @@ To add one: a function in a file of this folder, and a line in CHECKS.
 from collections.abc import Iterable, Sequence
 
 from gare.config.loader import load_station
-from gare.doctor.check import Check, Examination, Site, Status, failed
+from gare.doctor.check import Check, Examination, Site, Status, fail, failed
 from gare.doctor.machine import git, packages, python, requirements
 from gare.doctor.projects import projects
 from gare.doctor.station import configuration, ledger, server, state_folder
@@ -34,6 +34,9 @@ def examine(site: Site | None = None, checks: Sequence[Examination] | None = Non
             found += check(place)
         except GareError as error:
             found.append(failed(error))
+        except Exception as error:  # noqa: BLE001 - a broken installation is what a doctor is asked about
+            what = f"Looking at {check.__name__.replace('_', ' ')} failed: {type(error).__name__}: {error}"
+            found.append(fail(what, "Install Gare again; if it stays, this is a defect of Gare."))
     return found
 
 

@@ -87,7 +87,8 @@ def _commands(settings: Settings) -> Iterator[Sequence[str]]:
 
 def _texts(settings: Settings) -> Iterator[str]:
     for name, value in settings:
-        if isinstance(value, str) and name not in ("path", "url"):
+        # A repository's address may begin with file: and is no secret.
+        if isinstance(value, str) and not (name in ("path", "url") and value.startswith("file:")):
             yield value
         for section in _sections(value):
             yield from _texts(section)

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from gare.domain.digest import canonical
-from gare.errors import ConfigError, Conflict
+from gare.errors import ConfigError, Conflict, GareError, Unsure
 from gare.ledger.database import Database, plain, spell
 from gare.ledger.releases import number_of
 from gare.ledger.schema import TARGET_LENGTH, effects
@@ -116,7 +116,50 @@ class Effects:
                 where=f"{release_id}, step {step}",
                 hint=f"Look yourself, then `gare done {release_id} {step} --comment …`.",
             )
-        return self._receive(release_id, step, effect, effect.act(), actor, is_adopted=False)
+        try:
+            receipt = effect.act()
+        except Unsure:
+            raise
+        except GareError as error:
+            if isinstance(seen, Unknowable):
+                self._withdraw(release_id, step, effect, actor, error)
+            raise
+        return self._receive(release_id, step, effect, receipt, actor, is_adopted=False)
+
+    def settle(self, release_id: str, step: str, *, person: str, comment: str) -> list[str]:
+        """Give a step's effects without a receipt one by a person's word; return their targets."""
+        number = number_of(release_id)
+        key = (effects.c.release == number) & (effects.c.step == step) & effects.c.receipt.is_(None)
+        receipt = {"settled_by": person, "comment": comment}
+        with self._db.write() as connection:
+            targets = list(connection.execute(select(effects.c.target).where(key)).scalars())
+            now = self._db.clock()
+            connection.execute(
+                update(effects)
+                .where(key)
+                .values(receipt=canonical(receipt), receipt_at=spell(now), adopted=True)
+            )
+            for target in targets:
+                body = {"step": step, "target": target, "receipt": receipt}
+                self._db.append(connection, f"R-{number}", "effect adopted", person, body, at=now)
+        return targets
+
+    def _withdraw(
+        self, release_id: str, step: str, effect: Effect, actor: str, error: GareError
+    ) -> None:
+        """Take back the intent of something that was surely not done, so that it may be tried again."""
+        number = number_of(release_id)
+        with self._db.write() as connection:
+            connection.execute(
+                delete(effects).where(
+                    effects.c.release == number,
+                    effects.c.step == step,
+                    effects.c.target == effect.target,
+                    effects.c.receipt.is_(None),
+                )
+            )
+            body = {"step": step, "target": effect.target, "error": str(error)}
+            self._db.append(connection, f"R-{number}", "effect withdrawn", actor, body)
 
     def of(self, release_id: str) -> list[EffectRecord]:
         """Return the release's effects in the order they were intended."""

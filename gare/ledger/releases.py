@@ -101,7 +101,7 @@ class Releases:
             ).first()
             if found is not None:
                 return _release(found)
-            _refuse_second(connection, plan)
+            _refuse_second(connection, plan.project)
             now = self._db.clock()
             number = connection.execute(
                 insert(releases)
@@ -177,7 +177,10 @@ class Releases:
         waiting: Sequence[str] = (),
         wake_at: datetime | None = None,
     ) -> Release:
-        """Move a release to a state; a closed one stays as it is and is returned."""
+        """Move a release to a state; a closed one stays as it is and is returned.
+
+        Raises Refused when a failed release shall run again while another one of the project is under way.
+        """
         number = number_of(release_id)
         with self._db.write() as connection:
             before = self._get(connection, number)
@@ -185,6 +188,8 @@ class Releases:
             same = (before.state, before.waiting, before.end) == (state, waiting, end)
             if before.is_closed or (same and before.wake_at == wake_at):
                 return before
+            if before.state is ReleaseState.FAILED and state is ReleaseState.RUNNING:
+                _refuse_second(connection, before.project)
             now = self._db.clock()
             connection.execute(
                 update(releases)
@@ -309,17 +314,17 @@ class Releases:
         return _release(find_row(connection, number))
 
 
-def _refuse_second(connection: Connection, plan: Plan) -> None:
+def _refuse_second(connection: Connection, project: str) -> None:
     busy = connection.execute(
         select(releases.c.number, releases.c.state).where(
-            releases.c.project == plan.project,
+            releases.c.project == project,
             releases.c.state.in_([ReleaseState.RUNNING, ReleaseState.WAITING]),
         )
     ).first()
     if busy is not None:
         raise Refused(
-            f"R-{busy.number} of {plan.project} is {busy.state}; one release of a project at a time.",
-            where=plan.project,
+            f"R-{busy.number} of {project} is {busy.state}; one release of a project at a time.",
+            where=project,
             hint=f"Wait for it (`gare watch R-{busy.number}`) or end it (`gare cancel R-{busy.number}`).",
         )
 

@@ -194,6 +194,9 @@ class Record:
             "adopted": False,
         }
 
+    def _withdraw(self, _event: Event, body: Reader) -> None:
+        self.effects.pop((body.text("step"), body.text("target")), None)
+
     def _receive(self, event: Event, body: Reader) -> None:
         key = (body.text("step"), body.text("target"))
         self._known(self.effects, key, body, "an effect that was not intended").update(
@@ -223,6 +226,7 @@ _CHANGES: Mapping[str, Callable[[Record, Event, Reader], None]] = {
     "vote reject": Record._vote,
     "approval decided": Record._decide,
     "effect intended": Record._intend,
+    "effect withdrawn": Record._withdraw,
     "effect done": Record._receive,
     "effect adopted": Record._receive,
     "command done": Record._log,

@@ -25,4 +25,7 @@ class Notifier(Protocol):
         """Tell whether the message is already there; None when that cannot be known."""
 
     def send(self, message: Message) -> dict[str, str]:
-        """Deliver the message and return a receipt."""
+        """Deliver the message and return a receipt.
+
+        Raises Unsure when it may have been delivered all the same; any other error means that it was not.
+        """

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gare.errors import ConfigError, Conflict, Unavailable
+from gare.errors import ConfigError, Conflict, Unavailable, Unsure
 from gare.ledger.effects import Absent, AsWanted, Different, Effect, Unknowable
 
 
@@ -105,10 +105,10 @@ def test_what_nobody_can_look_up_is_done_at_most_once(ledger, release):
 
     def send():
         sent.append("mail")
-        raise Unavailable("The connection broke after DATA.")
+        raise Unsure("The connection broke after DATA.")
 
     mail = Effect("mail team@example.org", {"subject": "1.4.0"}, Unknowable, send)
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unsure):
         ledger.effects.perform(release.id, "announce", mail)
     with pytest.raises(Conflict) as caught:
         ledger.effects.perform(release.id, "announce", mail)
@@ -116,6 +116,31 @@ def test_what_nobody_can_look_up_is_done_at_most_once(ledger, release):
     assert caught.value.what == (
         "mail team@example.org was begun before and nobody can tell whether it went through; it is not repeated."
     )
+
+
+def test_what_was_surely_not_sent_is_sent_by_the_next_attempt(ledger, release):
+    answers = [Unavailable("The mail server cannot be reached."), None]
+
+    def send():
+        if (error := answers.pop(0)) is not None:
+            raise error
+        return {"message_id": "<1@example.org>"}
+
+    mail = Effect("mail team@example.org", {"subject": "1.4.0"}, Unknowable, send)
+    with pytest.raises(Unavailable):
+        ledger.effects.perform(release.id, "announce", mail)
+    assert ledger.effects.perform(release.id, "announce", mail) == {"message_id": "<1@example.org>"}
+
+
+def test_a_person_settles_what_nobody_can_look_up(ledger, release):
+    def send():
+        raise Unsure("The connection broke after DATA.")
+
+    mail = Effect("mail team@example.org", {"subject": "1.4.0"}, Unknowable, send)
+    with pytest.raises(Unsure):
+        ledger.effects.perform(release.id, "announce", mail)
+    assert ledger.effects.settle(release.id, "announce", person="alice", comment="it has arrived") == [mail.target]
+    assert ledger.effects.perform(release.id, "announce", mail) == {"settled_by": "alice", "comment": "it has arrived"}
 
 
 def test_another_intent_under_the_same_key_is_a_conflict(ledger, release, world):
