@@ -53,7 +53,9 @@ class Engine:
         self.ui_url = self.url.removesuffix("/api")
         # Plain http needs no certificates; loading them takes 20 ms.
         is_tls = self.url.startswith("https:")
-        self._http = httpx.Client(base_url=self.url, timeout=timeout_s, trust_env=False, verify=is_tls)
+        self._http = httpx.Client(
+            base_url=self.url, timeout=timeout_s, trust_env=False, verify=is_tls
+        )
 
     def is_healthy(self) -> bool:
         """Tell whether the server answers."""
@@ -157,16 +159,6 @@ class Engine:
             what="show the progress bar",
         )
         return str(made["id"])
-
-    def publish_link(self, run_id: str, key: str, address: str, text: str) -> None:
-        """Show a link in the run's artifacts."""
-        body = {
-            "flow_run_id": run_id,
-            "key": key,
-            "type": "markdown",
-            "data": f"[{text}]({address})",
-        }
-        self._call("POST", "/artifacts/", body, what="publish a link")
 
     def run_address(self, run_id: str) -> str:
         """Return where a person looks at the run."""

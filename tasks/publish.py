@@ -4,6 +4,7 @@ from pathlib import Path
 
 from gare.domain.notes import into_changelog
 from gare.ledger.effects import Absent, AsWanted, Different, Effect, Look, Receipt
+from gare.reports.markdown import escape
 from tasks.step import Value, Work, step_task
 
 TRAILER = "Gare-Release"
@@ -13,6 +14,11 @@ TRAILER = "Gare-Release"
 def publish(work: Work) -> Value:
     """Publish the notes and the tag that carries the ledger's head digest."""
     settings = work.step.settings
+    work.show(
+        "notes",
+        f"# {escape(work.plan.title)} {work.plan.version}\n\n{work.plan.notes}",
+        "Release notes",
+    )
     done: dict[str, Receipt] = {}
     if settings["changelog"]:
         done["changelog"] = _perform(

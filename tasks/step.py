@@ -20,9 +20,10 @@ from prefect.states import Completed
 
 from gare.domain.plan import Plan, PlannedStep
 from gare.domain.releases import Release, StepState
-from gare.errors import GareError, InternalError, StepFailed
+from gare.errors import ConnectorError, GareError, InternalError, StepFailed
 from gare.ledger.ledger import Ledger
 from gare.ports.target import Say
+from gare.reports.markdown import escape
 from gare.wiring import Gare, open_gare
 
 Value = dict[str, Any]
@@ -59,6 +60,19 @@ class Work:
     def checkout(self) -> Path:
         """Return the release's own working tree, outside the worker's folder."""
         return self.gare.work_folder / self.release.id / "checkout"
+
+    def show(self, key: str, markdown: str, title: str) -> None:
+        """Show a page in the run's artifacts; a step does not fail for a page that cannot be shown."""
+        try:
+            self.gare.engine.publish(
+                self.release.flow_run_id, f"{self.release.id.lower()}-{key}", markdown, title
+            )
+        except ConnectorError as error:
+            self.say(f"The page {key} is not shown: {error}")
+
+    def show_link(self, address: str, text: str) -> None:
+        """Show a link in the run's artifacts."""
+        self.show(f"link-{self.step.id}", f"[{escape(text)}]({address})", text)
 
     def log_file(self, name: str) -> Path:
         """Return where the output of one command of this attempt goes."""

@@ -25,12 +25,7 @@ def validate(work: Work) -> Value:
         pages = [asdict(keep(page, f"gates/{page.name}", work.gare.store)) for page in answer.pages]
     verdicts = [asdict(verdict) for verdict in answer.verdicts]
     page = to_markdown(answer.verdicts)
-    work.gare.engine.publish(
-        work.release.flow_run_id,
-        f"{work.release.id.lower()}-{work.step.id}",
-        page,
-        "What the gates say",
-    )
+    work.show(work.step.id, page, "What the gates say")
     failed = [verdict for verdict in answer.verdicts if not verdict.has_passed]
     for verdict in answer.verdicts:
         work.say(f"gate {verdict.gate}: {verdict.result} {verdict.reason}".rstrip())

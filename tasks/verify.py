@@ -19,6 +19,8 @@ def verify(work: Work) -> Value:
         if STOPPING.is_set():
             raise  # the question was cut off: no answer about the version
         _put_back(work, target, error)
+    if target.address:
+        work.show_link(target.address, f"{work.plan.title} {version} in {environment}")
     work.ledger.set_verified(work.release.id, work.plan.project, environment, version)
     return {"running": version, "evidence": evidence, "summary": f"{environment} runs {version}"}
 

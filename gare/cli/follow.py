@@ -8,6 +8,8 @@ import click
 from gare.cli.output import clean, elapsed, is_terminal
 from gare.domain.plan import Plan
 from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
+from gare.engine import Engine
+from gare.station_state import api_url
 from gare.wiring import Gare
 
 INTERVAL_S = 0.5
@@ -25,7 +27,7 @@ def follow(gare: Gare, release_id: str, *, until_waiting: bool = False, since: s
     `since` is the ledger head before a resume: a state older than that is not an end.
     """
     seen: dict[str, tuple[str, int]] = {}
-    told = ""
+    told, station = "", _Station(gare)
     try:
         while True:
             release = gare.ledger.releases.get(release_id)
@@ -42,6 +44,7 @@ def follow(gare: Gare, release_id: str, *, until_waiting: bool = False, since: s
                 if until_waiting and is_new:
                     return 0
             _tick(release, plan, seen)
+            station.look()
             time.sleep(INTERVAL_S)
     except KeyboardInterrupt:
         click.echo(
@@ -49,6 +52,31 @@ def follow(gare: Gare, release_id: str, *, until_waiting: bool = False, since: s
             err=True,
         )
         return 0
+
+
+class _Station:
+    """Looks from time to time whether anybody works on the release, and says so once when nobody does."""
+
+    EVERY_S = 10.0
+
+    def __init__(self, gare: Gare) -> None:
+        self._gare, self._looked_at, self._was_up = gare, time.monotonic(), True
+
+    def look(self) -> None:
+        """Tell when the station goes away or comes back."""
+        if time.monotonic() - self._looked_at < self.EVERY_S:
+            return
+        self._looked_at = time.monotonic()
+        address = api_url(self._gare.station.state)
+        is_up = bool(address) and Engine(address, timeout_s=5).is_healthy()
+        if is_up != self._was_up:
+            says = (
+                "is up again"
+                if is_up
+                else "is down: the release goes on when it is started (`gare up`)"
+            )
+            click.echo(f"note: the station {says}.", err=True)
+        self._was_up = is_up
 
 
 def _changes(

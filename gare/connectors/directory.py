@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
@@ -111,6 +112,15 @@ class Directory(ReleaseFolder):
             root, Layout(settings.keep, settings.shared, settings.unpack, settings.strip)
         )
         self._settings, self._log_folder, self._env_names = settings, log_folder, env_names
+
+    @property
+    def address(self) -> str:
+        """Return the root of the address that health or version are asked at; empty when neither is asked by HTTP."""
+        for question in (self._settings.health, self._settings.version):
+            if url := getattr(question, "url", ""):
+                parts = urlsplit(url)
+                return f"{parts.scheme}://{parts.netloc}/"
+        return ""
 
     @property
     def strategy(self) -> str:

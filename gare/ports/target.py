@@ -55,6 +55,10 @@ class Target(Protocol):
         """Name the target for people, such as `directory /srv/shop`."""
 
     @property
+    def address(self) -> str:
+        """Return the http(s) address where people see what runs; empty when none is known."""
+
+    @property
     def strategy(self) -> str:
         """Name the strategy the target is changed with; a key of gare/strategies/registry.py."""
 

@@ -15,7 +15,7 @@ from gare.strategies.rollout import describe, revert, rollout
 class FakeTarget:
     """A target in memory. `fail_next[move]` is raised once by that move; `calls` has what was done."""
 
-    place, strategy = "fake", "replace"
+    place, strategy, address = "fake", "replace", ""
     abilities = Abilities(has_start=True, has_stop=True, has_health=True, keep=2)
 
     def __init__(self) -> None:
