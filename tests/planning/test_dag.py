@@ -28,7 +28,15 @@ def steps_of(project, station=None):
 
 
 def test_a_project_without_environments_goes_straight_from_validation_to_publishing():
-    assert list(steps_of(project())) == ["plan", "build", "test", "validate", "publish", "announce", "close"]
+    assert list(steps_of(project())) == [
+        "plan",
+        "build",
+        "test",
+        "validate",
+        "publish",
+        "announce",
+        "close",
+    ]
 
 
 def test_environments_follow_the_stations_order_and_each_is_verified_before_the_next():
@@ -59,7 +67,9 @@ def test_a_projects_own_rule_replaces_the_stations():
 
 def test_a_new_step_runs_beside_the_standard_ones_and_may_be_put_before_one():
     found = steps_of(
-        project(steps=[{"id": "docs", "type": "run", "command": "make docs", "before": ["publish"]}])
+        project(
+            steps=[{"id": "docs", "type": "run", "command": "make docs", "before": ["publish"]}]
+        )
     )
     assert found["docs"].needs == ("test",)
     assert "docs" in found["publish"].needs
@@ -79,10 +89,17 @@ def test_a_skipped_step_hands_its_place_on():
 
 def test_retries_of_failed_commands_only_where_the_project_asks_for_them():
     found = steps_of(
-        project(steps=[{"id": "test", "type": "test", "retries": 3, "backoff": "2s", "timeout": "5m"}])
+        project(
+            steps=[{"id": "test", "type": "test", "retries": 3, "backoff": "2s", "timeout": "5m"}]
+        )
     )
     step = found["test"]
-    assert (step.retries, step.repeats_failures, step.backoff_s, step.timeout_s) == (3, True, 2.0, 300.0)
+    assert (step.retries, step.repeats_failures, step.backoff_s, step.timeout_s) == (
+        3,
+        True,
+        2.0,
+        300.0,
+    )
     assert not found["build"].repeats_failures
 
 
