@@ -34,6 +34,7 @@ $(STAMP): pyproject.toml requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m compileall -q gare flows tasks deployments
+	$(BIN)/python -m deployments.seed
 	touch $(STAMP)
 
 lock: ## Renew requirements.lock (no registry address is written into it)

@@ -87,7 +87,6 @@ def child_env(spec: StationSpec) -> dict[str, str]:
     Reasons for each: docs/decisions/0010-station.md.
     """
     env = {name: value for name, value in os.environ.items() if _may_keep(name)}
-    is_everywhere = spec.base_url != f"http://{spec.host}:{spec.port}" and ":" not in spec.host
     return env | {
         "GARE_STATION": str(spec.root),
         MARK_VARIABLE: str(spec.state),
@@ -98,7 +97,8 @@ def child_env(spec: StationSpec) -> dict[str, str]:
         "NO_COLOR": "1",
         "PREFECT_HOME": str(spec.folder.prefect),
         "PREFECT_API_URL": f"{spec.base_url}/api",
-        "PREFECT_UI_API_URL": "/api" if is_everywhere else f"{spec.base_url}/api",
+        # Relative: the UI works through a tunnel, a proxy, and under every name of the machine.
+        "PREFECT_UI_API_URL": "/api",
         "PREFECT_CLI_PROMPT": "false",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_V2_ENABLED": "false",

@@ -80,6 +80,7 @@ class Gare:
             source,
             lambda commit: self.tracker(project.config, source, commit),
             request,
+            self.ledger.effects.own_commits(project.config.name),
         )
         return self.ledger.plans.store(plan), plan
 

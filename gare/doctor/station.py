@@ -97,6 +97,7 @@ def server(site: Site) -> Iterator[Check]:
             api.get("/health").raise_for_status()
             yield ok(f"Prefect server {record.ui_url}")
             yield _worker(api, site.station)
+            yield from _paused(api)
             yield _deployment(api)
     except httpx.HTTPError as error:
         log = StateFolder(site.station.state).log("server")
@@ -113,6 +114,14 @@ def _worker(api: httpx.Client, station: Station) -> Check:
         return ok(f"Worker {', '.join(alive)}")
     log = StateFolder(station.state).log("worker")
     return fail("No worker reports to the server", f"Read {log}; then `gare down` and `gare up`.")
+
+
+def _paused(api: httpx.Client) -> Iterator[Check]:
+    reply = api.get(f"/work_pools/{POOL}")
+    if reply.is_success and reply.json()["is_paused"]:
+        yield warn(
+            f"The work pool {POOL} is paused: no run starts", "Resume it in the UI: Work Pools."
+        )
 
 
 def _deployment(api: httpx.Client) -> Check:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from gare.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from gare.domain.plan import PlannedCommit
 
@@ -118,13 +118,17 @@ def ticket_keys(message: str, pattern: re.Pattern[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def read_changes(commits: Iterable[Commit], pattern: str = TICKET_PATTERN) -> list[Change]:
-    """Parse the commits of a release's range in their order, leaving Gare's own out."""
+def read_changes(
+    commits: Iterable[Commit], pattern: str = TICKET_PATTERN, own: Collection[str] = ()
+) -> list[Change]:
+    """Parse the commits of a release's range in their order, leaving Gare's own out.
+
+    `own` are the ids of commits that the ledger says Gare made; the trailer alone hides nothing, anybody can write it.
+    Raises ConfigError when the ticket pattern is no regular expression.
+    """
     compiled = compile_pattern(pattern)
     return [
-        parse(commit, compiled)
-        for commit in commits
-        if TRAILER not in commit.message or not is_own(commit)
+        parse(commit, compiled) for commit in commits if not (commit.sha in own and is_own(commit))
     ]
 
 

@@ -19,7 +19,7 @@ from gare.domain.digest import canonical
 from gare.errors import ConfigError, Conflict, GareError, Unsure
 from gare.ledger.database import Database, plain, spell
 from gare.ledger.releases import number_of
-from gare.ledger.schema import TARGET_LENGTH, effects
+from gare.ledger.schema import TARGET_LENGTH, effects, releases
 
 Receipt = Mapping[str, Any]
 Key = tuple[str, int, str, str]
@@ -181,6 +181,20 @@ class Effects:
                 )
                 for row in rows
             ]
+
+    def own_commits(self, project: str) -> frozenset[str]:
+        """Return the commits that releases of a project have made, by their receipts."""
+        with self._db.read() as connection:
+            receipts = connection.execute(
+                select(effects.c.receipt)
+                .join(releases, releases.c.number == effects.c.release)
+                .where(
+                    releases.c.project == project,
+                    effects.c.target.startswith("changelog "),
+                    effects.c.receipt.is_not(None),
+                )
+            ).scalars()
+            return frozenset(str(json.loads(receipt).get("commit", "")) for receipt in receipts)
 
     def _intend(
         self, release_id: str, step: str, effect: Effect, actor: str

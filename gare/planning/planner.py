@@ -1,6 +1,6 @@
 """Makes the plan of a release: reads history and tickets, decides the version, lays out the steps. Changes nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from gare.config.models import ProjectConfig, StationConfig
@@ -37,14 +37,17 @@ def make_plan(
     source: Source,
     tracker_at: TrackerAt,
     request: ReleaseRequest,
+    own_commits: Collection[str] = (),
 ) -> Plan:
     """Return everything the release will do. The same inputs give an equal plan.
+
+    `own_commits` are those that earlier releases made (the changelog's): they are no part of this one.
 
     Raises Refused when there is nothing to release or the version cannot be, ConfigError and ConnectorError
     with what to do.
     """
     warnings = source.check(allow_dirty=request.allow_dirty)
-    span = _range(project, source, request)
+    span = _range(project, source, request, own_commits)
     version, tag = span.next.version, f"{project.source.tag_prefix}{span.next.version}"
     tickets, scope_warnings = _tickets(project, tracker_at, span)
     _check_tag(source, project, tag)
@@ -61,7 +64,8 @@ def make_plan(
         branch=span.head.branch,
         commit=span.head.commit,
         bump=span.next.bump,
-        source=project.source.model_dump(mode="json"),
+        # Published where it was planned from, whatever is checked out by then.
+        source=project.source.model_dump(mode="json") | {"branch": span.head.branch},
         commits=tuple(planned(change) for change in span.changes),
         tickets=tickets,
         notes=render(version, span.changes, titles=titles),
@@ -74,7 +78,9 @@ def make_plan(
     )
 
 
-def _range(project: ProjectConfig, source: Source, request: ReleaseRequest) -> _Range:
+def _range(
+    project: ProjectConfig, source: Source, request: ReleaseRequest, own_commits: Collection[str]
+) -> _Range:
     settings = project.source
     head = source.head(request.ref)
     previous = pick_previous(source.tags(reachable_from=head.commit), settings.tag_prefix)

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 
+import httpx
 import pytest
 
 from deployments.processes import marked
@@ -130,6 +131,11 @@ def test_up_detached_doctor_and_down(root):
     assert checks["shop: tools python3"] == "ok"
     assert "fail" not in checks.values()
     assert doctor.returncode == 0
+
+    pool = f"{record.api_url}/work_pools/gare"
+    httpx.patch(pool, json={"is_paused": True}, trust_env=False).raise_for_status()
+    told = "warn  The work pool gare is paused: no run starts  - Resume it in the UI: Work Pools."
+    assert told in gare(root, "doctor").stdout.splitlines()
 
     down = gare(root, "down")
     assert (down.returncode, down.stderr) == (0, "")

@@ -26,6 +26,7 @@ class Foreground:
         self.root, self.state = root, root / ".gare"
         self.output = root / "output.txt"
         self.process: subprocess.Popen[bytes] | None = None
+        self.ended_run = ""
 
     def start(self, *extras: str, port: int = 0, wait: bool = True) -> None:
         self.root.mkdir(exist_ok=True)

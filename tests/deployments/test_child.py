@@ -135,6 +135,21 @@ def test_everything_of_a_station_is_found_and_ended(folder, tmp_path):
     assert marked(folder.root) == []
 
 
+def test_a_second_request_cuts_the_grace_time_short(folder, tmp_path):
+    script = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+        "print('started', flush=True); time.sleep(600)"
+    )
+    child = child_of(folder, script, tmp_path / "m")
+    while child.last_lines(1) != ["started"]:
+        time.sleep(0.05)
+    before = time.monotonic()
+    end([child.process], grace_s=60, hurry=lambda: time.monotonic() - before > 0.2)
+    wait_for_end(child)
+    assert child.how_it_ended(0).startswith("The sayer ended (killed by SIGKILL)")
+    assert time.monotonic() - before < 10
+
+
 def test_a_later_process_with_the_same_id_is_another_one():
     me = psutil.Process()
     assert find(Process("me", me.pid, me.create_time())) == me

@@ -42,7 +42,7 @@ def test_the_state_folder_tells_where_the_api_is(foreground):
 
 def test_the_ui_talks_to_this_server_and_to_nobody_else(foreground):
     settings = httpx.get(f"{foreground.record.ui_url}/ui-settings", trust_env=False).json()
-    assert settings["api_url"] == foreground.record.api_url
+    assert settings["api_url"] == "/api"
     assert settings["default_ui"] == "v1"
     server = httpx.get(f"{foreground.record.api_url}/admin/settings", trust_env=False).json()
     assert server["server"]["analytics_enabled"] is False
@@ -188,6 +188,7 @@ def test_ctrl_c_ends_everything(foreground, api, tmp_path):
     assert marked(foreground.state) == []
     assert running(foreground.state) is None
     assert not (foreground.state / "station.json").exists()
+    foreground.ended_run = run
 
 
 def test_down_when_nothing_runs(foreground, capsys):
@@ -205,6 +206,12 @@ def test_asked_to_end_while_starting(foreground):
 
 def test_a_child_that_keeps_dying_ends_the_station(foreground):
     foreground.start("no_such_module")
+    # The run that was alive at Ctrl-C is known to have ended: nothing would ever bring back one left as Running.
+    with httpx.Client(base_url=foreground.record.api_url, trust_env=False) as http:
+        state = http.get(f"/flow_runs/{foreground.ended_run}").json()["state"]
+    assert (state["type"], state["message"]) == (
+        "CRASHED", "Execution was cancelled by the runtime environment."
+    )  # fmt: skip
     assert foreground.process.wait(timeout=60) == 1
     said = foreground.said
     for number in (1, 2, 3):

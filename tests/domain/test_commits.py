@@ -129,9 +129,8 @@ def test_gares_own_commits_are_no_part_of_a_release():
     talk = commit("docs: explain the Gare-Release: trailer")
     assert is_own(own)
     assert not is_own(talk)
-    assert [change.subject for change in read_changes([own, talk])] == [
-        "explain the Gare-Release: trailer"
-    ]
+    told = [change.subject for change in read_changes([own, talk], own={own.sha})]
+    assert told == ["explain the Gare-Release: trailer"]
 
 
 @given(st.text(max_size=200))

@@ -147,6 +147,11 @@ def test_pre_releases_count_up_and_end_in_the_final_version(repository):
     assert (final.version, len(final.commits)) == ("1.1.0", 2)
 
 
+def test_a_trailer_that_anybody_may_write_hides_no_commit(repository):
+    repository.commit("feat: hidden?\n\nGare-Release: R-1")
+    assert [commit.subject for commit in repository.plan()[1].commits] == ["hidden?"]
+
+
 def test_an_unknown_project_names_the_nearest(repository):
     with pytest.raises(ConfigError) as caught:
         Gare(load_station(repository.root)).make_plan(ReleaseRequest(project="shpo"))
