@@ -139,8 +139,13 @@ def test_a_person_settles_what_nobody_can_look_up(ledger, release):
     mail = Effect("mail team@example.org", {"subject": "1.4.0"}, Unknowable, send)
     with pytest.raises(Unsure):
         ledger.effects.perform(release.id, "announce", mail)
-    assert ledger.effects.settle(release.id, "announce", person="alice", comment="it has arrived") == [mail.target]
-    assert ledger.effects.perform(release.id, "announce", mail) == {"settled_by": "alice", "comment": "it has arrived"}
+    assert ledger.effects.settle(
+        release.id, "announce", person="alice", comment="it has arrived"
+    ) == [mail.target]
+    assert ledger.effects.perform(release.id, "announce", mail) == {
+        "settled_by": "alice",
+        "comment": "it has arrived",
+    }
 
 
 def test_another_intent_under_the_same_key_is_a_conflict(ledger, release, world):
