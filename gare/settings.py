@@ -19,6 +19,8 @@ from pydantic import (
 )
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+_SHELL = re.compile(r"&&?|\|\|?|;|\d?>>?(&\d)?|<|\$\w+|\$\{\w+\}")
+"""Words that mean something to a shell alone."""
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -49,9 +51,17 @@ def _command(value: Any) -> Any:
         try:
             words = shlex.split(value)
         except ValueError as error:
-            raise ValueError(f"the command cannot be split into words: {error}") from error
+            raise ValueError(
+                f"the command cannot be split into words ({error}); write a list of words"
+            ) from error
         if not words:
             raise ValueError("write a command, such as `python -m pytest`, or a list of words")
+        for word in words:
+            if _SHELL.fullmatch(word):
+                raise ValueError(
+                    f"no shell runs it, so `{word}` would be a word for the program; write several commands, "
+                    "or a list such as [sh, -c, '…']"
+                )
         return words
     if isinstance(value, list) and not value:
         raise ValueError("write a command, such as `python -m pytest`, or a list of words")

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from gare.domain.notes import into_changelog
+from gare.domain.notes import filled, into_changelog
+from gare.files import write_atomic
 from gare.ledger.effects import Absent, AsWanted, Different, Effect, Look, Receipt
 from gare.reports.markdown import escape
 from tasks.step import Value, Work, step_task
@@ -77,7 +78,7 @@ def changelog_effect(work: Work, path: str, *, push: bool) -> Effect:
 
 def notes_effect(work: Work, pattern: str) -> Effect:
     """Return the notes as a file of their own."""
-    path = Path(pattern.format(version=work.plan.version, project=work.plan.project))
+    path = Path(filled(pattern, work.plan.project, work.plan.version))
     path = work.gare.project(work.plan.project).base / path
 
     def look() -> Look:
@@ -88,7 +89,7 @@ def notes_effect(work: Work, pattern: str) -> Effect:
 
     def act() -> Receipt:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(work.plan.notes, encoding="utf-8")
+        write_atomic(path, work.plan.notes)
         return {"file": str(path)}
 
     return Effect(f"notes {path.name}", {"file": str(path)}, look, act)

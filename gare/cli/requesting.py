@@ -2,9 +2,19 @@
 
 from pydantic import ValidationError
 
+from gare.cli.output import clean, cut
 from gare.errors import ConfigError
 from gare.requests import ReleaseRequest
 from gare.wiring import Gare
+
+HINTS = {
+    "version": "Write MAJOR.MINOR.PATCH without the tag's prefix, such as 1.4.0 (semver.org).",
+    "prerelease": "Write a short word in lower case, such as rc or beta; Gare adds the number.",
+    "ref": "Write the name of a branch or tag, or a full commit id.",
+    "plan": "Write the whole digest that `gare plan` printed, such as sha256:0c2b….",
+    "reason": "Write at most 500 characters.",
+}
+"""What to write instead, by option."""
 
 
 def request_of(gare: Gare, project: str | None, **fields: object) -> ReleaseRequest:
@@ -15,9 +25,8 @@ def request_of(gare: Gare, project: str | None, **fields: object) -> ReleaseRequ
     except ValidationError as error:
         wrong = error.errors()[0]
         option = str(wrong["loc"][0])
-        described = ReleaseRequest.model_fields[option].description or ""
         raise ConfigError(
-            f"--{option.replace('_', '-')} {wrong['input']!r} cannot be used.",
+            f"--{option.replace('_', '-')} {cut(clean(repr(wrong['input'])), 80)} cannot be used.",
             where=f"release of {name}",
-            hint=described,
+            hint=HINTS.get(option, ReleaseRequest.model_fields[option].description or ""),
         ) from error

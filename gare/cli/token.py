@@ -40,8 +40,17 @@ def create(person: str) -> None:
 def revoke(person: str) -> None:
     """Make every token of PERSON void."""
     from gare.cli.station_here import gare_here
+    from gare.errors import ConfigError
 
-    count = gare_here().ledger.tokens.revoke(person, actor="command line")
+    tokens = gare_here().ledger.tokens
+    have = tokens.people()
+    if not have.get(person):
+        raise ConfigError(
+            f"{person!r} has no valid token, so none was revoked.",
+            where="ledger",
+            hint=f"People with a token: {', '.join(sorted(name for name in have if have[name])) or 'nobody'}.",
+        )
+    count = tokens.revoke(person, actor="command line")
     click.echo(f"{count} token(s) of {person} revoked.")
 
 

@@ -8,8 +8,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from gare.connectors.notify_settings import note_path
 from gare.connectors.registry import (
     AnnounceSettings,
     SourceSettings,
@@ -168,6 +169,12 @@ class ProjectEnvironment(Settings):
     """Replaces the station's rule for this environment."""
 
 
+def _notes_file(value: str) -> str:
+    if value and "{version}" not in note_path(value):
+        raise ValueError("each version has a file of its own; write `{version}` in its name")
+    return value
+
+
 class Publish(Settings):
     """What becomes public once production holds."""
 
@@ -177,7 +184,7 @@ class Publish(Settings):
     """Push the tag (and the changelog's commit) to the remote."""
     changelog: str = ""
     """A Markdown file in the repository to put the notes into, committed on the branch."""
-    notes_file: str = ""
+    notes_file: Annotated[str, AfterValidator(_notes_file)] = ""
     """A path outside the repository to write the notes to; `{version}` and `{project}` are filled in."""
 
 

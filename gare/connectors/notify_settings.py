@@ -23,7 +23,8 @@ _OWN_HEADERS = (
 )
 
 
-def _note_path(value: str) -> str:
+def note_path(value: str) -> str:
+    """Check a file's path with `{project}` and `{version}` in it."""
     if not value.strip() or "\0" in value:
         raise ValueError("write a file, such as `notes/{project}-{version}.md`")
     for name in PLACEHOLDER.findall(value):
@@ -73,7 +74,7 @@ class FileNoteSettings(Settings):
     """Announcements written to a file."""
 
     type: Literal["file"] = "file"
-    path: Annotated[str, AfterValidator(_note_path)]
+    path: Annotated[str, AfterValidator(note_path)]
     """File to add to; `{project}` and `{version}` are filled in. Relative to the file it is written in."""
 
 

@@ -52,6 +52,11 @@ def render(
     return "\n".join(part for part in parts if part)
 
 
+def filled(pattern: str, project: str, version: str) -> str:
+    """Return a file name with its `{project}` and `{version}` filled in, and nothing else."""
+    return pattern.replace("{project}", project).replace("{version}", version)
+
+
 def escape(text: str) -> str:
     """Return text that Markdown shows as it was written, on one line."""
     if _SPECIAL.search(text):

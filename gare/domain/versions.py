@@ -224,10 +224,13 @@ def _bump(previous: Previous, chosen: Version) -> str:
 
 def _check_free(chosen: Version, previous: Previous, taken: Iterable[Released]) -> None:
     every = [*taken, *(entry for entry in previous if entry)]
+    reached = previous.latest and _known(previous.latest.version)
     for entry in every:
         if _known(entry.version) == chosen:
+            aside = reached and _known(entry.version) > reached
             raise Refused(
-                f"Version {chosen} exists already: tag {entry.tag} at {entry.commit[:7]}.",
+                f"Version {chosen} exists already: tag {entry.tag} at {entry.commit[:7]}"
+                + (", which is not in this history." if aside else "."),
                 hint="Choose a greater one with `--version`; a released version is never changed.",
             )
     if previous.latest and chosen < _known(previous.latest.version):

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from gare.config.models import ApprovalRule, ProjectConfig, StationConfig, Step, StepType
+from gare.domain.notes import filled
 from gare.domain.plan import PlannedApproval, PlannedEffect, PlannedStep, Reversibility
 from gare.domain.schedule import ordered
 from gare.errors import ConfigError
@@ -193,7 +194,7 @@ def _publish_effects(project: ProjectConfig, version: str, tag: str) -> Iterable
             "a published tag is not moved",
         )  # fmt: skip
     if publish.notes_file:
-        path = publish.notes_file.format(version=version, project=project.name)
+        path = filled(publish.notes_file, project.name, version)
         yield PlannedEffect("write the notes", f"file {path}", Reversibility.REVERSIBLE)
 
 

@@ -4,12 +4,13 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from gare.config.models import ProjectConfig, StationConfig
+from gare.connectors.git_settings import BAD_REFERENCE
 from gare.domain.commits import Change, planned, read_changes
 from gare.domain.notes import render
 from gare.domain.plan import Plan, PlannedTicket
 from gare.domain.scope import match, ticket_keys
 from gare.domain.versions import Next, next_version, pick_previous, released
-from gare.errors import Refused
+from gare.errors import ConfigError, Refused
 from gare.planning.dag import environments, plan_steps
 from gare.ports.source import Head, Source
 from gare.ports.tracker import Tracker
@@ -122,7 +123,13 @@ def _tickets(
 
 
 def _check_tag(source: Source, project: ProjectConfig, tag: str) -> None:
-    """Ask the remote now: a published tag that was not fetched would only be met at the end."""
+    """Ask now what would only be met at the end: a name that no tag can have, a published tag not fetched here."""
+    if project.publish.tag and BAD_REFERENCE.search(tag):
+        raise ConfigError(
+            f"{tag!r} cannot be the name of a tag.",
+            where=project.name,
+            hint="Correct `source: tag_prefix`, or choose another version.",
+        )
     if project.publish.tag and project.publish.push and (commit := source.remote_tag(tag)):
         raise Refused(
             f"Tag {tag} exists already where it is published, at {commit[:12]}.",

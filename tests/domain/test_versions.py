@@ -136,7 +136,7 @@ COMPLAINTS = [
     ),
     (
         {"taken": [Released("1.2.1", "v1.2.1", "9" * 40)]},
-        "Version 1.2.1 exists already: tag v1.2.1 at 9999999. "
+        "Version 1.2.1 exists already: tag v1.2.1 at 9999999, which is not in this history. "
         "Choose a greater one with `--version`; a released version is never changed.",
     ),
 ]
