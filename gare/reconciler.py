@@ -1,12 +1,14 @@
 """Wakes what is due: the station's own process that keeps releases and the engine's runs in step.
 
 Each round, over the releases that have not ended: a suspended one whose wait is over is resumed; one whose run was
-cancelled, or died, is marked so. Never decides about a release: the flow does, from the ledger, when it wakes.
+cancelled, deleted, or died, is marked so. Checkouts of ended releases are removed. Never decides about a release: the
+flow does, from the ledger, when it wakes.
 """
 
+import shutil
 import signal
 import threading
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from gare.domain.approvals import Decision
 from gare.domain.releases import Release, ReleaseState, StepState
@@ -15,6 +17,8 @@ from gare.errors import ConnectorError, NotFound
 from gare.wiring import Gare, open_gare
 
 INTERVAL_S = 2.0
+GRACE = timedelta(seconds=3)
+"""`gare resume` writes to the ledger first and to the engine a moment later."""
 
 
 def main() -> None:
@@ -26,6 +30,7 @@ def main() -> None:
     while not stop.wait(INTERVAL_S):
         try:
             reconcile(gare)
+            tidy(gare)
         except ConnectorError as error:
             # The server or the ledger is away: said, and looked again next round.
             print(f"reconciler: {error}", flush=True)  # noqa: T201 - its log is its stdout
@@ -43,20 +48,31 @@ def reconcile(gare: Gare) -> list[str]:
     runs = gare.engine.runs([release.flow_run_id for release in open_releases])
     done = []
     for release in open_releases:
-        run = runs.get(release.flow_run_id)
-        if run is not None and (told := _bring_on(gare, release, run)):
+        if told := _bring_on(gare, release, runs.get(release.flow_run_id)):
             print(f"reconciler: {told}", flush=True)  # noqa: T201
             done.append(told)
     return done
 
 
-def _bring_on(gare: Gare, release: Release, run: Run) -> str:
+def tidy(gare: Gare) -> None:
+    """Remove the checkouts of releases that have ended; a released one has done so itself."""
+    for folder in gare.work_folder.glob("R-*"):
+        if folder.name[2:].isdecimal() and gare.ledger.releases.get(folder.name).is_closed:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _bring_on(gare: Gare, release: Release, run: Run | None) -> str:
+    if run is None:
+        end = "the engine has no run of it any more (deleted there?); end it with `gare cancel`"
+        gare.ledger.releases.mark(release.id, ReleaseState.FAILED, actor="engine", end=end)
+        return f"{release.id} failed: {end}"
     if run.state_type == "CANCELLED":
         gare.ledger.releases.mark(
             release.id, ReleaseState.CANCELLED, actor="engine", end="the run was cancelled"
         )
         return f"{release.id} is cancelled"
-    if run.state_type in ("CRASHED", "FAILED"):
+    is_fresh = gare.ledger.now() - release.changed_at < GRACE
+    if run.state_type in ("CRASHED", "FAILED") and not is_fresh:
         end = f"the run ended as {run.state_name}: {run.state_message}"
         gare.ledger.releases.mark(release.id, ReleaseState.FAILED, actor="engine", end=end)
         return f"{release.id} failed: {end}"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gare.connectors.artifacts import collect, keep
 from gare.connectors.sbom import Sbom, make_sbom
-from gare.domain.artifacts import Artifact
+from gare.domain.artifacts import Artifact, other_version
 from tasks.commands import checked_out, run_commands
 from tasks.step import Value, Work, step_task
 
@@ -23,11 +23,16 @@ def build(work: Work) -> Value:
     artifacts = [*collect(folder, work.step.settings["artifacts"], work.gare.store), *kept]
     for artifact in artifacts:
         work.say(f"kept {artifact.name}, {artifact.size_bytes} bytes, sha256:{artifact.sha256}")
+    strangers = [
+        f"{artifact.name} is of version {found}, not {work.plan.version}"
+        for artifact in artifacts
+        if (found := other_version(artifact.name, work.plan.version))
+    ]
     return {
         "artifacts": [asdict(artifact) for artifact in artifacts],
         "sbom": sbom.reason,
         "seconds": round(seconds, 1),
-        "summary": f"{len(artifacts)} artifact(s) in {seconds:.1f} s",
+        "summary": "; ".join([f"{len(artifacts)} artifact(s) in {seconds:.1f} s", *strangers]),
     }
 
 

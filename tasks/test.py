@@ -82,6 +82,7 @@ def _summary(totals: dict[str, Any]) -> str:
     tests, coverage = totals.get("tests"), totals.get("coverage")
     said = (
         [f"{tests['passed']} of {tests['total']} tests passed"]
+        + ([f"{tests['skipped']} skipped"] if tests["skipped"] else [])
         if tests
         else ["tests ran, no report"]
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import click
 
 from gare.cli.output import clean, elapsed, is_terminal
+from gare.domain.approvals import Decision
 from gare.domain.plan import Plan
 from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
 from gare.engine import Engine
@@ -13,6 +14,7 @@ from gare.station_state import api_url
 from gare.wiring import Gare
 
 INTERVAL_S = 0.5
+INTERRUPTED = 130
 MARKS = {
     StepState.RUNNING: "…",
     StepState.DONE: "ok",
@@ -22,7 +24,7 @@ MARKS = {
 
 
 def follow(gare: Gare, release_id: str, *, until_waiting: bool = False, since: str = "") -> int:
-    """Print what happens until the release ends (or waits); return the exit code of its state.
+    """Print what happens until the release ends (or waits); return the exit code of its state, 130 after Ctrl-C.
 
     `since` is the ledger head before a resume: a state older than that is not an end.
     """
@@ -37,10 +39,10 @@ def follow(gare: Gare, release_id: str, *, until_waiting: bool = False, since: s
             is_new = not since or gare.ledger.database.head(release_id) != since
             if is_new and (release.is_closed or release.state is ReleaseState.FAILED):
                 return _tell_end(gare, release)
-            if release.state is ReleaseState.WAITING:
-                if (waits := "; ".join(release.waiting)) != told:
-                    told = waits
-                    _tell_wait(release, plan)
+            if waits := _open_waits(gare, release, plan):
+                if "; ".join(waits) != told:
+                    told = "; ".join(waits)
+                    _tell_waits(release, plan, waits)
                 if until_waiting and is_new:
                     return 0
             _tick(release, plan, seen)
@@ -51,7 +53,7 @@ def follow(gare: Gare, release_id: str, *, until_waiting: bool = False, since: s
             f"\nLeft; {release_id} goes on without you. Join again with `gare watch {release_id}`.",
             err=True,
         )
-        return 0
+        return INTERRUPTED
 
 
 class _Station:
@@ -105,11 +107,24 @@ def _spoken(record: StepRecord) -> str:
     return f"done in {took}{again}" + (f": {clean(str(summary))}" if summary else "")
 
 
-def _tell_wait(release: Release, plan: Plan) -> None:
-    for reason in release.waiting:
+def _open_waits(gare: Gare, release: Release, plan: Plan) -> list[str]:
+    """Return what people still have to do: a run that is just being woken has not written down that it goes on."""
+    if release.state is not ReleaseState.WAITING:
+        return []
+    records = gare.ledger.releases.steps(release.id)
+    settled = {step for step, record in records.items() if record.state is StepState.DONE} | {
+        rule.step
+        for rule in plan.approvals
+        if gare.ledger.approvals.standing(release.id, rule).decision is not Decision.PENDING
+    }
+    return [reason for reason in release.waiting if reason.partition(":")[0] not in settled]
+
+
+def _tell_waits(release: Release, plan: Plan, waits: list[str]) -> None:
+    for reason in waits:
         click.echo(f"waits for {clean(reason)}")
     for rule in plan.approvals:
-        if any(reason.startswith(f"{rule.step}:") for reason in release.waiting):
+        if any(reason.startswith(f"{rule.step}:") for reason in waits):
             click.echo(f"  vote: GARE_TOKEN=… gare approve {release.id} --env {rule.environment}")
 
 

@@ -69,6 +69,8 @@ def release(
         allow_dirty=allow_dirty,
         requested_by=_requester(gare),
     )
+    # Said here already: a run that is going to be refused is not even started.
+    gare.ledger.releases.refuse_second(request.project)
     if not plan_digest:
         # Planned here first: what is wrong is said at once, and exactly what was seen is executed.
         digest, made = gare.make_plan(request)
@@ -80,7 +82,13 @@ def release(
     run = gare.engine.start(request.model_dump())
     if not as_json:
         click.echo(f"run: {gare.engine.run_address(run.id)}")
-    opened = _wait_for_release(gare, run.id)
+    try:
+        opened = _wait_for_release(gare, run.id)
+    except KeyboardInterrupt:
+        click.echo(
+            "\nLeft; the run goes on without you. `gare status` shows its release.", err=True
+        )
+        raise
     if as_json:
         print_json({"release": opened, "run": run.id, "address": gare.engine.run_address(run.id)})
     elif no_follow:
@@ -108,9 +116,11 @@ def watch(release_id: str, *, until_waiting: bool) -> None:
 @click.option("--reason", default="", help="Why; kept in the record.")
 def cancel(release_id: str, reason: str) -> None:
     """End a release: its commands are stopped, nothing further is done. What was done outside stays."""
+    from contextlib import suppress
+
     from gare.cli.station_here import gare_here
     from gare.domain.releases import ReleaseState
-    from gare.errors import Refused
+    from gare.errors import NotFound, Refused
 
     gare = gare_here()
     found = gare.ledger.releases.get(release_id)
@@ -120,8 +130,10 @@ def cancel(release_id: str, reason: str) -> None:
             where=found.id,
             hint="Nothing was changed.",
         )
-    gare.engine.cancel(found.flow_run_id)
-    _wait_until_over(gare, found.flow_run_id)
+    # A run that was deleted in the engine's UI has nothing to stop: only the ledger's release is left to end.
+    with suppress(NotFound):
+        gare.engine.cancel(found.flow_run_id)
+        _wait_until_over(gare, found.flow_run_id)
     end = "cancelled" + (f": {reason}" if reason else "")
     ended = gare.ledger.releases.mark(
         found.id, ReleaseState.CANCELLED, actor=_requester(gare) or "command line", end=end
@@ -153,12 +165,12 @@ def resume(release_id: str, *, no_follow: bool) -> None:
             where=found.id,
             hint="Start a new one with `gare release`.",
         )
+    run = gare.engine.run(found.flow_run_id)
     if found.state is ReleaseState.FAILED:
         # Marked here already: a second release under way is said at once, not by the run.
         gare.ledger.releases.mark(
             found.id, ReleaseState.RUNNING, actor=_requester(gare) or "command line"
         )
-    run = gare.engine.run(found.flow_run_id)
     if run.is_suspended:
         gare.engine.resume(run.id)
     elif run.is_over:

@@ -1,5 +1,6 @@
 """What a build makes: named files that are told apart by their content."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
@@ -44,3 +45,19 @@ def kind_of(name: str) -> ArtifactKind:
         if lower.endswith(endings):
             return kind
     return ArtifactKind.FILE
+
+
+def other_version(name: str, version: str) -> str:
+    """Return the version in a wheel's file name (PEP 427) when it is not the released one; else nothing."""
+    parts = PurePosixPath(name).name.removesuffix(".whl").split("-")
+    if not name.endswith(".whl") or len(parts) < 5 or _spelled(parts[1]) == _spelled(version):
+        return ""
+    return parts[1]
+
+
+def _spelled(version: str) -> str:
+    """Spell a SemVer or PEP 440 version in one way: 1.2.0-rc.1 and 1.2rc1 are the same."""
+    text = version.lower().partition("+")[0].replace("alpha", "a").replace("beta", "b")
+    text = re.sub(r"[-_.]?([a-z]+)[-_.]?", r"\1", text)
+    text = f"{text}0" if text[-1:].isalpha() else text
+    return re.sub(r"(\.0)+(?=[a-z]|$)", "", text)

@@ -136,6 +136,11 @@ class Releases:
             )
             return self._get(connection, number)
 
+    def refuse_second(self, project: str) -> None:
+        """Raise Refused, naming it, while a release of the project is under way."""
+        with self._db.read() as connection:
+            _refuse_second(connection, project)
+
     def get(self, release_id: str) -> Release:
         """Return a release. Raises NotFound."""
         with self._db.read() as connection:

@@ -20,6 +20,7 @@ people:
   - {name: bob, email: bob@example.org, groups: [qa]}
   - {name: carol, email: carol@example.org, groups: [operations]}
 environments: {staging: {}, production: {approval: {groups: {release-managers: 1}}}}
+repositories: [../shop]
 """
 PROJECT = """\
 name: shop
@@ -50,14 +51,14 @@ def completed(example, rest):
     return example + "".join(text for text in sections if text.partition(":")[0] not in keys)
 
 
-@pytest.mark.parametrize(("file", "text"), examples())
+@pytest.mark.parametrize(("file", "text"), list(examples()))
 def test_yaml_of_the_pages_loads(file, text, tmp_path):
     texts = {"station.yaml": STATION, "gare.yaml": PROJECT}
     texts[file] = completed(text, texts[file])
-    for name, content in texts.items():
-        (tmp_path / name).write_text(content, encoding="utf-8")
-    (tmp_path.parent / "shop").mkdir(exist_ok=True)
-    assert load_station(tmp_path).project()
+    for name, folder in (("station.yaml", "acme"), ("gare.yaml", "shop")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).write_text(texts[name], encoding="utf-8")
+    assert load_station(tmp_path / "acme").project().config.name == "shop"
 
 
 def commands_of(page):
@@ -85,14 +86,16 @@ def all_commands():
                 yield pytest.param(command, id=f"{name_of(page)}: {command}"[:90])
 
 
-@pytest.mark.parametrize("command", all_commands())
+@pytest.mark.parametrize("command", list(all_commands()))
 def test_commands_of_the_pages_exist_with_these_options(command):
-    words = shlex.split(re.sub(r"[\[\]]", "", command))[1:]
+    words = shlex.split(re.sub(r"[\[\]\\]", "", command))[1:]
     found, context = gare, click.Context(gare, info_name="gare")
     while isinstance(found, click.Group):
         _, words, _ = found.make_parser(context).parse_args(words)
-        if not words or words[0] == "…":
+        if not words or words[0] in ("…", "COMMAND"):
             return
+        if words[0].startswith("R-"):
+            words = ["write", *words]  # `gare evidence R-7` is short for `gare evidence write R-7`
         name, found, words = found.resolve_command(context, words)
         context = click.Context(found, info_name=name, parent=context)
     _, left, _ = found.make_parser(context).parse_args(words)

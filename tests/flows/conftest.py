@@ -37,7 +37,7 @@ test: {{commands: ["python3 make.py test"], junit: ["report.xml"]}}
 gates: []
 environments:
   production:
-    target: {{type: directory, path: ../{name}-production, version: {{command: "cat version.txt"}}}}
+    target: {{type: directory, path: ../{name}-production, version: {{command: "cat version.txt", timeout: 2s}}}}
 """
 MAKE_PY = """
 import os, pathlib, sys, tarfile
@@ -98,7 +98,7 @@ class Shop:
 
     def configure_approval(self, rule: str = "{groups: {qa: 1, operations: 1}}") -> None:
         """Let production ask for votes."""
-        target = f'{{type: directory, path: ../{self.name}-production, version: {{command: "cat version.txt"}}}}'
+        target = f'{{type: directory, path: ../{self.name}-production, version: {{command: "cat version.txt", timeout: 2s}}}}'
         text = GARE_YAML.format(name=self.name).split("environments:")[0]
         text += f"environments:\n  production:\n    target: {target}\n    approval: {rule}\n"
         (self.root / "projects" / f"{self.name}.yaml").write_text(text)

@@ -80,7 +80,7 @@ def package(folder: Path) -> Ecosystem | None:
         test=(venv, *test) if test else (),
         junit=("reports/junit.xml",) if test else (),
         coverage=("reports/coverage.xml",) if test else (),
-        notes=(*notes, *version_notes, *_python_notes(folder)),
+        notes=(*notes, *version_notes, *_version_note(pyproject), *_python_notes(folder)),
     )
 
 
@@ -112,7 +112,8 @@ def _python_tests(
     if group and not extra:
         install += ["--group", group]
     install += _poetry_requirements(pyproject)
-    commands.append((*told, *pip, "install", "--quiet", *install, "pytest", "pytest-cov"))
+    own = [name for name in ("pytest", "pytest-cov") if name not in install]
+    commands.append((*told, *pip, "install", "--quiet", *install, *own))
     measured = _measured(folder, pyproject)
     commands.append(
         (
@@ -182,6 +183,17 @@ def _told_version(folder: Path, pyproject: Mapping[str, Any]) -> tuple[Words, tu
             f"{tool} takes the version from the tag, which is made after the build: tell it GARE_VERSION.",
         )
     return (), ()
+
+
+def _version_note(pyproject: Mapping[str, Any]) -> Iterable[str]:
+    own = text_of(section(pyproject, "project").get("version")) or text_of(
+        section(pyproject, "tool", "poetry").get("version")
+    )
+    if own:
+        yield (
+            f"pyproject.toml says version {own} itself: commit the next one there before a release, "
+            "or the package carries this one."
+        )
 
 
 def _python_notes(folder: Path) -> Iterable[str]:
