@@ -163,7 +163,7 @@ def open_gare() -> Gare:
             where="GARE_STATION",
             hint="Start the worker with `gare up`, or set GARE_STATION to the folder of station.yaml.",
         )
-    return Gare(load_station(Path(folder)))
+    return Gare(load_station(Path(folder), leave_out_broken=True))
 
 
 @lru_cache(maxsize=8)

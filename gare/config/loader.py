@@ -44,13 +44,17 @@ class Station:
     file: Path
     state: Path
     projects: Mapping[str, Project]
+    problems: tuple[Problem, ...] = ()
+    """What is wrong with the files of projects that were left out."""
 
     def project(self, name: str | None = None) -> Project:
         """Return a project; without a name, the only one. Raises ConfigError that names those there are."""
-        if name is None and len(self.projects) == 1:
-            return next(iter(self.projects.values()))
         if name is not None and name in self.projects:
             return self.projects[name]
+        if self.problems:
+            raise InvalidFiles(self.problems)
+        if name is None and len(self.projects) == 1:
+            return next(iter(self.projects.values()))
         if not self.projects:
             raise ConfigError(
                 "This station has no project.",
@@ -70,10 +74,11 @@ class Station:
         )
 
 
-def load_station(start: Path | None = None) -> Station:
+def load_station(start: Path | None = None, *, leave_out_broken: bool = False) -> Station:
     """Load the station above `start`; without it, the one of GARE_STATION, else the one above the working folder.
 
-    Raises ConfigError with every problem found.
+    Raises ConfigError with every problem found. With `leave_out_broken` a project whose file is wrong does not stop
+    the others: its problems are raised when somebody asks for it.
     """
     file = station_file(start)
     document = read_document(file)
@@ -81,17 +86,23 @@ def load_station(start: Path | None = None) -> Station:
     root = file.parent
     problems: list[Problem] = []
     projects: dict[str, Project] = {}
+    ambiguous: set[str] = set()
     for path in _project_files(root, document, config, problems):
         try:
             project = load_project(path, config)
         except InvalidFiles as wrong:
             problems += wrong.problems
             continue
-        problems += _twice(project, projects)
+        again = list(_twice(project, projects))
+        problems += again
+        if again:
+            ambiguous.add(project.config.name)
         projects.setdefault(project.config.name, project)
-    if problems:
+    if problems and not leave_out_broken:
         raise InvalidFiles(problems)
-    return Station(config, root, file, (root / config.state).absolute(), projects)
+    for name in ambiguous:
+        del projects[name]
+    return Station(config, root, file, (root / config.state).absolute(), projects, tuple(problems))
 
 
 def load_station_file(file: Path, document: Document | None = None) -> StationConfig:

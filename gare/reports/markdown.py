@@ -29,14 +29,14 @@ def plan_page(release_id: str, plan: Plan, digest: str) -> str:
         *(f"> **Note:** {escape(warning)}" for warning in plan.warnings),
         "## Steps",
         table(
-            ["step", "after", "effects outside", "can it be undone"],
+            ["step", "after", "undo", "effects outside"],
             [
                 [
                     f"**{escape(step.id)}**",
                     ", ".join(map(escape, step.needs)),
-                    "; ".join(f"{escape(e.action)}: {escape(e.target)}" for e in step.effects)
-                    or "none",
-                    step.reversibility.value,
+                    step.reversibility.value if step.effects else "",
+                    # The last column: the UI cuts a wide table at its right edge.
+                    "; ".join(f"{escape(e.action)}: {escape(e.target)}" for e in step.effects),
                 ]
                 for step in plan.steps
             ],

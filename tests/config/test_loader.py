@@ -138,6 +138,22 @@ def test_problems_of_several_files_are_told_at_once(root):
     assert message().splitlines()[0] == "2 problems in gare.yaml and projects/api.yaml:"
 
 
+def test_a_wrong_file_of_one_project_does_not_stop_the_others(root):
+    (root / "projects").mkdir()
+    (root / "projects" / "api.yaml").write_text("name: api\nsource: {type: git}\ncolour: red\n")
+    (root / "projects" / "web.yaml").write_text(PROJECT.replace("shop", "web"))
+    (root / "projects" / "web2.yaml").write_text(PROJECT.replace("shop", "web"))
+    station = load_station(leave_out_broken=True)
+    assert station.project("shop").base == root
+    for wrong in ("api", "web", "nothing", None):
+        with pytest.raises(ConfigError) as caught:
+            station.project(wrong)
+        assert (
+            str(caught.value).splitlines()[0]
+            == "2 problems in projects/api.yaml and projects/web2.yaml:"
+        )
+
+
 SLUG = "Write lower-case letters, digits, `.`, `-` and `_`, starting with a letter or a digit, at most 63."
 
 PROJECT_MISTAKES = [

@@ -7,8 +7,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -98,9 +99,7 @@ class Shop:
 
     def configure_approval(self, rule: str = "{groups: {qa: 1, operations: 1}}") -> None:
         """Let production ask for votes."""
-        target = f'{{type: directory, path: ../{self.name}-production, version: {{command: "cat version.txt", timeout: 2s}}}}'
-        text = GARE_YAML.format(name=self.name).split("environments:")[0]
-        text += f"environments:\n  production:\n    target: {target}\n    approval: {rule}\n"
+        text = GARE_YAML.format(name=self.name) + f"    approval: {rule}\n"
         (self.root / "projects" / f"{self.name}.yaml").write_text(text)
 
     def gare(self) -> Gare:
@@ -167,6 +166,12 @@ def shop(station_root: Path, request: pytest.FixtureRequest) -> Shop:
     """Make a project at version 1.0.0 with one feature since."""
     name = "".join(char for char in request.node.name.lower() if char.isalnum())
     return make_shop(station_root, f"p{name[-40:]}")
+
+
+@pytest.fixture
+def new_shop(station_root: Path) -> Callable[[str], Shop]:
+    """Give the way to make projects of any name."""
+    return partial(make_shop, station_root)
 
 
 @pytest.fixture(scope="module")
