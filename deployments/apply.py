@@ -56,7 +56,11 @@ def strict_schema(flow: "Flow[..., Any]") -> dict[str, Any]:
     """Return the parameter schema with unknown parameters refused: Prefect lets them pass and the run dies of them."""
     from prefect.utilities.callables import parameter_schema
 
-    return parameter_schema(flow).model_dump_for_openapi() | {"additionalProperties": False}
+    schema = parameter_schema(flow).model_dump_for_openapi() | {"additionalProperties": False}
+    for field in schema["properties"].values():
+        # The form's heading; the parameter's own name says nothing to a person.
+        field["title"] = flow.name.capitalize()
+    return schema
 
 
 def job_variables(entry: Deployment, worker_folder: Path) -> dict[str, str]:

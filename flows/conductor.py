@@ -11,6 +11,7 @@ from typing import Any
 from prefect import Task
 from prefect.context import SyncClientContext
 from prefect.flow_runs import asuspend_flow_run
+from prefect.logging import get_run_logger
 
 from gare.domain.plan import Plan, PlannedStep
 from gare.domain.releases import Release, ReleaseState, StepState
@@ -41,6 +42,8 @@ async def conduct(gare: Gare, release: Release, kinds: Kinds) -> Release:
         # An engine key is never used twice in the life of a run (docs/decisions/0004-suspension.md).
         key = f"wait-{gare.ledger.releases.next_ask(release.id)}"
         # No limit of the engine's: it would fail the run; an approval's expiry ends the release properly.
+        for wait in waits:
+            get_run_logger().info("Waiting for %s", wait.reason)
         await asuspend_flow_run(key=key)
     return release
 
@@ -63,7 +66,7 @@ async def _run_until_blocked(gare: Gare, release: Release, plan: Plan, kinds: Ki
                 else:
                     running[_submit(kinds, release, step)] = step.id
                     started.add(step.id)
-        progress.show(len(done))
+        progress.show(len(done), is_last=not running)
         if not running:
             return waits
         finished, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)

@@ -9,7 +9,7 @@ from prefect.states import Completed, Failed
 
 from flows.conductor import conduct
 from gare.domain.releases import Release, ReleaseState
-from gare.errors import GareError, Refused
+from gare.errors import ConfigError, GareError, Refused
 from gare.requests import ReleaseRequest
 from gare.wiring import open_gare
 from tasks.announce import announce
@@ -55,9 +55,8 @@ async def release(request: ReleaseRequest) -> State[Any]:
         if not record.is_closed:
             record = await conduct(gare, record, KINDS)
     except GareError as error:
-        return Failed(
-            name="Refused" if isinstance(error, Refused) else "Failed", message=str(error)
-        )
+        is_refused = isinstance(error, Refused | ConfigError)
+        return Failed(name="Refused" if is_refused else "Failed", message=str(error))
     return end(record)
 
 

@@ -138,6 +138,14 @@ class Engine:
         }
         self._call("POST", "/artifacts/", body, what="publish a page")
 
+    def artifact(self, key: str) -> str:
+        """Return the id of the newest artifact with this key; empty when there is none."""
+        try:
+            found = self._call("GET", f"/artifacts/{key}/latest", what="find the progress bar")
+        except NotFound:
+            return ""
+        return str(found["id"])
+
     def publish_progress(
         self, run_id: str, key: str, percent: float, description: str, *, artifact: str = ""
     ) -> str:

@@ -17,7 +17,7 @@ from gare.domain.plan import Plan, PlannedStep
 from gare.engine import Engine
 from gare.errors import AuthenticationFailed, ConfigError
 from gare.ledger.ledger import Ledger
-from gare.planning.planner import make_plan
+from gare.planning.planner import Earlier, make_plan
 from gare.ports.notifier import Notifier
 from gare.ports.source import Source, TagWriter
 from gare.ports.target import ReplaceTarget
@@ -80,7 +80,10 @@ class Gare:
             source,
             lambda commit: self.tracker(project.config, source, commit),
             request,
-            self.ledger.effects.own_commits(project.config.name),
+            Earlier(
+                self.ledger.effects.own_commits(project.config.name),
+                self.ledger.effects.deployed(project.config.name),
+            ),
         )
         return self.ledger.plans.store(plan), plan
 

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 from gare.connectors.process import Finished, allowed_env, run
+from gare.domain.schedule import behind
 from gare.errors import StepFailed
 from tasks.step import Work
 
@@ -14,21 +15,31 @@ def checked_out(work: Work) -> Path:
 
     It is whole or absent: it is made under another name and renamed.
     """
-    if work.checkout.exists():
-        return work.checkout
-    partial = work.checkout.with_name(f"checkout.{work.step.id}.partial")
+    folder = _folder(work)
+    if folder.exists():
+        return folder
+    partial = folder.with_name(f"{folder.name}.{work.step.id}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.parent.mkdir(parents=True, exist_ok=True)
     work.say(f"Checking out {work.plan.commit[:12]} of {work.plan.project}.")
     work.gare.source(work.plan).checkout(work.plan.commit, partial)
     try:
-        partial.rename(work.checkout)
+        partial.rename(folder)
     except OSError:
         # A step beside this one was quicker; its tree is of the same commit.
         shutil.rmtree(partial, ignore_errors=True)
-        if not work.checkout.exists():
+        if not folder.exists():
             raise
-    return work.checkout
+    return folder
+
+
+def _folder(work: Work) -> Path:
+    """Return the release's tree, or the step's own when it runs beside the build, which begins with a clean one."""
+    builds = {step.id for step in work.plan.steps if step.type == "build"}
+    is_beside = (
+        builds and work.step.id not in builds and not builds & behind(work.plan.steps, work.step.id)
+    )
+    return work.checkout.with_name(f"checkout-{work.step.id}") if is_beside else work.checkout
 
 
 def run_commands(work: Work, folder: Path) -> float:

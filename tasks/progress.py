@@ -22,10 +22,13 @@ class Progress:
             return
         self._shown_at = time.monotonic()
         percent = 100 * done / max(self._steps, 1)
+        key = f"{self._release.id.lower()}-progress"
         try:
+            # The bar of the process before a wait is moved on, not drawn again.
+            self._artifact = self._artifact or self._gare.engine.artifact(key)
             self._artifact = self._gare.engine.publish_progress(
                 self._release.flow_run_id,
-                f"{self._release.id.lower()}-progress",
+                key,
                 percent,
                 f"{done} of {self._steps} steps",
                 artifact=self._artifact,

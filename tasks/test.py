@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gare.connectors.artifacts import artifact_path, collect
+from gare.connectors.artifacts import artifact_path, collect, remove
 from gare.errors import GareError, StepFailed
 from gare.gates import tables
 from tasks.commands import checked_out, run_commands
@@ -18,17 +18,23 @@ def test(work: Work) -> Value:
     """Run the project's tests and read what they report."""
     folder = checked_out(work)
     settings = work.step.settings
+    # A report in the repository, or of the attempt before, tells nothing about this run.
+    remove(folder, [*settings["junit"], *settings["coverage"]])
     try:
         seconds = run_commands(work, folder)
     except StepFailed as error:
         raise _with_failures(error, folder, settings["junit"]) from error
     reports = {
-        kind: [asdict(report) for report in collect(folder, settings[kind], work.gare.store)]
-        if settings[kind]
-        else []
+        kind: [
+            asdict(report)
+            for report in collect(folder, settings[kind], work.gare.store, key=f"test: {kind}")
+        ]
         for kind in ("junit", "coverage")
     }
-    totals = read_totals(work, reports)
+    try:
+        totals = read_totals(work, reports)
+    except StepFailed as error:
+        raise _with_names(error, [*reports["junit"], *reports["coverage"]]) from error
     return {
         "reports": reports,
         "totals": totals,
@@ -56,6 +62,14 @@ def read_totals(work: Work, reports: dict[str, list[dict[str, Any]]]) -> dict[st
 def paths(work: Work, files: list[dict[str, Any]]) -> list[Path]:
     """Return where kept files lie, by their content."""
     return [artifact_path(work.gare.store, file["sha256"]) for file in files]
+
+
+def _with_names(error: StepFailed, files: list[dict[str, Any]]) -> StepFailed:
+    """Name the report as the project does: the reader met it in the store, under its digest."""
+    what = error.what
+    for file in files:
+        what = what.replace(file["sha256"], file["name"])
+    return StepFailed(what, where="test", hint=error.hint)
 
 
 def _with_failures(error: StepFailed, folder: Path, patterns: list[str]) -> StepFailed:

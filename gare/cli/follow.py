@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import click
 
-from gare.cli.output import clean, elapsed, is_terminal
+from gare.cli.output import clean, elapsed, first_line, is_terminal
 from gare.domain.approvals import Decision
 from gare.domain.plan import Plan
 from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
@@ -102,7 +102,7 @@ def _spoken(record: StepRecord) -> str:
         return f"started{again}"
     took = elapsed((record.ended_at - record.started_at).total_seconds()) if record.ended_at else ""
     if record.state is StepState.FAILED:
-        return f"FAILED after {took}{again}: {clean(record.error)}"
+        return f"FAILED after {took}{again}: {clean(first_line(record.error))}"
     summary = record.value.get("summary", "") if isinstance(record.value, dict) else ""
     return f"done in {took}{again}" + (f": {clean(str(summary))}" if summary else "")
 
@@ -132,7 +132,7 @@ def _tell_end(gare: Gare, release: Release) -> int:
     took = elapsed((release.changed_at - release.opened_at).total_seconds())
     click.echo(f"{release.id} {release.project} {release.version}: {release.state} after {took}")
     if release.end and release.state is not ReleaseState.RELEASED:
-        click.echo(f"  {clean(release.end)}")
+        click.echo(f"  {clean(first_line(release.end))}")
     if release.state is ReleaseState.FAILED:
         click.echo(
             f"  look: gare why {release.id}   then: gare resume {release.id}  or  gare cancel {release.id}"

@@ -33,6 +33,12 @@ def clean(text: object, *, keep: str = "") -> str:
     )
 
 
+def first_line(text: str) -> str:
+    """Return the first line of a text; an ellipsis says that there is more (`gare log` and `gare why` have it)."""
+    first, more, _ = text.strip().partition("\n")
+    return f"{first} …" if more else first
+
+
 def clean_block(text: object) -> str:
     """Return a text of several lines, clean, with its line breaks and tabs."""
     return clean(str(text).replace("\r\n", "\n"), keep="\n\t")

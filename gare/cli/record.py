@@ -119,7 +119,7 @@ def _asked(gare: Gare, release: Release, plan: Plan) -> list[Asked]:
 
 
 def _show_lines(lines: Sequence[dict[str, Any]]) -> None:
-    from gare.cli.output import elapsed, print_table
+    from gare.cli.output import elapsed, first_line, print_table
 
     if not lines:
         click.echo("There is no release yet. Start one with `gare release PROJECT`.")
@@ -130,7 +130,7 @@ def _show_lines(lines: Sequence[dict[str, Any]]) -> None:
             [
                 line["id"], line["project"], line["version"], line["state"],
                 f"{line['steps_done']}/{line['steps']}", elapsed(line["age_s"]),
-                "; ".join(line["waiting"]) or (line["end"] if line["state"] == "failed" else ""),
+                "; ".join(line["waiting"]) or (first_line(line["end"]) if line["state"] == "failed" else ""),
             ]
             for line in lines
         ],
@@ -138,7 +138,7 @@ def _show_lines(lines: Sequence[dict[str, Any]]) -> None:
 
 
 def _show_page(found: dict[str, Any]) -> None:
-    from gare.cli.output import clean, elapsed, print_table
+    from gare.cli.output import clean, elapsed, first_line, print_table
 
     requested = f", requested by {clean(found['requested_by'])}" if found["requested_by"] else ""
     click.echo(
@@ -149,7 +149,7 @@ def _show_page(found: dict[str, Any]) -> None:
     )
     for name in ("reason", "end", "address"):
         if found[name]:
-            click.echo(f"{name}: {clean(found[name])}")
+            click.echo(f"{name}: {clean(first_line(found[name]))}")
     for reason in found["waiting"]:
         click.echo(f"waits for {clean(reason)}")
     click.echo("")
@@ -159,7 +159,7 @@ def _show_page(found: dict[str, Any]) -> None:
             [
                 step["step"], step["state"], step["attempt"] or "",
                 elapsed(step["elapsed_s"]) if step["elapsed_s"] is not None else "",
-                step["error"] or step["summary"],
+                first_line(step["error"] or step["summary"]),
             ]
             for step in found["plan_steps"]
         ],

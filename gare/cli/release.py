@@ -56,6 +56,7 @@ def release(
     from gare.cli.output import print_json
     from gare.cli.requesting import request_of
     from gare.cli.station_here import gare_here
+    from gare.errors import ConfigError
 
     gare = gare_here()
     request = request_of(
@@ -69,6 +70,12 @@ def release(
         allow_dirty=allow_dirty,
         requested_by=_requester(gare),
     )
+    if plan_digest and (version or prerelease or ref):
+        raise ConfigError(
+            "--plan names a stored plan, which has its version and commit already.",
+            where="--version, --prerelease, --ref",
+            hint="Leave these out, or plan anew with them.",
+        )
     # Said here already: a run that is going to be refused is not even started.
     gare.ledger.releases.refuse_second(request.project)
     if not plan_digest:

@@ -171,7 +171,7 @@ def _environments(place: Place, ecosystem: Ecosystem | None) -> Iterator[str]:
         yield f"      strip: {ecosystem.strip}  # folders to drop from the names inside the archive"
     yield "      # start: [./bin/start]  # how the service is started, in the release's folder"
     yield "      # stop: [./bin/stop]"
-    yield "      # health: {http: http://127.0.0.1:8000/health}  # how to ask whether it is well"
+    yield "      # health: {url: http://127.0.0.1:8000/health}  # how to ask whether it is well"
 
 
 def _publish(repository: Repository) -> Iterator[str]:

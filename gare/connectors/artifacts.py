@@ -22,24 +22,34 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _LISTED = 20
 
 
-def collect(checkout: Path, patterns: Iterable[str], store: Path) -> tuple[Artifact, ...]:
+def collect(
+    checkout: Path, patterns: Iterable[str], store: Path, *, key: str = "build: artifacts"
+) -> tuple[Artifact, ...]:
     """Keep every file that the patterns match, sorted by name; a matched folder is kept as one tar.gz.
 
     The name is the path below the pattern's fixed part: `dist/*.whl` gives `shop-1.0.whl`. With `**` only files match.
-    Raises ConfigError for a pattern that leaves the checkout, StepFailed when one matches nothing or
-    something outside, or when two files get one name.
+    `key` is where the patterns stand in gare.yaml. Raises ConfigError for a pattern that leaves the checkout,
+    StepFailed when one matches nothing or something outside, or when two files get one name.
     """
     found: dict[str, Path] = {}
     for pattern in patterns:
-        for name, path in _matches(checkout, pattern):
+        for name, path in _matches(checkout, pattern, key):
             if found.setdefault(name, path) != path:
                 both = f"{_inside(checkout, found[name])} and {_inside(checkout, path)}"
                 raise StepFailed(
                     f"Two artifacts are called `{name}`: {both}.",
-                    where=f"build: artifacts: {pattern}",
+                    where=f"{key}: {pattern}",
                     hint="Use one pattern from an outer folder, such as `out/**`: folders then stay in the names.",
                 )
     return tuple(keep(path, name, store) for name, path in sorted(found.items()))
+
+
+def remove(checkout: Path, patterns: Iterable[str]) -> None:
+    """Remove the files that the patterns match, so that what is found there later is new."""
+    for pattern in patterns:
+        for path in _hits(checkout, pattern):
+            if path.is_file() or path.is_symlink():
+                path.unlink()
 
 
 def keep(path: Path, name: str, store: Path) -> Artifact:
@@ -85,29 +95,33 @@ def open_artifact(store: Path, sha256: str) -> IO[bytes]:
     return artifact_path(store, sha256).open("rb")
 
 
-def _matches(checkout: Path, pattern: str) -> list[tuple[str, Path]]:
+def _matches(checkout: Path, pattern: str, key: str) -> list[tuple[str, Path]]:
     pure = PurePosixPath(pattern)
     if not pure.parts or pure.is_absolute() or ".." in pure.parts or "\\" in pattern:
         raise ConfigError(
             f"`{pattern}` does not stay inside the checkout.",
-            where="build: artifacts",
+            where=key,
             hint="Write a path relative to the repository, such as `dist/*.whl`.",
         )
     fixed = _fixed_part(pure)
+    hits = _hits(checkout, pattern)
+    if not hits:
+        step = key.partition(":")[0]
+        raise StepFailed(
+            f"The {step} made nothing that matches `{pattern}`.",
+            where=f"{key}; {_listing(checkout, fixed)}",
+            hint=f"Correct the pattern, or make the {step} command write there.",
+        )
+    return [_named(checkout, fixed, hit) for hit in hits]
+
+
+def _hits(checkout: Path, pattern: str) -> list[Path]:
     hits = [
         checkout / hit
         for hit in glob.glob(pattern, root_dir=checkout, recursive=True, include_hidden=True)
     ]
     hits = [hit for hit in hits if ".git" not in hit.relative_to(checkout).parts]
-    if "**" in pattern:
-        hits = [hit for hit in hits if not hit.is_dir()]
-    if not hits:
-        raise StepFailed(
-            f"The build made nothing that matches `{pattern}`.",
-            where=f"build: artifacts; {_listing(checkout, fixed)}",
-            hint="Correct the pattern, or make the build command write there.",
-        )
-    return [_named(checkout, fixed, hit) for hit in hits]
+    return [hit for hit in hits if not hit.is_dir()] if "**" in pattern else hits
 
 
 def _fixed_part(pattern: PurePosixPath) -> PurePosixPath:

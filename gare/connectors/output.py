@@ -21,6 +21,7 @@ from gare.masking import Mask
 
 LINE_LIMIT = 4000
 _TAIL_LINES = 20
+_TAIL_WIDTH = 160
 _PENDING_LIMIT = 64 * 1024
 _CHUNK = 64 * 1024
 _POLL_S = 0.02
@@ -193,7 +194,7 @@ class Report:
     def _line(self, line: str) -> None:
         self.note(line)
         self.lines += 1
-        self._tail.append(line[:500])
+        self._tail.append(line if len(line) <= _TAIL_WIDTH else f"{line[:_TAIL_WIDTH]}…")
         if self.lines <= self._limit:
             self._say(line)
         elif self.lines == self._limit + 1:

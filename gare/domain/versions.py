@@ -9,7 +9,7 @@ from gare.domain.commits import standing
 from gare.errors import ConfigError, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from semver import Version
 
@@ -128,6 +128,22 @@ def next_version(
     chosen = _given(override) if override else _computed(previous, changes, rule, prerelease)
     _check_free(chosen, previous, taken)
     return Next(str(chosen), _bump(previous, chosen))
+
+
+def step_over(chosen: Next, deployed: Mapping[str, str], *, is_given: bool = False) -> Next:
+    """Return the first version from `chosen` on that was not deployed before; `deployed` gives the release by version.
+
+    Raises Refused when the version was given: what has run somewhere under a version is never replaced.
+    """
+    version = _known(chosen.version)
+    while str(version) in deployed:
+        if is_given:
+            raise Refused(
+                f"Version {version} was deployed by {deployed[str(version)]} already.",
+                hint="Choose a greater one with `--version`; a version that has run somewhere never changes.",
+            )
+        version = version.bump_prerelease() if version.prerelease else version.bump_patch()
+    return Next(str(version), chosen.bump)
 
 
 def is_prerelease(version: str) -> bool:

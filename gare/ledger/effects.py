@@ -182,6 +182,17 @@ class Effects:
                 for row in rows
             ]
 
+    def deployed(self, project: str) -> dict[str, str]:
+        """Return the versions of a project that were (perhaps) deployed somewhere, each with its last release."""
+        with self._db.read() as connection:
+            rows = connection.execute(
+                select(releases.c.version, releases.c.number)
+                .join(effects, releases.c.number == effects.c.release)
+                .where(releases.c.project == project, effects.c.target.startswith("deploy "))
+                .order_by(releases.c.number)
+            )
+            return {row.version: f"R-{row.number}" for row in rows}
+
     def own_commits(self, project: str) -> frozenset[str]:
         """Return the commits that releases of a project have made, by their receipts."""
         with self._db.read() as connection:

@@ -1,7 +1,7 @@
 """Makes the plan of a release: reads history and tickets, decides the version, lays out the steps. Changes nothing."""
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 
 from gare.config.models import ProjectConfig, StationConfig
 from gare.connectors.git_settings import BAD_REFERENCE
@@ -9,7 +9,7 @@ from gare.domain.commits import Change, planned, read_changes
 from gare.domain.notes import render
 from gare.domain.plan import Plan, PlannedTicket
 from gare.domain.scope import match, ticket_keys
-from gare.domain.versions import Next, next_version, pick_previous, released
+from gare.domain.versions import Next, next_version, pick_previous, released, step_over
 from gare.errors import ConfigError, Refused
 from gare.planning.dag import environments, plan_steps
 from gare.ports.source import Head, Source
@@ -30,6 +30,20 @@ class _Range:
     since_version: str
     changes: list[Change]
     next: Next
+    planned_for: str
+    """The version that tickets are planned for: that of the commits, also when it was stepped over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What earlier releases of the project did, as the ledger has it.
+
+    `own_commits` were made by them (the changelog's) and are no part of a release; `deployed` gives the release by
+    version: what has run somewhere under a version keeps it, also when it was rolled back and never published.
+    """
+
+    own_commits: Collection[str] = frozenset()
+    deployed: Mapping[str, str] = field(default_factory=dict)
 
 
 def make_plan(
@@ -38,17 +52,15 @@ def make_plan(
     source: Source,
     tracker_at: TrackerAt,
     request: ReleaseRequest,
-    own_commits: Collection[str] = (),
+    earlier: Earlier | None = None,
 ) -> Plan:
     """Return everything the release will do. The same inputs give an equal plan.
-
-    `own_commits` are those that earlier releases made (the changelog's): they are no part of this one.
 
     Raises Refused when there is nothing to release or the version cannot be, ConfigError and ConnectorError
     with what to do.
     """
     warnings = source.check(allow_dirty=request.allow_dirty)
-    span = _range(project, source, request, own_commits)
+    span = _range(project, source, request, earlier or Earlier())
     version, tag = span.next.version, f"{project.source.tag_prefix}{span.next.version}"
     tickets, scope_warnings = _tickets(project, tracker_at, span)
     _check_tag(source, project, tag)
@@ -74,13 +86,13 @@ def make_plan(
         approvals=approvals,
         environments=tuple(environments(project, station)),
         env=project.env,
-        warnings=(*warnings, *scope_warnings),
+        warnings=(*warnings, *_stepped_over(span, earlier or Earlier()), *scope_warnings),
         authors=tuple(sorted({change.author_email.lower() for change in span.changes})),
     )
 
 
 def _range(
-    project: ProjectConfig, source: Source, request: ReleaseRequest, own_commits: Collection[str]
+    project: ProjectConfig, source: Source, request: ReleaseRequest, earlier: Earlier
 ) -> _Range:
     settings = project.source
     head = source.head(request.ref)
@@ -88,9 +100,11 @@ def _range(
     start = previous.start(request.prerelease or ("pre" if "-" in request.version else ""))
     since = start.commit if start else ""
     changes = read_changes(
-        source.commits(since, head.commit, settings.paths), project.tickets.pattern
+        source.commits(since, head.commit, settings.paths),
+        project.tickets.pattern,
+        earlier.own_commits,
     )
-    chosen = next_version(
+    wanted = next_version(
         previous,
         changes,
         project.version,
@@ -98,9 +112,25 @@ def _range(
         prerelease=request.prerelease,
         taken=released(source.tags(), settings.tag_prefix),
     )
+    chosen = step_over(wanted, earlier.deployed, is_given=bool(request.version))
     return _Range(
-        head, since, start.tag if start else "", start.version if start else "", changes, chosen
+        head,
+        since,
+        start.tag if start else "",
+        start.version if start else "",
+        changes,
+        chosen,
+        wanted.version,
     )
+
+
+def _stepped_over(span: _Range, earlier: Earlier) -> list[str]:
+    if span.planned_for == span.next.version:
+        return []
+    by = earlier.deployed.get(span.planned_for, "an earlier release")
+    return [
+        f"{span.planned_for} was deployed by {by} and is not used again: this is {span.next.version}"
+    ]
 
 
 def _tickets(
@@ -110,7 +140,7 @@ def _tickets(
     tracker = tracker_at(span.head.commit)
     if tracker is None:
         return (), []
-    found = tracker.tickets(ticket_keys(span.changes), span.next.version)
+    found = tracker.tickets(ticket_keys(span.changes), span.planned_for)
     scope = match(span.changes, found)
     warnings = [
         f"{ticket.key} {ticket.verdict}" + (f": {ticket.title}" if ticket.title else "")

@@ -86,7 +86,7 @@ def approval_page(
     ]
     done = [
         [escape(step), escape(str(value["summary"]))]
-        for step, value in values.items()
+        for step, value in ((step.id, values.get(step.id)) for step in plan.steps)
         if isinstance(value, dict) and value.get("summary")
     ]
     if done:

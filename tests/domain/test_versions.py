@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from gare.domain.commits import Change, Commit, compile_pattern, parse
 from gare.domain.versions import (
+    Next,
     Previous,
     Released,
     is_planned_for,
@@ -14,6 +15,7 @@ from gare.domain.versions import (
     next_version,
     pick_previous,
     released,
+    step_over,
 )
 from gare.errors import ConfigError, Refused
 
@@ -252,3 +254,23 @@ def test_a_final_version_is_above_all_its_prereleases(before, rounds):
     final = next_version(since(*done), changes(*everything), Rule()).version
     assert all(semver.Version.parse(final) > version for version in done)
     assert final == max(done, key=semver.Version.parse).partition("-")[0]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "deployed", "stepped"),
+    [
+        ("1.4.0", (), "1.4.0"),
+        ("1.4.0", ("1.4.0",), "1.4.1"),
+        ("1.4.0", ("1.4.0", "1.4.1"), "1.4.2"),
+        ("1.4.0-rc.1", ("1.4.0-rc.1",), "1.4.0-rc.2"),
+        ("1.4.0", ("1.4.0-rc.1",), "1.4.0"),
+    ],
+)
+def test_a_version_that_has_run_somewhere_is_stepped_over(chosen, deployed, stepped):
+    assert step_over(Next(chosen, "minor"), dict.fromkeys(deployed, "R-1")).version == stepped
+
+
+def test_a_given_version_that_has_run_somewhere_is_refused():
+    with pytest.raises(Refused) as error:
+        step_over(Next("1.4.0", "minor"), {"1.4.0": "R-7"}, is_given=True)
+    assert error.value.what == "Version 1.4.0 was deployed by R-7 already."

@@ -39,15 +39,19 @@ BAD_COMMANDS = {
     ),
     "no-xml": (
         {"test": f'{{commands: [[{PY}, "{REPORT}(\'passed!\')"]], junit: [report.xml]}}'},
-        "step test failed: The JUnit report report.xml",
+        "step test failed: The JUnit report `report.xml` is no XML at line 1, column 7: not well-formed",
     ),
     "no-test": (
         {"test": f'{{commands: [[{PY}, "{REPORT}(\'<testsuite/>\')"]], junit: [report.xml]}}'},
         "step test failed: No test was executed. The reports tell of 0 tests, 0 skipped.",
     ),
+    "old-report": (
+        {"test": '{commands: [["true"]], junit: ["old.xml"]}'},
+        "step test failed: The test made nothing that matches `old.xml`. (test: junit; in the checkout ",
+    ),
     "no-report": (
         {"test": '{commands: [["true"]], junit: ["reports/*.xml"]}'},
-        "step test failed: ",
+        "step test failed: The test made nothing that matches `reports/*.xml`. (test: junit; in the checkout ",
     ),
 }  # fmt: skip
 
@@ -56,6 +60,9 @@ def test_a_command_that_fails_hangs_floods_or_lies_stops_its_release_and_no_othe
     shops = {}
     for kind, (keys, _) in BAD_COMMANDS.items():
         shops[kind] = shop = new_shop(f"bad-{kind}")
+        shop.commit(
+            "test: a report of long ago", "old.xml", "<testsuite><testcase name='a'/></testsuite>"
+        )
         steps = keys.pop("steps", "")
         shop.configure(f"\nsteps: {steps}\n" if steps else "", **keys)
     started = [start(shop, "release", shop.name, "--no-follow") for shop in shops.values()]
@@ -206,6 +213,7 @@ def test_a_request_that_could_do_harm_is_refused_by_the_server(released, request
 
 def test_templates_in_plain_text_stay_text(shop):
     run = ask_for_a_release(shop, {"project": shop.name, "reason": "{{ 7 * 7 }} <b>\x1b[31m"})
+    wait_until(lambda: shop.gare().ledger.releases.of_run(run))
     shop.wait_for(ReleaseState.RELEASED)
     assert shop.gare().ledger.releases.of_run(run).reason == "{{ 7 * 7 }} <b>\x1b[31m"
     said = shop.run("status", shop.last().id) + shop.run("log", shop.last().id)

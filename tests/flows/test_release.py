@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from gare.domain.releases import ReleaseState, StepState
+from gare.requests import ReleaseRequest
 
 pytestmark = pytest.mark.engine
 
@@ -110,6 +111,13 @@ def test_a_version_that_does_not_run_is_taken_back_at_once(shop):
     assert "v1.2.0" not in shop.git("ls-remote", "--tags", "origin")
     run = shop.gare().engine.run(release.flow_run_id)
     assert (run.state_type, run.state_name) == ("FAILED", "RolledBack")
+    (shop.work / "broken").unlink()
+    shop.commit("fix: whole again")
+    _, plan = shop.gare().make_plan(ReleaseRequest(project=shop.name))
+    assert plan.version == "1.2.1"
+    assert (
+        f"1.2.0 was deployed by {release.id} and is not used again: this is 1.2.1" in plan.warnings
+    )
 
 
 def test_a_failed_build_stops_it_and_resume_goes_on_from_there(shop):
@@ -139,7 +147,7 @@ def test_a_step_is_repeated_as_the_project_asks(shop):
 
 
 def test_steps_that_do_not_need_each_other_run_side_by_side(shop):
-    nap = "[python3, -c, 'import time; time.sleep(2)']"
+    nap = "[python3, -c, 'import time, os; time.sleep(2); os.stat(''make.py'')']"
     shop.configure(
         "\nsteps:\n"
         + "".join(
