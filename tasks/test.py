@@ -18,8 +18,9 @@ def test(work: Work) -> Value:
     """Run the project's tests and read what they report."""
     folder = checked_out(work)
     settings = work.step.settings
-    # A report in the repository, or of the attempt before, tells nothing about this run.
-    remove(folder, [*settings["junit"], *settings["coverage"]])
+    if settings["commands"]:  # without any, the build has made the reports
+        # A report in the repository, or of the attempt before, tells nothing about this run.
+        remove(folder, [*settings["junit"], *settings["coverage"]])
     try:
         seconds = run_commands(work, folder)
     except StepFailed as error:
