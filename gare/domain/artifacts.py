@@ -1,6 +1,5 @@
 """What a build makes: named files that are told apart by their content."""
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
@@ -49,15 +48,15 @@ def kind_of(name: str) -> ArtifactKind:
 
 def other_version(name: str, version: str) -> str:
     """Return the version in a wheel's file name (PEP 427) when it is not the released one; else nothing."""
+    from packaging.version import InvalidVersion, Version  # only where a wheel was built
+
     parts = PurePosixPath(name).name.removesuffix(".whl").split("-")
-    if not name.endswith(".whl") or len(parts) < 5 or _spelled(parts[1]) == _spelled(version):
+    if not name.endswith(".whl") or len(parts) < 5:
         return ""
-    return parts[1]
-
-
-def _spelled(version: str) -> str:
-    """Spell a SemVer or PEP 440 version in one way: 1.2.0-rc.1 and 1.2rc1 are the same."""
-    text = version.lower().partition("+")[0].replace("alpha", "a").replace("beta", "b")
-    text = re.sub(r"[-_.]?([a-z]+)[-_.]?", r"\1", text)
-    text = f"{text}0" if text[-1:].isalpha() else text
-    return re.sub(r"(\.0)+(?=[a-z]|$)", "", text)
+    try:
+        # PEP 440 spells 1.2.0-rc.1 as 1.2.0rc1; what stands behind a plus tells builds apart, not versions.
+        built, wanted = (Version(Version(text).public) for text in (parts[1], version))
+        is_same = built == wanted
+    except InvalidVersion:
+        is_same = parts[1] == version
+    return "" if is_same else parts[1]
