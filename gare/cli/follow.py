@@ -73,9 +73,7 @@ class _Station:
         is_up = bool(address) and Engine(address, timeout_s=5).is_healthy()
         if is_up != self._was_up:
             says = (
-                "is up again"
-                if is_up
-                else "is down: the release goes on when it is started (`gare up`)"
+                "is up again" if is_up else "is down: nothing moves until it is started (`gare up`)"
             )
             click.echo(f"note: the station {says}.", err=True)
         self._was_up = is_up
