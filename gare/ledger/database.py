@@ -31,7 +31,7 @@ from gare.errors import ConfigError, Refused, Unavailable
 from gare.ledger.chain import GENESIS, Event, link
 from gare.ledger.schema import events, metadata, streams
 
-HEAD_REVISION = "0001"
+HEAD_REVISION = "0002"
 """The newest migration; a test compares it with the migrations' own head."""
 
 Clock = Callable[[], datetime]

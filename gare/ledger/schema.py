@@ -15,10 +15,14 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 TARGET_LENGTH = 1000
 """Characters of an effect's target at most: a path or an address."""
+
+HOLDER_LENGTH = 127
+"""Characters of the name of a process that holds something."""
 
 metadata = MetaData(
     naming_convention={
@@ -57,7 +61,9 @@ releases = Table(
     Column("waiting", Text, nullable=False, default="[]"),
     Column("wake_at", String(32)),
     Column("asks", Integer, nullable=False, default=0),
+    Column("settled", Boolean, nullable=False, default=False, server_default=false()),
     Index("ix_releases_project_state", "project", "state"),
+    Index("ix_releases_state_wake_at", "state", "wake_at"),
 )
 
 steps = Table(
@@ -111,6 +117,7 @@ effects = Table(
     Column("receipt", Text),
     Column("receipt_at", String(32)),
     Column("adopted", Boolean, nullable=False, default=False),
+    Column("claimed_by", String(HOLDER_LENGTH)),
 )
 
 events = Table(
@@ -152,4 +159,52 @@ verified = Table(
     Column("version", String(255), nullable=False),
     Column("release", ForeignKey("releases.number"), nullable=False),
     Column("at", String(32), nullable=False),
+)
+
+holders = Table(
+    "holders",
+    metadata,
+    Column("name", String(HOLDER_LENGTH), primary_key=True),
+    Column("until", String(32), nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(127), primary_key=True),
+    Column("holder", String(HOLDER_LENGTH), nullable=False),
+    Column("fence", Integer, nullable=False),
+)
+
+rescues = Table(
+    "rescues",
+    metadata,
+    Column("flow_run_id", String(36), primary_key=True),
+    Column("attempts", Integer, nullable=False),
+    Column("at", String(32), nullable=False),
+    Column("progress", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+locks = Table(
+    "locks",
+    metadata,
+    Column("project", String(63), primary_key=True),
+    Column("environment", String(63), primary_key=True),
+    Column("release", ForeignKey("releases.number"), primary_key=True),
+    Column("priority", Integer, nullable=False),
+    Column("asked_at", String(32), nullable=False),
+    Column("granted_at", String(32)),
+    Column("until", String(32)),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", String(71), primary_key=True),
+    Column("public", Text, nullable=False),
+    Column("made_at", String(32), nullable=False),
+    Column("retired_at", String(32)),
+    Column("endorsed_by", String(71)),
+    Column("endorsement", Text),
 )
