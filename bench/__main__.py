@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHES = ("notes", "steps", "gate", "cli")
+BENCHES = ("notes", "steps", "gate", "cli", "warm")
 
 
 def main(names: list[str]) -> int:

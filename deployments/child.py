@@ -17,6 +17,7 @@ from gare.station_state import Process, StateFolder
 
 RESTARTS = 3
 WINDOW_S = 300.0
+_LONGEST_EXPONENT = 30
 _LOG_LIMIT = 10 * 1024 * 1024
 _TAIL_BYTES = 16 * 1024
 
@@ -38,6 +39,9 @@ class Child:
     program: Program
     folder: StateFolder
     env: Mapping[str, str]
+    restarts: int = RESTARTS
+    restart_wait_s: float = 1.0
+    restart_wait_limit_s: float = 60.0
     deaths: list[float] = field(default_factory=list)
     start_at: float = 0.0
     """When it shall be started again (monotonic); 0 while it runs."""
@@ -100,9 +104,10 @@ class Child:
         """Plan the next start after a death: which of the allowed ones, and in how many seconds. None: no more."""
         now = time.monotonic()
         self.deaths = [death for death in self.deaths if now - death < WINDOW_S] + [now]
-        if len(self.deaths) > RESTARTS:
+        if len(self.deaths) > self.restarts:
             return None
-        wait_s = 2.0 ** (len(self.deaths) - 1)
+        doubled = self.restart_wait_s * 2.0 ** min(len(self.deaths) - 1, _LONGEST_EXPONENT)
+        wait_s = min(doubled, self.restart_wait_limit_s)
         self.start_at = now + wait_s
         return len(self.deaths), wait_s
 

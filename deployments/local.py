@@ -18,6 +18,7 @@ from typing import IO, Any
 
 import psutil
 
+from deployments import internals
 from deployments.child import Program
 from deployments.processes import describe, end, find, marked, port_holder, with_descendants
 from deployments.seed import plant
@@ -53,6 +54,7 @@ def spec_of(station: Station) -> StationSpec:
         host=config.server.host,
         port=config.server.port,
         worker_limit=config.worker_limit,
+        worker=config.worker,
         extras=EXTRAS,
     )
 
@@ -73,6 +75,8 @@ def up(
             raise _already_up(spec.state)
         with listening() as requests:
             clean(folder, say)
+            if spec.worker == "warm" and (reason := internals.why_not()):
+                say(f"The stock worker starts the runs, which takes longer: {reason}.")
             supervisor = Record(describe(psutil.Process(), "supervisor"))
             write_record(folder, supervisor)
             try:

@@ -4,12 +4,16 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from deployments import internals
 from deployments.catalog import POOL
-from deployments.child import Program
+from deployments.child import RESTARTS, Program
 from deployments.processes import MARK_VARIABLE
 from gare.station_state import StateFolder
 
 CATALOG = "deployments.catalog:CATALOG"
+CATALOG_VARIABLE = "GARE_CATALOG"
+"""Tells the warm worker whose modules to import ahead."""
+_WORKER_MODULES = {"process": "prefect.workers.process", "warm": "deployments.warm_worker"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +29,16 @@ class StationSpec:
     host: str = "127.0.0.1"
     port: int = 4200
     worker_limit: int = 10
+    worker: str = "warm"
+    """`warm` or `stock`: how runs are started."""
     catalog: str = CATALOG
     extras: tuple[Program, ...] = ()
     start_timeout_s: float = 120.0
+    restarts: int = RESTARTS
+    """How often a child may be started again within WINDOW_S; then the station ends."""
+    restart_wait_s: float = 1.0
+    """First wait before a child is started again; doubles with each death, up to `restart_wait_limit_s`."""
+    restart_wait_limit_s: float = 60.0
 
     @property
     def folder(self) -> StateFolder:
@@ -44,6 +55,11 @@ class StationSpec:
     def worker_name(self) -> str:
         """Return the name under which the server knows our worker."""
         return f"{self.name}-worker"
+
+    @property
+    def worker_type(self) -> str:
+        """Return the type of Prefect worker that serves this station."""
+        return "warm" if self.worker == "warm" and not internals.why_not() else "process"
 
 
 def programs(spec: StationSpec) -> list[Program]:
@@ -68,12 +84,12 @@ def programs(spec: StationSpec) -> list[Program]:
             "worker",
             "The worker",
             (
-                *("prefect", "worker", "start", "--pool", POOL, "--type", "process"),
+                *("prefect", "worker", "start", "--pool", POOL, "--type", spec.worker_type),
                 *("--name", spec.worker_name, "--install-policy", "never"),
             ),
             # The pool is there when apply has made it; the worker would make one of its own otherwise.
             (
-                *("--warm", "prefect.cli.worker,prefect.workers.process"),
+                *("--warm", f"prefect.cli.worker,{_WORKER_MODULES[spec.worker_type]}"),
                 *("--after", f"{api}/work_pools/{POOL}"),
             ),
         ),
@@ -90,6 +106,7 @@ def child_env(spec: StationSpec) -> dict[str, str]:
     return env | {
         "GARE_STATION": str(spec.root),
         MARK_VARIABLE: str(spec.state),
+        CATALOG_VARIABLE: spec.catalog,
         "PYTHONSAFEPATH": "1",
         "PYTHONUNBUFFERED": "1",
         "OPENBLAS_NUM_THREADS": env.get("OPENBLAS_NUM_THREADS", "1"),

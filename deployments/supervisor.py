@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from deployments.catalog import POOL
-from deployments.child import RESTARTS, WINDOW_S, Child, Program
+from deployments.child import WINDOW_S, Child, Program
 from deployments.launch import answers
 from deployments.processes import end, marked, with_descendants
 from deployments.spec import StationSpec, child_env, programs
@@ -111,7 +111,14 @@ class Supervisor:
         self.on_ready(record)
 
     def _launch(self, program: Program) -> None:
-        child = Child(program, self.spec.folder, child_env(self.spec))
+        child = Child(
+            program,
+            self.spec.folder,
+            child_env(self.spec),
+            restarts=self.spec.restarts,
+            restart_wait_s=self.spec.restart_wait_s,
+            restart_wait_limit_s=self.spec.restart_wait_limit_s,
+        )
         self._children[program.name] = child
         child.start()
         self._note()
@@ -169,14 +176,16 @@ class Supervisor:
         planned = child.restart_later()
         if planned is None:
             raise GareError(
-                f"{ending} It ended {RESTARTS + 1} times within {WINDOW_S / 60:g} minutes: "
+                f"{ending} It ended {self.spec.restarts + 1} times within {WINDOW_S / 60:g} minutes: "
                 "the station ends.",
                 where=f"log {child.log}",
                 hint="Read the log, mend the cause, then `gare up`: releases go on where they were.",
             )
         self._note()
         number, wait_s = planned
-        self.say(f"{ending} It is started again in {wait_s:g} s ({number} of {RESTARTS}).")
+        self.say(
+            f"{ending} It is started again in {wait_s:g} s ({number} of {self.spec.restarts})."
+        )
 
     def _stop(self) -> None:
         """End everything in order, so that the server can still record how the runs ended.

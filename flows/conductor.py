@@ -13,39 +13,77 @@ from prefect.context import SyncClientContext
 from prefect.flow_runs import asuspend_flow_run
 from prefect.logging import get_run_logger
 
+from gare.boundaries import reached
 from gare.domain.plan import Plan, PlannedStep
 from gare.domain.releases import Release, ReleaseState, StepState
 from gare.domain.schedule import ready
+from gare.requests import ReleaseRequest
 from gare.wiring import Gare
+from tasks.plan import plan_anew
 from tasks.progress import Progress
 from tasks.step import STOPPING, options
-from tasks.waiting import Wait, look
+from tasks.waiting import Wait, line_up, look
 
 Kinds = Mapping[str, Task[[str, str], Any]]
 
 
-async def conduct(gare: Gare, release: Release, kinds: Kinds) -> Release:
-    """Run all that can run; return the release when it ended or failed; suspend the run when it must wait."""
-    plan = gare.plan(release.plan)
+async def conduct(gare: Gare, release: Release, kinds: Kinds, request: ReleaseRequest) -> Release:
+    """Run all that can run; return the release when it ended or failed; suspend the run when it must wait.
+
+    `request` is what the run was started with: a release that was overtaken in the queue is planned anew from it.
+    """
+    reached("before mark running")
     gare.ledger.releases.mark(release.id, ReleaseState.RUNNING, actor="gare")
     try:
         # One client for all steps, as a synchronous flow has it; each task would make two of its own (20 ms of CPU).
         with SyncClientContext.get_or_create():
-            waits = await _run_until_blocked(gare, release, plan, kinds)
+            release, waits = await _run_and_settle(gare, release, kinds, request)
     except BaseException:
         # The run is being ended from outside (cancelled, station going down): its commands end with it.
         STOPPING.set()
         gare.stop_commands()
         raise
-    release = _settle(gare, release, plan, waits)
     if release.state is ReleaseState.WAITING:
         # An engine key is never used twice in the life of a run (docs/decisions/0004-suspension.md).
         key = f"wait-{gare.ledger.releases.next_ask(release.id)}"
         # No limit of the engine's: it would fail the run; an approval's expiry ends the release properly.
         for wait in waits:
             get_run_logger().info("Waiting for %s", wait.reason)
+        reached(f"before suspend {' '.join(r.partition(':')[0] for r in release.waiting)}")
         await asuspend_flow_run(key=key)
     return release
+
+
+async def _run_and_settle(
+    gare: Gare, release: Release, kinds: Kinds, request: ReleaseRequest
+) -> tuple[Release, list[Wait]]:
+    """Run what can run and write down where the release stands; return it with what it waits for."""
+    waits = await _run_in_turn(gare, release, kinds, request)
+    release = _settle(gare, release, waits)
+    while release.state is ReleaseState.WAITING:
+        # What came before this was written down woke nobody: looked again, now that it would.
+        now = await _run_in_turn(gare, release, kinds, request)
+        if now == waits:
+            break
+        waits, release = now, _settle(gare, release, now)
+    return release, waits
+
+
+async def _run_in_turn(
+    gare: Gare, release: Release, kinds: Kinds, request: ReleaseRequest
+) -> list[Wait]:
+    """Run what can run once the release has all its locks; return what is waited for."""
+    before = gare.plan(release.plan)
+    reached("before lock")
+    if (wait := line_up(gare, release, before)) is not None:
+        return [wait]
+    reached("after lock")
+    release = plan_anew(gare, release, request)
+    plan = gare.plan(release.plan)
+    # A new plan may be about other environments.
+    if plan != before and (wait := line_up(gare, release, plan)) is not None:
+        return [wait]
+    return await _run_until_blocked(gare, release, plan, kinds)
 
 
 async def _run_until_blocked(gare: Gare, release: Release, plan: Plan, kinds: Kinds) -> list[Wait]:
@@ -80,18 +118,21 @@ def _submit(kinds: Kinds, release: Release, step: PlannedStep) -> asyncio.Future
     return asyncio.wrap_future(future.wrapped_future)
 
 
-def _settle(gare: Gare, release: Release, plan: Plan, waits: list[Wait]) -> Release:
+def _settle(gare: Gare, release: Release, waits: list[Wait]) -> Release:
     """Write down where the release stands now that nothing runs."""
     releases = gare.ledger.releases
     if (now := releases.get(release.id)).is_closed:
         return now
+    plan = gare.plan(now.plan)
+    reached("before settle")
     records = releases.steps(release.id)
     failed = [
         step
         for step in plan.steps
         if step.id in records and records[step.id].state is StepState.FAILED
     ]
-    if failed:
+    # One that failed, was resumed and is queued has tried nothing yet.
+    if failed and not waits:
         end = f"step {failed[0].id} failed: {records[failed[0].id].error}"
         return releases.mark(release.id, ReleaseState.FAILED, actor="gare", end=end)
     if waits:

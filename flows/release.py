@@ -8,7 +8,10 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from flows.conductor import conduct
+from flows.lease import the_only_process
+from gare.boundaries import enter, reached
 from gare.domain.releases import Release, ReleaseState
+from gare.engine import NEEDS_ATTENTION, UNAVAILABLE
 from gare.errors import ConfigError, GareError, Refused
 from gare.requests import ReleaseRequest
 from gare.wiring import open_gare
@@ -47,17 +50,29 @@ KINDS = {
 )
 async def release(request: ReleaseRequest) -> State[Any]:
     """Bring one release on: plan it once, run its steps, suspend while people decide, tell how it ended."""
-    gare = open_gare()
-    record = gare.ledger.releases.of_run(flow_run.id)
+    enter(request.project)
+    reached("start of process")
     try:
-        if record is None:
-            record = open_release(gare, request, flow_run.id)
-        if not record.is_closed:
-            record = await conduct(gare, record, KINDS)
+        gare = open_gare()
+        async with the_only_process(gare, flow_run.id):
+            record = gare.ledger.releases.of_run(flow_run.id)
+            if record is None:
+                record = open_release(gare, request, flow_run.id)
+            if not record.is_closed:
+                record = await conduct(gare, record, KINDS, request)
+            reached("before return")
     except GareError as error:
-        is_refused = isinstance(error, Refused | ConfigError)
-        return Failed(name="Refused" if is_refused else "Failed", message=str(error))
+        return Failed(name=_name(error), message=str(error))
     return end(record)
+
+
+def _name(error: GareError) -> str:
+    """Name the end of a run that could not go on; an unavailable one is brought on by the reconciler."""
+    match error:
+        case Refused() | ConfigError():
+            return "Refused"
+        case _:
+            return UNAVAILABLE if error.retryable else "Failed"
 
 
 def end(record: Release) -> State[Any]:
@@ -65,6 +80,8 @@ def end(record: Release) -> State[Any]:
     match record.state:
         case ReleaseState.FAILED:
             return Failed(message=record.end)
+        case ReleaseState.ATTENTION:
+            return Failed(name=NEEDS_ATTENTION, message=record.end)
         case ReleaseState.ROLLED_BACK:
             return Failed(name="RolledBack", message=record.end)
         case (

@@ -2,7 +2,8 @@
 
 Off, unless GARE_BOUNDARIES names a folder. Then each passage is written to `trace` there, and a process that comes to
 a boundary with a file of its name in `armed/` stands still: it moves the file to `standing/`, with its process id in
-it, and goes on when that file is taken away. Who armed it kills what is to be killed meanwhile. Standard library only.
+it, and goes on when that file is taken away. A number in the armed file is how many passages are let go by before. Who
+armed it kills what is to be killed meanwhile. Standard library only.
 """
 
 import os
@@ -42,9 +43,13 @@ def _pass(folder: Path, boundary: str) -> None:
     finally:
         os.close(handle)
     name = file_name(boundary)
-    standing = folder / "standing" / name
+    armed, standing = folder / "armed" / name, folder / "standing" / name
     try:
-        (folder / "armed" / name).rename(standing)
+        left = int(armed.read_text() or 0)
+        if left:
+            armed.write_text(str(left - 1))
+            return
+        armed.rename(standing)
     except FileNotFoundError:
         return
     whole = standing.with_suffix(".tmp")

@@ -7,6 +7,7 @@ Facts about the calls: docs/decisions/0003-engine-over-rest.md.
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -14,6 +15,15 @@ import httpx
 from gare.errors import ConfigError, Conflict, NotFound, Refused, Unavailable, UnexpectedReply
 
 DEPLOYMENT = "release/gare"
+TAG = "gare"
+"""On every deployment of ours (deployments/catalog.py)."""
+UNAVAILABLE = "Unavailable"
+"""Name of the end of a run that met something away for a while (the ledger): it is brought on."""
+NEEDS_ATTENTION = "NeedsAttention"
+"""Name of the end of a run that a person must look at."""
+ALIVE = ("RUNNING", "PENDING", "CANCELLING")
+"""States in which a process should be there."""
+_PAGE = 200
 _TRIES = 6
 _SERVER_BUSY = (503, 502, 504)
 
@@ -27,6 +37,8 @@ class Run:
     state_type: str
     state_name: str
     state_message: str
+    since: datetime | None = None
+    """When the engine gave it this state, by its own clock."""
 
     @property
     def is_suspended(self) -> bool:
@@ -65,9 +77,14 @@ class Engine:
             return False
 
     def start(
-        self, request: Mapping[str, Any], *, deployment: str = DEPLOYMENT, idempotency_key: str = ""
+        self,
+        request: Mapping[str, Any],
+        *,
+        deployment: str = DEPLOYMENT,
+        idempotency_key: str = "",
+        at: datetime | None = None,
     ) -> Run:
-        """Create a run of a deployment with `request` as its one parameter.
+        """Create a run of a deployment with `request` as its one parameter, to begin now or `at` an instant.
 
         The same key again gives the run it made before; other parameters under it are a Conflict.
         """
@@ -77,6 +94,8 @@ class Engine:
             "state": {"type": "SCHEDULED"},
             "name": f"release {request.get('project', '')}".strip(),
         }
+        if at is not None:
+            body["state"]["state_details"] = {"scheduled_time": at.isoformat()}
         if idempotency_key:
             body["idempotency_key"] = idempotency_key
         made = self._call(
@@ -97,11 +116,33 @@ class Engine:
     def runs(self, run_ids: list[str]) -> dict[str, Run]:
         """Read many runs at once, by id; those the engine does not know are absent."""
         found: dict[str, Run] = {}
-        for start in range(0, len(run_ids), 200):
-            body = {"flow_runs": {"id": {"any_": run_ids[start : start + 200]}}, "limit": 200}
+        for start in range(0, len(run_ids), _PAGE):
+            body = {"flow_runs": {"id": {"any_": run_ids[start : start + _PAGE]}}, "limit": _PAGE}
             for item in self._call("POST", "/flow_runs/filter", body, what="read runs"):
                 found[item["id"]] = _run(item)
         return found
+
+    def moving(self, ended_after: datetime) -> list[Run]:
+        """Return our runs that should have a process now, and those that ended since an instant."""
+        wanted = {
+            "operator": "or_",
+            "state": {"type": {"any_": list(ALIVE)}},
+            "end_time": {"after_": ended_after.isoformat()},
+        }
+        body: dict[str, Any] = {
+            "flow_runs": wanted,
+            "deployments": {"tags": {"all_": [TAG]}},
+            "sort": "ID_DESC",
+            "limit": _PAGE,
+        }
+        found: list[Run] = []
+        while True:
+            page = self._call(
+                "POST", "/flow_runs/filter", body | {"offset": len(found)}, what="read runs"
+            )
+            found += [_run(item) for item in page]
+            if len(page) < _PAGE:
+                return found
 
     def resume(self, run_id: str) -> bool:
         """Wake a suspended run. False when it is not suspended now (a wake-up is never a decision)."""
@@ -112,13 +153,22 @@ class Engine:
         """Bring a run that ended or died on again, as the same run."""
         self._set_state(run_id, {"type": "SCHEDULED", "name": "AwaitingRetry"})
 
-    def cancel(self, run_id: str) -> None:
+    def begin(self, run_id: str) -> None:
+        """Let a run that was created for later begin now."""
+        self._set_state(run_id, {"type": "SCHEDULED"})
+
+    def cancel(self, run_id: str, *, has_process: bool = True) -> None:
         """End a run: a waiting one at once, a running one by its worker, which stops the process."""
         run = self.run(run_id)
         if run.is_over:
             return
-        is_alive = run.state_type in ("RUNNING", "PENDING", "CANCELLING")
+        is_alive = run.state_type in ALIVE and has_process
         state = {"type": "CANCELLING"} if is_alive else {"type": "CANCELLED"}
+        self._set_state(run_id, state)
+
+    def give_up(self, run_id: str, reason: str) -> None:
+        """Show a run as one that needs a person."""
+        state = {"type": "FAILED", "name": NEEDS_ATTENTION, "message": reason}
         self._set_state(run_id, state)
 
     def rename(self, run_id: str, name: str, tags: list[str]) -> None:
@@ -239,4 +289,5 @@ def _run(item: Mapping[str, Any]) -> Run:
         state_type=state.get("type", ""),
         state_name=state.get("name", ""),
         state_message=state.get("message") or "",
+        since=datetime.fromisoformat(state["timestamp"]) if state.get("timestamp") else None,
     )

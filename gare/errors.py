@@ -38,6 +38,10 @@ class Refused(GareError):
     exit_code = 3
 
 
+class Fenced(Refused):
+    """Another process has taken this one's work over: it must stop at once and write nothing more."""
+
+
 class ConnectorError(GareError):
     """Something outside Gare (Git, a host, a vendor, the engine) did not do what was asked."""
 

@@ -1,24 +1,32 @@
-"""Wakes what is due: the station's own process that keeps releases and the engine's runs in step.
+"""Keeps releases and the engine's runs in step: wakes what is due, brings back what died. A process of the station.
 
-Each round, over the releases that have not ended: a suspended one whose wait is over is resumed; one whose run was
-cancelled, deleted, or died, is marked so. Checkouts of ended releases are removed. Never decides about a release: the
-flow does, from the ledger, when it wakes.
+One is active, by a lease in the ledger; others stand by and take over. What it remembers does not grow with the number
+of releases: those that wait are found by the ledger's own index, those that move by the engine's.
 """
 
 import shutil
 import signal
 import threading
-from datetime import datetime, timedelta
+from contextlib import suppress
+from datetime import timedelta
 
-from gare.domain.approvals import Decision
-from gare.domain.releases import Release, ReleaseState, StepState
+from gare.domain.releases import Release, ReleaseState
 from gare.engine import Run
-from gare.errors import ConnectorError, NotFound
+from gare.errors import ConnectorError, Fenced, GareError
+from gare.ledger.releases import PAGE
+from gare.rescue import Rescuer, is_settled
 from gare.wiring import Gare, open_gare
 
-INTERVAL_S = 2.0
+INTERVAL_S = 1.0
+ENGINE_ROUNDS = 2
+"""The ledger is looked at in every round, the engine in every second one: it costs 15 ms of the server's CPU."""
+SWEEP_ROUNDS = 15
+TIDY_ROUNDS = 60
+OVERLAP = timedelta(minutes=2)
+"""How long an ended run is looked at again: its end may have been written while we asked."""
 GRACE = timedelta(seconds=3)
 """`gare resume` writes to the ledger first and to the engine a moment later."""
+LEASE = "reconciler"
 
 
 def main() -> None:
@@ -27,31 +35,154 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     gare = open_gare()
+    reconciler = Reconciler(gare)
     while not stop.wait(INTERVAL_S):
+        for told in reconciler.round():
+            print(f"reconciler: {told}", flush=True)  # noqa: T201 - its log is its stdout
+    reconciler.leave()
+
+
+class Reconciler:
+    """One reconciler: active while it has the lease."""
+
+    def __init__(self, gare: Gare) -> None:
+        self._gare = gare
+        self._rescuer = Rescuer(gare)
+        self._rounds = 0
+        self._swept = 0
+        self._since = gare.ledger.now() - OVERLAP
+        self._odd: list[str] = []
+        self._is_active = False
+        self._was_away = False
+
+    def round(self) -> list[str]:
+        """Do one round; return a sentence for each thing done. What is away is looked at again in the next."""
         try:
-            reconcile(gare)
-            tidy(gare)
+            if not self._may_act():
+                return []
+            done = self._round()
+        except Fenced:
+            self._gare.ledger.database.unfence(LEASE)
+            self._is_active = False
+            return ["another reconciler has taken over; standing by"]
         except ConnectorError as error:
-            # The server or the ledger is away: said, and looked again next round.
-            print(f"reconciler: {error}", flush=True)  # noqa: T201 - its log is its stdout
+            # A process that could not reach the ledger or the engine either is given time to tell that it lives.
+            self._rescuer.forget()
+            is_told, self._was_away = self._was_away, True
+            return [] if is_told else [str(error)]
+        was_away, self._was_away = self._was_away, False
+        return [*(["everything answers again"] if was_away else []), *done]
 
+    def leave(self) -> None:
+        """Let another one take over at once."""
+        with suppress(GareError):
+            self._gare.ledger.leases.free(LEASE)
+        self._gare.ledger.leases.leave()
 
-def reconcile(gare: Gare) -> list[str]:
-    """Do one round; return a sentence for each thing done."""
-    open_releases = [
-        release
-        for release in gare.ledger.releases.find(is_open=True, limit=10_000)
-        if release.state in (ReleaseState.RUNNING, ReleaseState.WAITING)
-    ]
-    if not open_releases:
-        return []
-    runs = gare.engine.runs([release.flow_run_id for release in open_releases])
-    done = []
-    for release in open_releases:
-        if told := _bring_on(gare, release, runs.get(release.flow_run_id)):
-            print(f"reconciler: {told}", flush=True)  # noqa: T201
-            done.append(told)
-    return done
+    def _may_act(self) -> bool:
+        if self._is_active:
+            return True
+        fence = self._gare.ledger.leases.take(LEASE)
+        if fence is not None:
+            self._gare.ledger.database.fence(LEASE, fence)
+            self._rescuer.forget()
+            self._is_active = True
+        return self._is_active
+
+    def _round(self) -> list[str]:
+        self._rounds += 1
+        done = self._wake()
+        if self._rounds % ENGINE_ROUNDS == 1:
+            done += self._look_at_engine()
+        if self._rounds % SWEEP_ROUNDS == 1:
+            done += self._sweep()
+        if self._rounds % TIDY_ROUNDS == 1:
+            tidy(self._gare)
+        return done
+
+    def _wake(self) -> list[str]:
+        """Wake the waiting releases whose moment has come: a vote, a tick, a lock, a time."""
+        done = []
+        for release in self._gare.ledger.releases.due(self._gare.ledger.now()):
+            # A run that is not suspended is on its way there, or is brought back by the other looks.
+            with suppress(ConnectorError):
+                if self._gare.engine.resume(release.flow_run_id):
+                    done.append(f"{release.id} goes on")
+        return done
+
+    def _look_at_engine(self) -> list[str]:
+        ledger, engine = self._gare.ledger, self._gare.engine
+        asked_at = ledger.now()
+        found = {run.id: run for run in engine.moving(self._since)}
+        self._since = asked_at - OVERLAP
+        ended = ledger.releases.unsettled()
+        running = ledger.releases.in_state(ReleaseState.RUNNING)
+        named = [*(release.flow_run_id for release in (*running, *ended)), *self._rescuer.suspects]
+        named += self._odd
+        self._odd = []
+        found |= engine.runs([run_id for run_id in named if run_id not in found])
+        self._settle(ended, found)
+        done = self._note_ends(found)
+        return done + self._rescuer.look(list(found.values()))
+
+    def _settle(self, ended: list[Release], runs: dict[str, Run]) -> None:
+        settled = [
+            release.id for release in ended if is_settled(release, runs.get(release.flow_run_id))
+        ]
+        if settled:
+            self._gare.ledger.releases.settle(settled)
+
+    def _note_ends(self, runs: dict[str, Run]) -> list[str]:
+        """Write down which runs people ended in the engine."""
+        ledger = self._gare.ledger
+        done = []
+        # `gare cancel` ends the run first and says why to the ledger a moment later.
+        before = ledger.now() - GRACE
+        cancelled = [
+            run.id
+            for run in runs.values()
+            if run.state_type == "CANCELLED" and (run.since is None or run.since < before)
+        ]
+        for release in ledger.releases.of_runs(cancelled).values():
+            if not release.is_closed:
+                ledger.releases.mark(
+                    release.id, ReleaseState.CANCELLED, actor="engine", end="the run was cancelled"
+                )
+                done.append(f"{release.id} is cancelled")
+        return done
+
+    def _sweep(self) -> list[str]:
+        """Look at one page of the open releases after the other, for runs that are gone or ended long ago."""
+        ledger = self._gare.ledger
+        page = ledger.releases.in_state(
+            ReleaseState.WAITING, ReleaseState.RUNNING, after=self._swept
+        )
+        self._swept = int(page[-1].id[2:]) if len(page) == PAGE else 0
+        runs = self._gare.engine.runs([release.flow_run_id for release in page])
+        return [
+            told
+            for release in page
+            if (told := self._judge(release, runs.get(release.flow_run_id)))
+        ]
+
+    def _judge(self, release: Release, run: Run | None) -> str:
+        if self._gare.ledger.now() - release.changed_at < GRACE:
+            return ""
+        if run is None:
+            end = (
+                "the engine has no run of it any more (deleted there, or the engine lost its database); "
+                f"`gare recover {release.id}` makes a new one, `gare cancel {release.id}` ends it"
+            )
+            self._gare.ledger.releases.mark(
+                release.id, ReleaseState.ATTENTION, actor="reconciler", end=end
+            )
+            return f"{release.id} needs attention: {end}"
+        if run.is_suspended and release.state is ReleaseState.RUNNING:
+            # Put to sleep by somebody else: the flow looks what there is to do.
+            return f"{release.id} goes on" if self._gare.engine.resume(run.id) else ""
+        if run.is_over:
+            self._odd.append(run.id)
+        return ""
 
 
 def tidy(gare: Gare) -> None:
@@ -59,51 +190,6 @@ def tidy(gare: Gare) -> None:
     for folder in gare.work_folder.glob("R-*"):
         if folder.name[2:].isdecimal() and gare.ledger.releases.get(folder.name).is_closed:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _bring_on(gare: Gare, release: Release, run: Run | None) -> str:
-    if run is None:
-        end = "the engine has no run of it any more (deleted there?); end it with `gare cancel`"
-        gare.ledger.releases.mark(release.id, ReleaseState.FAILED, actor="engine", end=end)
-        return f"{release.id} failed: {end}"
-    if run.state_type == "CANCELLED":
-        gare.ledger.releases.mark(
-            release.id, ReleaseState.CANCELLED, actor="engine", end="the run was cancelled"
-        )
-        return f"{release.id} is cancelled"
-    is_fresh = gare.ledger.now() - release.changed_at < GRACE
-    if run.state_type in ("CRASHED", "FAILED") and not is_fresh:
-        end = f"the run ended as {run.state_name}: {run.state_message}"
-        gare.ledger.releases.mark(release.id, ReleaseState.FAILED, actor="engine", end=end)
-        return f"{release.id} failed: {end}"
-    if run.is_suspended and is_due(gare, release, gare.ledger.now()) and gare.engine.resume(run.id):
-        return f"{release.id} goes on"
-    return ""
-
-
-def is_due(gare: Gare, release: Release, now: datetime) -> bool:
-    """Tell whether something that the release waits for has come: time, votes, a ticked-off step."""
-    if release.wake_at is not None and now >= release.wake_at:
-        return True
-    try:
-        plan = gare.plan(release.plan)
-    except NotFound:
-        return False
-    records = gare.ledger.releases.steps(release.id)
-    done = {step for step, record in records.items() if record.state is StepState.DONE}
-    for step in plan.steps:
-        if (
-            step.type == "manual"
-            and step.id in done
-            and f"{step.id}:" in "\n".join(release.waiting)
-        ):
-            return True
-    return any(
-        rule.step not in done
-        and gare.ledger.approvals.get(release.id, rule.step) is not None
-        and gare.ledger.approvals.standing(release.id, rule).decision is not Decision.PENDING
-        for rule in plan.approvals
-    )
 
 
 if __name__ == "__main__":

@@ -55,6 +55,14 @@ class ReleaseRequest(BaseModel):
             description="Digest of a plan made with `gare plan`: exactly that is executed. Empty: planned first.",
         ),
     ] = ""
+    replan: Annotated[
+        bool,
+        Field(
+            title="Plan anew when overtaken",
+            description="When another release took the stored plan's version or commits first: plan anew. "
+            "Otherwise the release ends as cancelled.",
+        ),
+    ] = False
     requested_by: Annotated[
         str,
         Field(

@@ -93,6 +93,11 @@ class StateFolder:
         """Return the file whose lock a supervisor holds as long as it lives."""
         return self.root / "station.lock"
 
+    @property
+    def unfinished(self) -> Path:
+        """Return the file that is there while a restore changes the folder, and after one was cut short."""
+        return self.root / "restore-unfinished"
+
     def log(self, name: str) -> Path:
         """Return the log of one process."""
         return self.logs / f"{name}.log"
@@ -102,12 +107,22 @@ class StateFolder:
         try:
             for folder in (self.prefect, self.worker, self.logs, self.work, self.store):
                 folder.mkdir(parents=True, exist_ok=True)
-            self.check_format()
+            self.check_whole()
             (self.root / "format").write_text(f"{FORMAT}\n", encoding="utf-8")
             (self.root / ".gitignore").write_text("*\n", encoding="utf-8")
             _probe(self.root)
         except OSError as error:
             raise self._unusable(error) from error
+
+    def check_whole(self) -> None:
+        """Raise ConfigError when the folder is not one to work with: a newer Gare's, or restored in part."""
+        self.check_format()
+        if self.unfinished.exists():
+            raise ConfigError(
+                "A restore of this station was cut short: its ledger may not be there.",
+                where=str(self.root),
+                hint="Run it again: `gare restore FILE --force`. What was there before is in `before-restore-…`.",
+            )
 
     def check_format(self) -> None:
         """Raise ConfigError when a newer Gare has made the folder."""

@@ -16,6 +16,7 @@ from gare.domain.approvals import Voter
 from gare.domain.plan import Plan, PlannedStep
 from gare.engine import Engine
 from gare.errors import AuthenticationFailed, ConfigError
+from gare.ledger.keys import Keys
 from gare.ledger.ledger import Ledger
 from gare.planning.planner import Earlier, make_plan
 from gare.ports.notifier import Notifier
@@ -24,7 +25,7 @@ from gare.ports.target import ReplaceTarget
 from gare.ports.tracker import Tracker
 from gare.requests import ReleaseRequest
 from gare.secrets import resolve
-from gare.station_state import api_url
+from gare.station_state import StateFolder, api_url
 
 _SOURCE: TypeAdapter[SourceSettings] = TypeAdapter(SourceSettings)
 _TARGET: TypeAdapter[TargetSettings] = TypeAdapter(TargetSettings)
@@ -44,6 +45,7 @@ class Gare:
     @cached_property
     def ledger(self) -> Ledger:
         """Return the station's ledger, migrated."""
+        StateFolder(self.station.state).check_whole()
         return Ledger(ledger_url(self.station))
 
     @cached_property
@@ -55,6 +57,11 @@ class Gare:
     def store(self) -> Path:
         """Return the folder of artifacts and evidence, by content."""
         return self.station.state / "store"
+
+    @cached_property
+    def keys(self) -> Keys:
+        """Return the keys with which the station signs its evidence."""
+        return Keys(self.ledger.database, self.station.state / "keys")
 
     @property
     def work_folder(self) -> Path:

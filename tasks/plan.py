@@ -1,10 +1,15 @@
-"""plan: what a release will do, decided before it does anything, stored, and shown first."""
+"""plan: what a release will do, decided before it does anything, stored, and shown first.
+
+A release that was overtaken in the queue is planned anew, as long as it has done nothing.
+"""
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
-from gare.domain.releases import Release, StepState
+from gare.domain.plan import Plan
+from gare.domain.releases import Release, ReleaseState, StepState
+from gare.domain.versions import is_prerelease, pick_previous
 from gare.errors import Refused
 from gare.reports.markdown import plan_page
 from gare.requests import ReleaseRequest
@@ -33,10 +38,95 @@ def plan_first(request: dict[str, object], run_id: str) -> str:
             hint=f"Make one with `gare plan {wanted.project}`.",
         )
     release = gare.ledger.releases.open(digest, plan, run_id, wanted.requested_by, wanted.reason)
-    summary = {"plan": digest, "summary": f"{len(plan.commits)} commits, {plan.bump}"}
+    value = _value(digest, plan)
     gare.ledger.releases.begin_step(release.id, "plan", actor="gare")
-    gare.ledger.releases.end_step(release.id, "plan", StepState.DONE, value=summary, actor="gare")
-    name = f"{release.id} {plan.project} {plan.version}"
+    gare.ledger.releases.end_step(release.id, "plan", StepState.DONE, value=value, actor="gare")
+    _show(gare, release, digest, plan)
+    return release.id
+
+
+def plan_anew(gare: Gare, release: Release, request: ReleaseRequest) -> Release:
+    """Plan a release again whose turn has come, when another one was faster; return it as it stands then.
+
+    One that has begun keeps its plan. When nothing is left to release, or what was asked for exactly is taken, it ends
+    as cancelled. `request` is what the run was started with.
+    """
+    reason = _overtaken(gare, release, gare.plan(release.plan), is_fixed=_is_fixed(request))
+    if reason:
+        plan_again.with_options(task_run_name=f"plan {release.project} again")(
+            release.id, request.model_dump(), reason
+        )
+    return gare.ledger.releases.get(release.id)
+
+
+@task(name="plan", cache_policy=NO_CACHE, persist_result=False)
+def plan_again(release_id: str, request: dict[str, object], reason: str) -> None:
+    """Plan the release on what stands now, or end it when nothing is left."""
+    gare, wanted = open_gare(), ReleaseRequest.model_validate(request)
+    release = gare.ledger.releases.get(release_id)
+    if _is_fixed(wanted):
+        _end(gare, release, f"{release.version} is taken: {reason}")
+        return
+    project = gare.project(release.project)
+    # What is wrong with the repository itself is no answer to whether something is left: it may be mended.
+    gare.source_of(project.config, project.base).check(allow_dirty=wanted.allow_dirty)
+    try:
+        digest, plan = gare.make_plan(wanted.model_copy(update={"plan": ""}))
+    except Refused as refusal:
+        what = f"{wanted.version} is taken" if wanted.version else "nothing left to release"
+        _end(gare, release, f"{what}: {reason}. {refusal.what}")
+        return
+    if digest != release.plan:
+        # Shown first: when this process dies in between, it is planned and shown once more.
+        _show(gare, release, digest, plan)
+        gare.ledger.releases.replan(release_id, digest, plan, _value(digest, plan), reason=reason)
+
+
+def _is_fixed(request: ReleaseRequest) -> bool:
+    return bool(request.plan) and not request.replan
+
+
+def _overtaken(gare: Gare, release: Release, plan: Plan, *, is_fixed: bool) -> str:
+    """Say what came between the plan of a release that has not begun and its turn; empty when nothing did."""
+    if gare.ledger.releases.step_states(release.id).keys() - {"plan"}:
+        return ""
+    others = gare.ledger.releases.ended_since_plan(release)
+    took = next((other for other in others if other.state is ReleaseState.RELEASED), None)
+    taker = gare.ledger.effects.deployed(plan.project).get(plan.version, release.id)
+    is_taken = taker != release.id or _has_moved(gare, plan)
+    if took and (is_taken or not is_fixed):
+        return f"{took.id} took it with {took.version}"
+    if taker != release.id:
+        return f"{taker} deployed {plan.version} already"
+    if is_taken:
+        return f"the tags of {plan.project} are others than when it was planned"
+    if others and not is_fixed:
+        return f"{others[0].id} was rolled back"
+    return ""
+
+
+def _has_moved(gare: Gare, plan: Plan) -> bool:
+    """Tell whether the plan's tag exists, or its range begins at another tag now."""
+    source, prefix = gare.source(plan), plan.tag.removesuffix(plan.version)
+    if any(tag.name == plan.tag for tag in source.tags()):
+        return True
+    previous = pick_previous(source.tags(reachable_from=plan.commit), prefix)
+    start = previous.start("pre" if is_prerelease(plan.version) else "")
+    return (start.commit if start else "") != plan.previous_commit
+
+
+def _end(gare: Gare, release: Release, end: str) -> None:
+    gare.ledger.releases.mark(release.id, ReleaseState.CANCELLED, actor="gare", end=end)
+    get_run_logger().info("%s ends: %s", release.id, end)
+
+
+def _value(digest: str, plan: Plan) -> dict[str, str]:
+    return {"plan": digest, "summary": f"{len(plan.commits)} commits, {plan.bump}"}
+
+
+def _show(gare: Gare, release: Release, digest: str, plan: Plan) -> None:
+    """Name the run after the plan and show the plan among its pages."""
+    run_id, name = release.flow_run_id, f"{release.id} {plan.project} {plan.version}"
     gare.engine.rename(
         run_id, name, [f"project:{plan.project}", f"version:{plan.version}", release.id]
     )
@@ -44,4 +134,3 @@ def plan_first(request: dict[str, object], run_id: str) -> str:
         run_id, f"{release.id.lower()}-plan", plan_page(release.id, plan, digest), f"Plan of {name}"
     )
     get_run_logger().info("%s: %d commits, %d steps", name, len(plan.commits), len(plan.steps))
-    return release.id

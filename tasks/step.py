@@ -18,6 +18,7 @@ from prefect.context import TaskRunContext
 from prefect.logging import get_run_logger
 from prefect.states import Completed
 
+from gare.boundaries import reached
 from gare.domain.plan import Plan, PlannedStep
 from gare.domain.releases import Release, StepState
 from gare.errors import ConnectorError, GareError, InternalError, StepFailed
@@ -128,7 +129,9 @@ def _run(body: Body, release_id: str, step_id: str) -> State[Any]:
     release = releases.get(release_id)
     plan = gare.plan(release.plan)
     step = plan.step(step_id)
+    reached(f"before start {step_id}")
     record = releases.begin_step(release_id, step_id, actor=_actor())
+    reached(f"after start {step_id}")
     if record.state is StepState.DONE:
         return Completed(message="Done before.")
     logger = get_run_logger()
@@ -139,7 +142,9 @@ def _run(body: Body, release_id: str, step_id: str) -> State[Any]:
         if not STOPPING.is_set():
             _note_failure(gare.ledger, release_id, step, error)
         raise
+    reached(f"before end {step_id}")
     releases.end_step(release_id, step_id, StepState.DONE, value=value, actor=_actor())
+    reached(f"after end {step_id}")
     return Completed(message=str(value.get("summary", "")) or "Done.")
 
 

@@ -1,9 +1,10 @@
-"""What a release can wait for without a process: people's approvals and manual steps."""
+"""What a release can wait for without a process: its turn, people's approvals, manual steps."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from gare.domain.approvals import Decision
+from gare.domain.locks import Priority, locks_of
 from gare.domain.manifest import manifest
 from gare.domain.plan import Plan, PlannedStep
 from gare.domain.releases import Release, StepState
@@ -17,6 +18,17 @@ class Wait:
 
     reason: str
     wake_at: datetime | None = None
+
+
+def line_up(
+    gare: Gare, release: Release, plan: Plan, priority: Priority = Priority.RELEASE
+) -> Wait | None:
+    """Ask for all locks that the plan needs; None when the release has them now, else its place in the queue.
+
+    Who frees the locks wakes who is next: there is no instant to look again.
+    """
+    place = gare.ledger.locks.ask(release.id, locks_of(plan), priority=priority)
+    return None if place is None else Wait(str(place))
 
 
 def look(gare: Gare, release: Release, plan: Plan, step: PlannedStep) -> Wait | None:

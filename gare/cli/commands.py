@@ -49,7 +49,12 @@ COMMANDS: dict[str, Entry] = {
     ),
     "resume": Entry(
         "gare.cli.release:resume",
-        "Bring a failed or sleeping release on from where it stands.",
+        "Bring a failed, dead or sleeping release on from where it stands.",
+        "Release",
+    ),
+    "recover": Entry(
+        "gare.cli.release:recover",
+        "Make new runs for open releases whose runs the engine has lost.",
         "Release",
     ),
     "cancel": Entry(
@@ -72,6 +77,20 @@ COMMANDS: dict[str, Entry] = {
     "why": Entry("gare.cli.record:why", "Say why a release does not move.", "Ask"),
     "log": Entry("gare.cli.record:log", "Show what happened in a release.", "Ask"),
     "evidence": Entry("gare.cli.evidence:evidence", "Write or verify a release's evidence.", "Ask"),
+    "audit": Entry("gare.cli.audit:audit", "Verify the whole ledger.", "Ask"),
+    "key": Entry(
+        "gare.cli.key:key",
+        "Show, change and export the keys that sign the evidence.",
+        "Station",
+    ),
     "up": Entry("gare.cli.station:up", "Start the station on this machine.", "Station"),
     "down": Entry("gare.cli.station:down", "Stop the station on this machine.", "Station"),
+    "backup": Entry(
+        "gare.cli.backup:backup",
+        "Write the station's record into one file, while it works.",
+        "Station",
+    ),
+    "restore": Entry(
+        "gare.cli.backup:restore", "Bring the station back from FILE, while it is down.", "Station"
+    ),
 }

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from gare.ledger.tags import Tag
     from gare.ledger.verify import Report
 
+_MAX_KEY_FILE_BYTES = 1024 * 1024
+
 JSON = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 
 
@@ -46,7 +48,7 @@ def evidence() -> None:
 )
 @JSON
 def write(release_id: str, out: Path | None, *, with_artifacts: bool, as_json: bool) -> None:
-    """Write everything that was decided and done in a release into one file, and check it."""
+    """Write everything that was decided and done in a release into one file, sign it, and check it."""
     from gare.cli.output import clean, print_json
     from gare.cli.station_here import gare_here
     from gare.ledger.evidence import write_bundle
@@ -55,18 +57,23 @@ def write(release_id: str, out: Path | None, *, with_artifacts: bool, as_json: b
     gare = gare_here()
     release = gare.ledger.releases.get(release_id)
     path = out or Path(f"{release.id}.evidence.zip")
-    made = write_bundle(gare.ledger, gare.store, release.id, path, with_artifacts=with_artifacts)
-    report = verify_bundle(path, head=made.head)
+    signer = gare.keys.signer()
+    made = write_bundle(
+        gare.ledger, gare.store, release.id, path, signer=signer, with_artifacts=with_artifacts
+    )
+    report = verify_bundle(path, head=made.head, trusted=[signer.id])
     if as_json:
         print_json(
             {
                 "file": str(path), "size_bytes": made.size, "sha256": made.sha256, "head": made.head,
-                "events": made.events, "absent": dict(made.absent), **_findings(report),
+                "events": made.events, "signed_by": signer.id, "absent": dict(made.absent),
+                **_findings(report),
             }
         )  # fmt: skip
     else:
         click.echo(f"{clean(path)}: {made.size} bytes, {made.sha256}")
         click.echo(f"{release.id} is {release.state}; {made.events} events, head {made.head}")
+        click.echo(f"signed by {signer.id}")
         for name, reason in made.absent.items():
             click.echo(f"note: {clean(name)} is not in it: {clean(reason)}")
     _refuse_unsound(report, as_json=as_json)
@@ -83,16 +90,26 @@ def write(release_id: str, out: Path | None, *, with_artifacts: bool, as_json: b
 @click.option(
     "--repository", type=click.Path(path_type=Path), help="Git repository whose tag is compared."
 )
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    metavar="FILE|FINGERPRINT",
+    help="Key that you trust: a file of `gare key export`, or sha256:…; may be given several times.",
+)
 @JSON
-def verify(file: Path, head: str, repository: Path | None, *, as_json: bool) -> None:
-    """Check a bundle: every byte, the chain, every decision. No station, no network."""
+def verify(
+    file: Path, head: str, repository: Path | None, keys: tuple[str, ...], *, as_json: bool
+) -> None:
+    """Check a bundle: every byte, the chain, every decision, the signature. No station, no network."""
     from gare.cli.output import print_json
     from gare.ledger.verify import verify_bundle
 
-    head = _digest(head)
-    report = verify_bundle(file, head=head)
+    head, trusted = _digest(head, "--head"), _trusted(keys)
+    report = verify_bundle(file, head=head, trusted=trusted)
     if repository is not None:
-        report = verify_bundle(file, head=head, tag=_tag(repository, report))
+        tag = _tag(repository, report)
+        report = verify_bundle(file, head=head, tag=tag, trusted=trusted)
     if as_json:
         print_json(
             {
@@ -107,7 +124,33 @@ def verify(file: Path, head: str, repository: Path | None, *, as_json: bool) -> 
     _refuse_unsound(report, as_json=as_json)
 
 
-def _digest(head: str) -> str:
+def _trusted(values: tuple[str, ...]) -> list[str]:
+    """Return the fingerprints of keys that are given as fingerprints or as files of public keys."""
+    import re
+
+    from gare.errors import ConfigError, UnexpectedReply
+    from gare.ledger.dsse import fingerprint, read_public
+
+    found: list[str] = []
+    for value in values:
+        if re.fullmatch(r"(sha256:)?[0-9a-fA-F]{64}", value.strip()):
+            found.append(_digest(value, "--key"))
+            continue
+        try:
+            with Path(value).open("rb") as file:
+                text = file.read(_MAX_KEY_FILE_BYTES).decode("ascii", "replace")
+            found += [fingerprint(raw) for raw in read_public(text, value)]
+        except (OSError, ValueError, UnexpectedReply) as error:
+            why = error.strerror if isinstance(error, OSError) else "it holds no ed25519 public key"
+            raise ConfigError(
+                f"The key cannot be read: {why}.",
+                where=f"--key {value}",
+                hint="Name a file that `gare key export` wrote, or the key's fingerprint: sha256:… .",
+            ) from error
+    return found
+
+
+def _digest(head: str, option: str) -> str:
     import re
 
     from gare.errors import ConfigError
@@ -118,7 +161,7 @@ def _digest(head: str) -> str:
     if head and not re.fullmatch(r"sha256:[0-9a-f]{64}", head):
         raise ConfigError(
             f"{head!r} is no digest.",
-            where="--head",
+            where=option,
             hint="Write sha256: and 64 hexadecimal digits.",
         )
     return head
@@ -170,6 +213,12 @@ def _show_report(report: Report) -> None:
                 clean(
                     f"{effect['step']}: {effect['target']}"
                     + ("" if effect["has_receipt"] else " (no receipt)")
+                )
+            )
+        for override in about["overrides"]:
+            click.echo(
+                clean(
+                    f"override: {override['what']} in {override['step']} by {override['actor']} at {override['at']}"
                 )
             )
         for name, reason in about["absent"].items():

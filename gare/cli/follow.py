@@ -29,17 +29,17 @@ def follow(gare: Gare, release_id: str, *, until_waiting: bool = False, since: s
     `since` is the ledger head before a resume: a state older than that is not an end.
     """
     seen: dict[str, tuple[str, int]] = {}
-    told, station = "", _Station(gare)
+    told, station, turn = "", _Station(gare), _Turn(gare)
     try:
         while True:
             release = gare.ledger.releases.get(release_id)
             plan = gare.plan(release.plan)
-            for line in _changes(gare, release, plan, seen):
+            for line in (*turn.look(release, plan), *_changes(gare, release, plan, seen)):
                 click.echo(line)
             is_new = not since or gare.ledger.database.head(release_id) != since
-            if is_new and (release.is_closed or release.state is ReleaseState.FAILED):
+            if is_new and not release.is_moving:
                 return _tell_end(gare, release)
-            if waits := _open_waits(gare, release, plan):
+            if waits := [] if turn.is_queued else _open_waits(gare, release, plan):
                 if "; ".join(waits) != told:
                     told = "; ".join(waits)
                     _tell_waits(release, plan, waits)
@@ -77,6 +77,26 @@ class _Station:
             )
             click.echo(f"note: the station {says}.", err=True)
         self._was_up = is_up
+
+
+class _Turn:
+    """Tells when the release's place in the queue changes, and when it was planned anew there."""
+
+    def __init__(self, gare: Gare) -> None:
+        self._gare, self._told, self._plan = gare, "", ""
+        self.is_queued = False
+
+    def look(self, release: Release, plan: Plan) -> Iterator[str]:
+        """Yield what has changed since the last look."""
+        place = self._gare.ledger.locks.place(release.id) if release.is_moving else None
+        self.is_queued = place is not None
+        if place is not None and str(place) != self._told:
+            self._told = str(place)
+            yield f"{release.id} is {clean(self._told)}; it goes on by itself"
+        if self._plan and self._plan != release.plan:
+            commits = f"{len(plan.commits)} commits, plan {release.plan[:19]}…"
+            yield f"planned anew: {release.project} {clean(release.version)}, {commits}"
+        self._plan = release.plan
 
 
 def _changes(
@@ -131,7 +151,7 @@ def _tell_end(gare: Gare, release: Release) -> int:
     click.echo(f"{release.id} {release.project} {release.version}: {release.state} after {took}")
     if release.end and release.state is not ReleaseState.RELEASED:
         click.echo(f"  {clean(first_line(release.end))}")
-    if release.state is ReleaseState.FAILED:
+    if release.is_stopped:
         click.echo(
             f"  look: gare why {release.id}   then: gare resume {release.id}  or  gare cancel {release.id}"
         )

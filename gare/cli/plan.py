@@ -45,11 +45,26 @@ def plan(
         gare, project, version=version, prerelease=prerelease, ref=ref, allow_dirty=allow_dirty
     )
     digest, made = gare.make_plan(request)
+    under_way = [
+        release
+        for release in gare.ledger.releases.find(is_open=True, project=made.project, limit=200)
+        if release.is_moving
+    ]
     if as_json:
         import json
 
-        print_json({"digest": digest, "plan": json.loads(gare.ledger.plans.body(digest))})
+        print_json(
+            {
+                "digest": digest,
+                "plan": json.loads(gare.ledger.plans.body(digest)),
+                "under_way": [release.id for release in under_way],
+            }
+        )
         return
+    for release in reversed(under_way):
+        click.echo(
+            f"note: {release.id} ({release.version}) is {release.state}; a release started now is queued behind it"
+        )
     show_plan(made, digest)
 
 

@@ -61,14 +61,20 @@ def release_lines(gare: Gare, project: str, *, is_all: bool) -> list[dict[str, A
         )
     }
     done = releases.done_counts(list(found))
-    now = gare.ledger.now()
+    now, places = gare.ledger.now(), gare.ledger.locks.places(project)
     # Only the number of steps is needed: the plan is not made into objects for it.
     steps = {
         digest: len(json.loads(gare.ledger.plans.body(digest))["steps"])
         for digest in {r.plan for r in found.values()}
     }
     return [
-        release_line(release, steps=steps[release.plan], done=done[release.id], now=now)
+        release_line(
+            release,
+            steps=steps[release.plan],
+            done=done[release.id],
+            now=now,
+            place=places.get(release.id),
+        )
         for release in found.values()
     ]
 
@@ -97,6 +103,7 @@ def page(gare: Gare, release_id: str) -> dict[str, Any]:
         effects,
         now=ledger.now(),
         address=address,
+        place=ledger.locks.place(release.id),
     )
 
 
@@ -119,7 +126,7 @@ def _asked(gare: Gare, release: Release, plan: Plan) -> list[Asked]:
 
 
 def _show_lines(lines: Sequence[dict[str, Any]]) -> None:
-    from gare.cli.output import elapsed, first_line, print_table
+    from gare.cli.output import elapsed, print_table
 
     if not lines:
         click.echo("There is no release yet. Start one with `gare release PROJECT`.")
@@ -128,13 +135,31 @@ def _show_lines(lines: Sequence[dict[str, Any]]) -> None:
         ["release", "project", "version", "state", "steps", "age", "waits for"],
         [
             [
-                line["id"], line["project"], line["version"], line["state"],
+                line["id"], line["project"], line["version"], _state_with_place(line),
                 f"{line['steps_done']}/{line['steps']}", elapsed(line["age_s"]),
-                "; ".join(line["waiting"]) or (first_line(line["end"]) if line["state"] == "failed" else ""),
+                _waits_for(line),
             ]
             for line in lines
         ],
     )  # fmt: skip
+
+
+def _state_with_place(line: dict[str, Any]) -> str:
+    """Spell the state of a line: `waiting (queued 1/2 behind R-2)`."""
+    if (queue := line["queue"]) is None:
+        return str(line["state"])
+    behind = f" behind {queue['behind']}" if queue["behind"] else ""
+    return f"{line['state']} (queued {queue['place']}/{queue['of']}{behind})"
+
+
+def _waits_for(line: dict[str, Any]) -> str:
+    from gare.cli.output import first_line
+    from gare.domain.releases import ReleaseState
+
+    if line["queue"] is not None:
+        return "its turn"
+    is_stopped = ReleaseState(line["state"]).is_stopped
+    return "; ".join(line["waiting"]) or (first_line(line["end"]) if is_stopped else "")
 
 
 def _show_page(found: dict[str, Any]) -> None:
@@ -142,7 +167,7 @@ def _show_page(found: dict[str, Any]) -> None:
 
     requested = f", requested by {clean(found['requested_by'])}" if found["requested_by"] else ""
     click.echo(
-        f"{found['id']} {clean(found['project'])} {clean(found['version'])}: {found['state']}"
+        f"{found['id']} {clean(found['project'])} {clean(found['version'])}: {_state_with_place(found)}"
     )
     click.echo(
         f"commit {found['commit'][:12]} of {clean(found['branch'])}{requested}, {elapsed(found['age_s'])} ago"
@@ -214,9 +239,16 @@ def why(release_id: str, *, as_json: bool) -> None:
 
 def explanation(gare: Gare, release: Release) -> Explanation:
     """Return why a release stands where it stands."""
-    from gare.reports.why import View, explain
+    from gare.reports.why import Queued, View, explain
 
     plan = gare.plan(release.plan)
+    place = gare.ledger.locks.place(release.id) if release.is_moving else None
+    queued = None
+    if place is not None:
+        # Who holds locks does not wait for any: this goes one step deep.
+        ids = [holder.release for holder in place.holders]
+        before = [gare.ledger.releases.get(release_id) for release_id in ids]
+        queued = Queued(place, {one.id: explanation(gare, one) for one in before})
     view = View(
         release=release,
         plan=plan,
@@ -226,6 +258,7 @@ def explanation(gare: Gare, release: Release) -> Explanation:
         engine=_engine_state(gare, release),
         now=gare.ledger.now(),
         logs=_logs_by_step(gare, release.id),
+        queued=queued,
     )
     return explain(view)
 

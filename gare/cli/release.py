@@ -1,4 +1,4 @@
-"""Start, follow, and steer releases: `gare release`, `watch`, `cancel`, `resume`, `done`."""
+"""Start, follow, and steer releases: `gare release`, `watch`, `cancel`, `resume`, `recover`, `done`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from gare.domain.locks import Place
+    from gare.engine import Run
     from gare.wiring import Gare
+
+_START_S = 30
+_ASK_S = 10
+"""A run asks for its turn as soon as it has opened its release."""
 
 FOLLOW = click.option(
     "--no-follow", is_flag=True, help="Return at once instead of following to the end."
@@ -57,6 +63,7 @@ def release(
     from gare.cli.requesting import request_of
     from gare.cli.station_here import gare_here
     from gare.errors import ConfigError
+    from gare.reports.status import queue_line
 
     gare = gare_here()
     request = request_of(
@@ -76,12 +83,10 @@ def release(
             where="--version, --prerelease, --ref",
             hint="Leave these out, or plan anew with them.",
         )
-    # Said here already: a run that is going to be refused is not even started.
-    gare.ledger.releases.refuse_second(request.project)
     if not plan_digest:
-        # Planned here first: what is wrong is said at once, and exactly what was seen is executed.
+        # Planned here first: what is wrong is said at once, and what was seen is executed, unless another is faster.
         digest, made = gare.make_plan(request)
-        request = request.model_copy(update={"plan": digest})
+        request = request.model_copy(update={"plan": digest, "replan": True})
         if not as_json:
             click.echo(
                 f"{made.project} {made.version}: {len(made.commits)} commits, plan {digest[:19]}…"
@@ -96,12 +101,21 @@ def release(
             "\nLeft; the run goes on without you. `gare status` shows its release.", err=True
         )
         raise
-    if as_json:
-        print_json({"release": opened, "run": run.id, "address": gare.engine.run_address(run.id)})
-    elif no_follow:
-        click.echo(f"{opened} is under way; follow it with `gare watch {opened}`.")
-    else:
+    if not as_json and not no_follow:
         raise SystemExit(follow(gare, opened, until_waiting=until_waiting))
+    place = _place_at_start(gare, opened)
+    if as_json:
+        print_json(
+            {
+                "release": opened,
+                "run": run.id,
+                "address": gare.engine.run_address(run.id),
+                "queue": queue_line(place),
+            }
+        )
+        return
+    stands = f"{opened} is {place}" if place else f"{opened} is under way"
+    click.echo(f"{stands}; follow it with `gare watch {opened}`.")
 
 
 @click.command()
@@ -139,7 +153,7 @@ def cancel(release_id: str, reason: str) -> None:
         )
     # A run that was deleted in the engine's UI has nothing to stop: only the ledger's release is left to end.
     with suppress(NotFound):
-        gare.engine.cancel(found.flow_run_id)
+        gare.engine.cancel(found.flow_run_id, has_process=_has_process(gare, found.flow_run_id))
         _wait_until_over(gare, found.flow_run_id)
     end = "cancelled" + (f": {reason}" if reason else "")
     ended = gare.ledger.releases.mark(
@@ -158,11 +172,12 @@ def cancel(release_id: str, reason: str) -> None:
 @click.argument("release_id", metavar="R-…")
 @FOLLOW
 def resume(release_id: str, *, no_follow: bool) -> None:
-    """Bring a failed or sleeping release on from where it stands. Steps that are done are not done again."""
+    """Bring a failed, dead or sleeping release on from where it stands. Steps that are done are not done again."""
     from gare.cli.follow import follow
     from gare.cli.station_here import gare_here
     from gare.domain.releases import ReleaseState
     from gare.errors import Refused
+    from gare.rescue import is_alive, recover
 
     gare = gare_here()
     found = gare.ledger.releases.get(release_id)
@@ -172,21 +187,20 @@ def resume(release_id: str, *, no_follow: bool) -> None:
             where=found.id,
             hint="Start a new one with `gare release`.",
         )
-    run = gare.engine.run(found.flow_run_id)
-    if found.state is ReleaseState.FAILED:
-        # Marked here already: a second release under way is said at once, not by the run.
-        gare.ledger.releases.mark(
-            found.id, ReleaseState.RUNNING, actor=_requester(gare) or "command line"
-        )
-    if run.is_suspended:
-        gare.engine.resume(run.id)
-    elif run.is_over:
-        gare.engine.retry(run.id)
+    since = gare.ledger.database.head(found.id)
+    actor = _requester(gare) or "command line"
+    gare.ledger.rescues.forget(found.flow_run_id)
+    runs = gare.engine.runs([found.flow_run_id])
+    is_dead = not is_alive(gare, found.flow_run_id)
+    if found.state.is_stopped:
+        gare.ledger.releases.mark(found.id, ReleaseState.RUNNING, actor=actor)
+    if not runs:
+        recover(gare, found, actor=actor)
+    elif found.state.is_stopped or is_dead:
+        _bring_on(gare, runs[found.flow_run_id])
     click.echo(f"{found.id} goes on.")
     if not no_follow:
-        raise SystemExit(
-            follow(gare, found.id, until_waiting=True, since=gare.ledger.database.head(found.id))
-        )
+        raise SystemExit(follow(gare, found.id, until_waiting=True, since=since))
 
 
 @click.command()
@@ -248,6 +262,46 @@ def done(release_id: str, step: str, comment: str) -> None:
     click.echo(f"{found.id} {step}: done by {person}.")
 
 
+@click.command()
+@click.argument("release_ids", metavar="[R-…]…", nargs=-1)
+def recover(release_ids: tuple[str, ...]) -> None:
+    """Make new runs for open releases whose runs the engine has lost (its database, or deleted there).
+
+    Without R-…: for every release that runs, waits or needs attention. Each goes on from where it stands.
+    """
+    from gare import rescue
+    from gare.cli.station_here import gare_here
+
+    gare = gare_here()
+    actor = _requester(gare) or "command line"
+    found = [gare.ledger.releases.get(release_id) for release_id in release_ids] or rescue.lost(
+        gare
+    )
+    for release in found:
+        made = rescue.recover(gare, release, actor=actor)
+        click.echo(f"{made.id} goes on: {gare.engine.run_address(made.flow_run_id)}")
+    if not found:
+        click.echo("Nothing to recover: the engine has a run for every open release.")
+
+
+def _bring_on(gare: Gare, run: Run) -> None:
+    """Wake a run that sleeps; start one again that ended or died."""
+    if run.is_suspended:
+        gare.engine.resume(run.id)
+    elif run.state_type not in ("SCHEDULED", "PENDING"):
+        gare.engine.retry(run.id)
+
+
+def _has_process(gare: Gare, run_id: str) -> bool:
+    """Tell whether somebody is there to end a run: its process, or one that is just being started."""
+    from gare.rescue import is_alive
+
+    if is_alive(gare, run_id):
+        return True
+    since = gare.engine.run(run_id).since
+    return since is None or (gare.ledger.now() - since).total_seconds() < _START_S
+
+
 def wake(gare: Gare, run_id: str) -> None:
     """Wake a suspended run; when the engine is away its reconciler does it later."""
     from gare.errors import GareError
@@ -291,6 +345,20 @@ def _wait_for_release(gare: Gare, run_id: str) -> str:
         where=gare.engine.run_address(run_id),
         hint="Is the worker alive? `gare doctor` says.",
     )
+
+
+def _place_at_start(gare: Gare, release_id: str) -> Place | None:
+    """Return the place of a release that has just been opened, once it has asked for its turn."""
+    import time
+
+    deadline = time.monotonic() + _ASK_S
+    while time.monotonic() < deadline:
+        if (place := gare.ledger.locks.place(release_id)) is not None:
+            return place
+        if gare.ledger.locks.held(release_id) or not gare.ledger.releases.get(release_id).is_moving:
+            return None
+        time.sleep(0.2)
+    return None
 
 
 def _wait_until_over(gare: Gare, run_id: str) -> None:

@@ -15,6 +15,7 @@ def up(*, detach: bool) -> None:
     Starts the Prefect server, the worker and the reconciler, registers every deployment, and prints the address of
     the Prefect UI. Ctrl-C or `gare down` ends all of it; releases that wait go on at the next start.
     """
+    _check_state()
     _deployments("up", *(["--detach"] if detach else []))
 
 
@@ -46,6 +47,22 @@ def doctor(*, as_json: bool) -> None:
             click.echo(f"{check.status.value:<4}  {clean(check.what)}{todo}")
     if not is_healthy(checks):
         raise SystemExit(1)
+
+
+def _check_state() -> None:
+    """Open the ledger once, so that what is wrong with it is said before anything starts, and not by a child's log.
+
+    This process becomes another program afterwards: the memory that it took is given back.
+    """
+    from gare.config.loader import load_station
+    from gare.station_state import StateFolder, is_held
+    from gare.wiring import Gare
+
+    gare = Gare(load_station())
+    folder = StateFolder(gare.station.state)
+    if not is_held(folder):
+        folder.prepare()
+        gare.ledger.database.close()
 
 
 def _deployments(*words: str) -> None:

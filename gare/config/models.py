@@ -65,6 +65,15 @@ class ServerSettings(Settings):
     """TCP port of the Prefect server and UI; 0 takes a free one."""
 
 
+class RescueSettings(Settings):
+    """How the reconciler brings on a release whose process or worker died."""
+
+    quiet: Duration = timedelta(seconds=10)
+    """How long a dead run is left alone first: its worker reports a death a second time 4 to 6 s later."""
+    attempts: Annotated[int, Field(ge=1, le=100)] = 5
+    """How often it is tried without a further step done; then the release *needs attention*."""
+
+
 class StationConfig(Settings):
     """station.yaml: one Gare installation."""
 
@@ -76,6 +85,9 @@ class StationConfig(Settings):
     server: ServerSettings = ServerSettings()
     worker_limit: Annotated[int, Field(ge=1, le=200)] = 10
     """How many runs may be alive at once; suspended ones do not count."""
+    worker: Literal["warm", "stock"] = "warm"
+    """How runs are started: forked from a process that has imported all they need, or each from nothing."""
+    rescue: RescueSettings = RescueSettings()
     people: tuple[Person, ...] = ()
     environments: dict[Slug, StationEnvironment] = Field(default_factory=dict)
     repositories: tuple[str, ...] = ()

@@ -29,6 +29,12 @@ class Guardian:
     """The Gare process's side: starts the program on first use and tells it the groups."""
 
     def __init__(self) -> None:
+        self._begin()
+        if hasattr(os, "register_at_fork"):
+            # A fork is a Gare process of its own: with one mark for all, the end of one run would end others' commands.
+            os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
         # Gare may itself be run by Gare (its tests are): the marks of both are carried.
         self.outer_mark = os.environ.get(MARK_NAME, "")
         self._own_mark = uuid.uuid4().hex

@@ -50,7 +50,7 @@ class Follower:
                 self._seen[step.id] = (record.state, record.attempt)
                 if line := _spoken(record):
                     self.say(line)
-        if release.is_closed or release.state is ReleaseState.FAILED:
+        if not release.is_moving:
             return release, None
         if release.state is ReleaseState.WAITING:
             for rule in plan.approvals:

@@ -7,11 +7,12 @@ from typing import Any
 
 
 class ReleaseState(StrEnum):
-    """Where a release stands. `failed` is open: it can be retried or cancelled; the closed ones are ends."""
+    """Where a release stands. The closed ones are ends; a stopped one is open and stands still until a person acts."""
 
     RUNNING = "running"
     WAITING = "waiting"
     FAILED = "failed"
+    ATTENTION = "needs attention"
     RELEASED = "released"
     REJECTED = "rejected"
     EXPIRED = "expired"
@@ -22,6 +23,11 @@ class ReleaseState(StrEnum):
     def is_closed(self) -> bool:
         """Whether nothing further can happen to the release."""
         return self in CLOSED
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether nothing moves until a person resumes or cancels the release."""
+        return self in (ReleaseState.FAILED, ReleaseState.ATTENTION)
 
     @property
     def exit_code(self) -> int:
@@ -43,6 +49,7 @@ EXIT_CODES = {
     ReleaseState.WAITING: 0,
     ReleaseState.RELEASED: 0,
     ReleaseState.FAILED: 1,
+    ReleaseState.ATTENTION: 1,
     ReleaseState.REJECTED: 3,
     ReleaseState.EXPIRED: 3,
     ReleaseState.CANCELLED: 3,
@@ -82,6 +89,16 @@ class Release:
     def is_closed(self) -> bool:
         """Whether the release has reached an end."""
         return self.state.is_closed
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the release stands still until a person acts."""
+        return self.state.is_stopped
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether the release goes on by itself, now or when what it waits for comes."""
+        return not self.is_closed and not self.is_stopped
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from gare.domain.manifest import Manifest
 from gare.domain.plan import PlannedApproval
 from gare.errors import AuthenticationFailed, Refused
 from gare.ledger.database import Database, plain, read_instant, spell
-from gare.ledger.releases import find_row, number_of
+from gare.ledger.releases import find_row, number_of, wake_sleeper
 from gare.ledger.schema import approvals, tokens, votes
 
 
@@ -157,13 +157,16 @@ class Approvals:
                 },
                 at=now,
             )
-            return stand(
+            standing = stand(
                 rule,
                 [*cast, vote],
                 manifest=request.manifest,
                 expires_at=request.expires_at,
                 now=now,
             )
+            if standing.decision is not Decision.PENDING:
+                wake_sleeper(connection, number, now)
+            return standing
 
     def standing(self, release_id: str, rule: PlannedApproval) -> Standing:
         """Count the votes of a step now. A pending answer when it was not asked yet."""

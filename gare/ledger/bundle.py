@@ -8,7 +8,8 @@ from gare.errors import UnexpectedReply
 from gare.ledger import container
 from gare.ledger.chain import Event
 from gare.ledger.container import Member
-from gare.ledger.evidence import EVENTS, FORMAT, INDEX, PLAN
+from gare.ledger.dsse import MAX_KEYS, PublicKey
+from gare.ledger.evidence import EVENTS, FORMAT, INDEX, KEYS, PLAN, STATION
 from gare.ledger.replay import Reader, Record, load, replay
 
 MAX_JSON_BYTES = 64 * 1024 * 1024
@@ -48,15 +49,35 @@ class Bundle:
         reader = Reader(self.json(INDEX), INDEX)
         if reader.number("format") != FORMAT:
             raise UnexpectedReply(
-                f"It has format {reader.any('format')}; this Gare reads {FORMAT}.", where=INDEX
+                f"It has format {reader.number('format'):g}; this Gare reads {FORMAT}"
+                + (" (1 was not signed: write it anew)." if reader.number("format") == 1 else "."),
+                where=INDEX,
             )
         return reader
 
     @cached_property
     def events(self) -> list[Event]:
         """Return the chain's events as they stand in the bundle."""
-        lines = self.text(EVENTS).splitlines()
-        return [_event(line, f"{EVENTS}: line {number}") for number, line in enumerate(lines, 1)]
+        return self._lines(EVENTS)
+
+    @cached_property
+    def station(self) -> list[Event]:
+        """Return what the station's own stream says of the release's end."""
+        return self._lines(STATION)
+
+    @cached_property
+    def keys(self) -> list[PublicKey]:
+        """Return the keys that lead to the one that signs; not checked. Never empty."""
+        items = self.json(KEYS)
+        if not isinstance(items, list) or not 0 < len(items) <= MAX_KEYS:
+            raise UnexpectedReply("It is no list of keys.", where=KEYS)
+        return [_key(Reader(item, f"{KEYS}: {number}")) for number, item in enumerate(items, 1)]
+
+    def _lines(self, name: str) -> list[Event]:
+        # Not splitlines: it breaks at characters that a text may hold.
+        lines = self.text(name).removesuffix("\n").split("\n")
+        found = [line for line in lines if line or len(lines) > 1]
+        return [_event(line, f"{name}: line {number}") for number, line in enumerate(found, 1)]
 
     @cached_property
     def replayed(self) -> tuple[Record, list[UnexpectedReply]]:
@@ -81,3 +102,14 @@ def _event(line: str, place: str) -> Event:
     reader = Reader(load(line, place), place)
     texts = {key: reader.text(key) for key in Event._fields if key != "seq"}
     return Event(seq=int(reader.number("seq")), **texts)
+
+
+def _key(reader: Reader) -> PublicKey:
+    by, endorsement = reader.any("endorsed_by"), reader.any("endorsement")
+    return PublicKey(
+        reader.text("id"),
+        reader.text("public"),
+        reader.text("made_at"),
+        reader.text("endorsed_by") if by is not None else None,
+        reader.text("endorsement") if endorsement is not None else None,
+    )

@@ -4,10 +4,10 @@ hash = sha256 of the canonical JSON list [stream, seq, at, kind, actor, body, pr
 text and the first `prev` is `GENESIS`.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator
+from json.encoder import encode_basestring as quote
 from typing import NamedTuple
-
-from gare.domain.digest import canonical, sha256
 
 GENESIS = "sha256:" + "0" * 64
 
@@ -27,8 +27,25 @@ class Event(NamedTuple):
 
 def link(stream: str, seq: int, at: str, kind: str, actor: str, body: str, prev: str) -> Event:
     """Make the event that follows `prev`."""
-    digest = sha256(canonical([stream, seq, at, kind, actor, body, prev]))
+    digest = content_digest(stream, seq, at, kind, actor, body, prev)
     return Event(stream, seq, at, kind, actor, body, prev, digest)
+
+
+def content_digest(
+    stream: str, seq: int, at: str, kind: str, actor: str, body: str, prev: str
+) -> str:
+    """Return the hash of an event. Raises TypeError or UnicodeEncodeError for columns that are no text."""
+    # The canonical JSON of the list, put together here: twice as fast as the encoder (a test compares both).
+    text = f"[{quote(stream)},{seq:d},{quote(at)},{quote(kind)},{quote(actor)},{quote(body)},{quote(prev)}]"
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def holds(event: Event) -> bool:
+    """Whether an event's content matches its digest."""
+    try:
+        return content_digest(*event[:7]) == event.hash
+    except (TypeError, ValueError):
+        return False  # a column that is no text, or no number
 
 
 def broken(events: Iterable[Event], head: str = "") -> Iterator[str]:
@@ -39,14 +56,18 @@ def broken(events: Iterable[Event], head: str = "") -> Iterator[str]:
     prev, seq, last = GENESIS, 0, None
     for event in events:
         seq += 1
-        name = f"event {event.seq} of {event.stream} ({event.kind})"
         if event.seq != seq:
-            yield f"{name}: expected event number {seq}; one is missing or out of order"
-            seq = event.seq
+            yield f"{event_name(event)}: expected event number {seq}; one is missing or out of order"
+            seq = event.seq if isinstance(event.seq, int) else seq
         if event.prev != prev:
-            yield f"{name}: it does not follow the event before it"
-        if link(*event[:7]).hash != event.hash:
-            yield f"{name}: its content does not match its digest"
+            yield f"{event_name(event)}: it does not follow the event before it"
+        if not holds(event):
+            yield f"{event_name(event)}: its content does not match its digest"
         prev, last = event.hash, event
     if head and (last is None or last.hash != head):
         yield f"the newest event is not the one expected ({head[:19]}…): events are missing at the end"
+
+
+def event_name(event: Event) -> str:
+    """Name an event for people."""
+    return f"event {event.seq} of {event.stream} ({event.kind})"

@@ -9,9 +9,9 @@ from gare.domain.manifest import manifest_of
 from gare.domain.plan import PlannedApproval, PlannedStep
 from gare.domain.schedule import behind
 from gare.errors import Refused, UnexpectedReply
-from gare.ledger.chain import Event
+from gare.ledger.chain import Event, event_name
 from gare.ledger.container import Problem
-from gare.ledger.replay import Json, Reader, Record, event_name, load
+from gare.ledger.replay import Json, Reader, Record, load
 
 MAX_STEPS, MAX_GROUPS, MAX_VOTES = 2000, 50, 1000
 """More than a station has; a hostile file must not keep the reader busy."""

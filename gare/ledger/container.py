@@ -43,6 +43,12 @@ class Problem(NamedTuple):
         return f"{self.place}: {self.what}"
 
 
+def lowered(sentence: str) -> str:
+    """Spell an error's sentence as part of another one."""
+    text = sentence.rstrip(".")
+    return text[:1].lower() + text[1:]
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """A file in the bundle; `crc` is its header's, `sha256` (bare hex) that of the content, which begins at `start`."""

@@ -4,6 +4,7 @@ SQLite runs in WAL mode with synchronous=FULL: a committed event survives a powe
 writes at a time (BEGIN IMMEDIATE, an advisory lock): what it has read stays true until it commits.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,12 +28,16 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, DatabaseError, DataError, OperationalError
 
 from gare.domain.digest import canonical
-from gare.errors import ConfigError, Refused, Unavailable
+from gare.errors import ConfigError, Fenced, Refused, Unavailable
 from gare.ledger.chain import GENESIS, Event, link
-from gare.ledger.schema import events, metadata, streams
+from gare.ledger.schema import events, leases, metadata, streams
 
 HEAD_REVISION = "0002"
 """The newest migration; a test compares it with the migrations' own head."""
+
+_SINCE_0002 = {"holders", "leases", "rescues", "locks", "keys"}
+FORMS = {"0001": set(metadata.tables) - _SINCE_0002, "0002": set(metadata.tables)}
+"""The tables of each form; a test compares them with what the migrations make."""
 
 Clock = Callable[[], datetime]
 
@@ -66,6 +71,7 @@ class Database:
 
     def __init__(self, url: str, *, clock: Clock = utc_now) -> None:
         self.url, self.clock = url, clock
+        self._fences: dict[str, int] = {}
         try:
             self.engine = _engine(url)
         except (ArgumentError, ModuleNotFoundError) as error:
@@ -81,7 +87,7 @@ class Database:
                 hint="Make it writable, or name another `state` folder in station.yaml.",
             ) from error
         try:
-            with self._told():
+            with self._told(), _told_at_start(url):
                 migrate(self.engine)
         except BaseException:
             self.close()
@@ -98,9 +104,33 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Open one transaction; committed at the end, undone by any exception."""
+        """Open one transaction; committed at the end, undone by any exception.
+
+        Raises Fenced when a lease that this process writes under has been taken over.
+        """
         with self._told(), self.engine.begin() as connection:
+            self._check_fences(connection)
             yield connection
+
+    def fence(self, lease: str, number: int) -> None:
+        """Write from now on only while the lease has this number (gare.ledger.leases)."""
+        self._fences[lease] = number
+
+    def unfence(self, lease: str) -> None:
+        """Write again without holding the lease."""
+        self._fences.pop(lease, None)
+
+    def _check_fences(self, connection: Connection) -> None:
+        for lease, number in self._fences.items():
+            found = connection.execute(
+                select(leases.c.fence).where(leases.c.name == lease)
+            ).scalar_one_or_none()
+            if found != number:
+                raise Fenced(
+                    f"Another process has taken over {lease}: it has number {found}, this one {number}.",
+                    where=f"process {os.getpid()}",
+                    hint="Nothing was changed; this process stops.",
+                )
 
     def close(self) -> None:
         """Let go of every connection; the next use opens them again."""
@@ -179,6 +209,22 @@ class Database:
             ) from error
 
 
+@contextmanager
+def _told_at_start(url: str) -> Iterator[None]:
+    """Tell what a person must mend before anything can begin; later, the same may pass by itself."""
+    try:
+        yield
+    except OperationalError as error:
+        said = str(error.orig)
+        if "readonly database" not in said and "unable to open" not in said:
+            raise
+        raise ConfigError(
+            f"The ledger cannot be opened for writing: {_first_line(error)}.",
+            where=make_url(url).render_as_string(hide_password=True),
+            hint="Let the user that runs Gare write the file and its folder; nothing was changed.",
+        ) from error
+
+
 def _first_line(error: DatabaseError) -> str:
     return str(error.orig).strip().partition("\n")[0].rstrip(".")
 
@@ -207,6 +253,12 @@ def _engine(url: str) -> Engine:
     if parsed.get_backend_name() != "sqlite":
         raise ArgumentError(f"{parsed.get_backend_name()} is neither SQLite nor PostgreSQL")
     if parsed.database and parsed.database != ":memory:":
+        if Path(parsed.database).is_dir():
+            raise ConfigError(
+                "The ledger cannot be opened: a folder is in its place.",
+                where=parsed.database,
+                hint="Move the folder away, or restore the ledger from a backup.",
+            )
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
         parsed.set(query={"timeout": str(_BUSY_S), **parsed.query}),
@@ -250,40 +302,60 @@ def _one_writer(connection: Connection) -> None:
 def migrate(engine: Engine) -> None:
     """Bring the database to this Gare's form; refuse one that a newer Gare, or something else, made."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        if revision(connection) == HEAD_REVISION:
+        if _checked_revision(connection) == HEAD_REVISION:
             return
     with engine.begin() as connection:
-        found = revision(connection)
-        if found == HEAD_REVISION:
-            return
-        others = sorted(set(metadata.tables) & set(inspect(connection).get_table_names()))
-        if not found and others:
-            raise ConfigError(
-                f"The database holds tables that Gare did not finish or did not make: {', '.join(others)}.",
-                where=engine.url.render_as_string(hide_password=True),
-                hint="Restore the ledger from a backup, or give Gare a database of its own; nothing was changed.",
-            )
-        if found and found > HEAD_REVISION:
-            raise ConfigError(
-                f"The ledger has form {found}, made by a newer Gare; this one knows {HEAD_REVISION}.",
-                where=engine.url.render_as_string(hide_password=True),
-                hint="Install that Gare again; nothing was changed.",
-            )
-        _upgrade(connection)
+        if _checked_revision(connection) != HEAD_REVISION:
+            _upgrade(connection)
 
 
 def revision(connection: Connection) -> str:
     """Return the migration that the database is at; empty for a new one."""
-    if not inspect(connection).has_table("alembic_version"):
+    return _revision(connection, set(inspect(connection).get_table_names()))
+
+
+def _revision(connection: Connection, tables: set[str]) -> str:
+    if "alembic_version" not in tables:
         return ""
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar() or ""
 
 
+def _checked_revision(connection: Connection) -> str:
+    """Return the migration that the database is at. Raises ConfigError when its tables are not those of that form."""
+    tables = set(inspect(connection).get_table_names())
+    found, ours = _revision(connection, tables), tables & set(metadata.tables)
+    where = connection.engine.url.render_as_string(hide_password=True)
+    if found > HEAD_REVISION:
+        raise ConfigError(
+            f"The ledger has form {found}, made by a newer Gare; this one knows {HEAD_REVISION}.",
+            where=where,
+            hint="Install that Gare again; nothing was changed.",
+        )
+    if more := sorted(ours - FORMS.get(found, set())):
+        raise ConfigError(
+            f"The database holds tables that Gare did not finish or did not make: {', '.join(more)}.",
+            where=where,
+            hint="Restore the ledger from a backup, or give Gare a database of its own; nothing was changed.",
+        )
+    if less := sorted(FORMS.get(found, set()) - ours):
+        raise ConfigError(
+            f"The ledger says that it has form {found}, but tables of it are missing: {', '.join(less)}.",
+            where=where,
+            hint="Restore the ledger from a backup; nothing was changed.",
+        )
+    return found
+
+
 def _upgrade(connection: Connection) -> None:
+    upgrade(connection, "head")
+
+
+def upgrade(connection: Connection, to: str) -> None:
+    """Run the migrations up to one of them, within the caller's transaction."""
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, to)

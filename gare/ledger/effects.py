@@ -2,27 +2,32 @@
 
 Key = (release, step, target). Receipt there: returned. Otherwise the world is looked at: already as wanted ->
 adopted; absent -> done now; different -> `Conflict` that names both. What cannot be looked up is done at most once.
-Threads of one process take turns at a key. Two processes at one key may still both find it absent and both act:
-one run per release keeps them apart today, a lease with a fencing number will.
+Who comes second - another thread, process or host - waits until the first has its receipt, or has died.
 """
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
 
+from gare.boundaries import reached
 from gare.domain.digest import canonical
-from gare.errors import ConfigError, Conflict, GareError, Unsure
+from gare.errors import ConfigError, Conflict, GareError, Refused, Unsure
 from gare.ledger.database import Database, plain, spell
+from gare.ledger.leases import Leases
 from gare.ledger.releases import number_of
 from gare.ledger.schema import TARGET_LENGTH, effects, releases
 
 Receipt = Mapping[str, Any]
 Key = tuple[str, int, str, str]
+
+_WAIT_S = (0.1, 2.0)
+"""How long to wait before looking again whether another process is through: at first, and at most."""
 
 _guard = Lock()
 _claims: dict[Key, tuple[Lock, list[None]]] = {}
@@ -78,11 +83,20 @@ class EffectRecord:
     is_adopted: bool
 
 
+class _Standing(NamedTuple):
+    """Where a key stands for this process: its receipt, or whose turn it is."""
+
+    is_new: bool
+    is_ours: bool
+    receipt: Receipt | None
+
+
 class Effects:
     """Performs effects and keeps their records."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, leases: Leases | None = None) -> None:
         self._db = database
+        self._leases = leases or Leases(database)
 
     def perform(
         self, release_id: str, step: str, effect: Effect, *, actor: str = "gare"
@@ -92,11 +106,26 @@ class Effects:
         Raises Conflict when something else stands there, or when an earlier attempt at something that cannot be
         looked up may have gone through.
         """
+        words = f"{step} {effect.target}"
         with _claimed((self._db.url, number_of(release_id), step, effect.target)):
-            is_new, receipt = self._intend(release_id, step, effect, actor)
-            if receipt is not None:
-                return receipt
-            return self._bring_about(release_id, step, effect, actor, is_new=is_new)
+            reached(f"before intent {words}")
+            standing = self._our_turn(release_id, step, effect, actor)
+            reached(f"after intent {words}")
+            if standing.receipt is not None:
+                return standing.receipt
+            return self._bring_about(release_id, step, effect, actor, is_new=standing.is_new)
+
+    def _our_turn(self, release_id: str, step: str, effect: Effect, actor: str) -> _Standing:
+        """Write the intent and claim the key; wait while another living process has it."""
+        wait_s, longest_s = _WAIT_S
+        is_new = False
+        while True:
+            standing = self._intend(release_id, step, effect, actor)
+            is_new |= standing.is_new
+            if standing.receipt is not None or standing.is_ours:
+                return standing._replace(is_new=is_new)
+            time.sleep(wait_s)
+            wait_s = min(2 * wait_s, longest_s)
 
     def _bring_about(
         self, release_id: str, step: str, effect: Effect, actor: str, *, is_new: bool
@@ -116,6 +145,8 @@ class Effects:
                 where=f"{release_id}, step {step}",
                 hint=f"Look yourself, then `gare done {release_id} {step} --comment …`.",
             )
+        words = f"{step} {effect.target}"
+        reached(f"before act {words}")
         try:
             receipt = effect.act()
         except Unsure:
@@ -124,6 +155,7 @@ class Effects:
             if isinstance(seen, Unknowable):
                 self._withdraw(release_id, step, effect, actor, error)
             raise
+        reached(f"after act {words}")
         return self._receive(release_id, step, effect, receipt, actor, is_adopted=False)
 
     def settle(self, release_id: str, step: str, *, person: str, comment: str) -> list[str]:
@@ -152,10 +184,7 @@ class Effects:
         with self._db.write() as connection:
             connection.execute(
                 delete(effects).where(
-                    effects.c.release == number,
-                    effects.c.step == step,
-                    effects.c.target == effect.target,
-                    effects.c.receipt.is_(None),
+                    _key(number, step, effect.target), effects.c.receipt.is_(None)
                 )
             )
             body = {"step": step, "target": effect.target, "error": str(error)}
@@ -207,45 +236,59 @@ class Effects:
             ).scalars()
             return frozenset(str(json.loads(receipt).get("commit", "")) for receipt in receipts)
 
-    def _intend(
-        self, release_id: str, step: str, effect: Effect, actor: str
-    ) -> tuple[bool, Receipt | None]:
-        number = number_of(release_id)
-        key = (
-            (effects.c.release == number)
-            & (effects.c.step == step)
-            & (effects.c.target == effect.target)
-        )
-        intent = plain(canonical(effect.wanted))
+    def _intend(self, release_id: str, step: str, effect: Effect, actor: str) -> _Standing:
         if len(effect.target) > TARGET_LENGTH:
             raise ConfigError(
                 f"The name of an effect's target is longer than {TARGET_LENGTH} characters: {effect.target[:60]}….",
                 where=f"{release_id}, step {step}",
                 hint="Shorten the path or address that it names.",
             )
+        me, number = self._leases.me, number_of(release_id)
+        key = _key(number, step, effect.target)
+        intent = plain(canonical(effect.wanted))
         with self._db.write() as connection:
-            now = self._db.clock()
             row = connection.execute(select(effects).where(key)).first()
-            if row is not None:
-                if row.intent != intent:
-                    raise Conflict(
-                        f"{effect.target}: intended was {row.intent}, now {intent} is wanted.",
-                        where=f"{release_id}, step {step}",
-                        hint="The plan of a release does not change; start a new release.",
-                    )
-                return False, json.loads(row.receipt) if row.receipt is not None else None
-            connection.execute(
-                insert(effects).values(
-                    release=number,
-                    step=step,
-                    target=effect.target,
-                    intent=intent,
-                    intent_at=spell(now),
+            if row is None or row.receipt is None:
+                _refuse_ended(connection, number)
+            if row is None:
+                self._insert(connection, number, step, effect, intent, me, actor)
+                return _Standing(is_new=True, is_ours=True, receipt=None)
+            if row.intent != intent:
+                raise Conflict(
+                    f"{effect.target}: intended was {row.intent}, now {intent} is wanted.",
+                    where=f"{release_id}, step {step}",
+                    hint="The plan of a release does not change; start a new release.",
                 )
+            if row.receipt is not None:
+                return _Standing(is_new=False, is_ours=False, receipt=json.loads(row.receipt))
+            if row.claimed_by != me and self._leases.lives(connection, row.claimed_by):
+                return _Standing(is_new=False, is_ours=False, receipt=None)
+            connection.execute(update(effects).where(key).values(claimed_by=me))
+        return _Standing(is_new=False, is_ours=True, receipt=None)
+
+    def _insert(
+        self,
+        connection: Connection,
+        number: int,
+        step: str,
+        effect: Effect,
+        intent: str,
+        me: str,
+        actor: str,
+    ) -> None:
+        now = self._db.clock()
+        connection.execute(
+            insert(effects).values(
+                release=number,
+                step=step,
+                target=effect.target,
+                intent=intent,
+                intent_at=spell(now),
+                claimed_by=me,
             )
-            body = {"step": step, "target": effect.target, "wanted": dict(effect.wanted)}
-            self._db.append(connection, f"R-{number}", "effect intended", actor, body, at=now)
-        return True, None
+        )
+        body = {"step": step, "target": effect.target, "wanted": dict(effect.wanted)}
+        self._db.append(connection, f"R-{number}", "effect intended", actor, body, at=now)
 
     def _receive(
         self,
@@ -258,11 +301,8 @@ class Effects:
         is_adopted: bool,
     ) -> Receipt:
         number = number_of(release_id)
-        key = (
-            (effects.c.release == number)
-            & (effects.c.step == step)
-            & (effects.c.target == effect.target)
-        )
+        key = _key(number, step, effect.target)
+        reached(f"before receipt {step} {effect.target}")
         with self._db.write() as connection:
             now = self._db.clock()
             changed = connection.execute(
@@ -272,6 +312,7 @@ class Effects:
                     receipt=plain(canonical(dict(receipt))),
                     receipt_at=spell(now),
                     adopted=is_adopted,
+                    claimed_by=None,
                 )
             )
             if changed.rowcount:
@@ -280,8 +321,26 @@ class Effects:
                 self._db.append(connection, f"R-{number}", kind, actor, body, at=now)
             # The first receipt stands, whoever came second.
             stored = connection.execute(select(effects.c.receipt).where(key)).scalar_one()
+        reached(f"after receipt {step} {effect.target}")
         found: Receipt = json.loads(stored)
         return found
+
+
+def _refuse_ended(connection: Connection, number: int) -> None:
+    """Raise Refused when the release was ended meanwhile: nothing more is done outside."""
+    row = connection.execute(
+        select(releases.c.state, releases.c.closed_at).where(releases.c.number == number)
+    ).first()
+    if row is not None and row.closed_at is not None:
+        raise Refused(
+            f"R-{number} has ended: {row.state}.",
+            where=f"R-{number}",
+            hint="Nothing more is done outside.",
+        )
+
+
+def _key(number: int, step: str, target: str) -> ColumnElement[bool]:
+    return and_(effects.c.release == number, effects.c.step == step, effects.c.target == target)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Evidence bundles: everything that was decided and done in a release, in one file that proves itself.
 
-The same record gives the same bytes. Reading a bundle back and judging it: `gare.ledger.verify`, which needs nothing
-but the standard library.
+The same record, signed with the same key, gives the same bytes. Reading a bundle back and judging it:
+`gare.ledger.verify`, which needs no station.
 """
 
 import json
@@ -15,21 +15,30 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gare.domain.digest import canonical, sha256
 from gare.errors import ConfigError, Refused, Unavailable
 from gare.ledger import container
-from gare.ledger.chain import Event
+from gare.ledger.chain import Event, event_name
 from gare.ledger.container import MAX_NAME, Content, measure
-from gare.ledger.replay import event_name, load, replay
+from gare.ledger.dsse import PublicKey, envelope
+from gare.ledger.provenance import provenance_statement, seal_statement, station_name
+from gare.ledger.replay import Reader, Record, load, replay
 
 if TYPE_CHECKING:
+    from gare.ledger.keys import Signer
     from gare.ledger.ledger import Ledger
 
 Json = dict[str, Any]
 
-FORMAT = 1
-INDEX, SUMS, README = "index.json", "SHA256SUMS", "README.txt"
+FORMAT = 2
+"""1 was not signed. A ledger of that time writes its bundles anew in this form."""
+INDEX, SUMS, SEAL, README = (
+    "index.json", "SHA256SUMS", "seal.intoto.jsonl", "README.txt",
+)  # fmt: skip
 PLAN, RELEASE, STEPS, APPROVALS, EFFECTS = (
     "plan.json", "release.json", "steps.json", "approvals.json", "effects.json",
 )  # fmt: skip
-EVENTS, LOGS = "events.jsonl", "logs.json"
+EVENTS, LOGS, OVERRIDES = "events.jsonl", "logs.json", "overrides.json"
+KEYS, STATION, PROVENANCE = "keys.json", "station.jsonl", "provenance.intoto.jsonl"
+UNLISTED = (INDEX, SUMS, SEAL, README)
+"""Members that the index cannot list: they are made of it."""
 
 README_TEXT = """\
 The evidence of one release, written by Gare.
@@ -42,6 +51,8 @@ Check it without Gare:
     sha256sum plan.json              the digest is `plan` in release.json
     sha256sum manifests/*.json       the digests are what the votes in approvals.json name
     git cat-file tag TAG             `Gare-Ledger:` is the `hash` of an event in events.jsonl
+    seal.intoto.jsonl                a DSSE envelope, signed by the last key of keys.json: its payload (base64) names
+                                     the sha256 of index.json, which names that of every other member
 
 An event's hash is the sha256 of the JSON list [stream, seq, at, kind, actor, body, prev], keys sorted, without spaces,
 UTF-8, nothing escaped that need not be; the first `prev` is 64 zeros. Each event names the one before: who knows one
@@ -76,10 +87,21 @@ class Written:
 
 
 def write_bundle(
-    ledger: "Ledger", store: Path, release_id: str, out: Path, *, with_artifacts: bool = False
+    ledger: "Ledger",
+    store: Path,
+    release_id: str,
+    out: Path,
+    *,
+    signer: "Signer",
+    with_artifacts: bool = False,
 ) -> Written:
     """Write a release's evidence into one file. Raises NotFound; Unavailable while the release moves too fast."""
     members, facts = _consistent(ledger, release_id)
+    station = station_name(signer.chain[0].id)
+    members[KEYS] = pretty(key_rows(signer.chain))
+    made = provenance_statement(facts.record, facts.plan, station)
+    if made is not None:
+        members[PROVENANCE] = envelope(made, signer.id, signer.sign)
     references = list(referenced(facts.events))
     absent: dict[str, str] = {}
     for reference in references:
@@ -93,7 +115,9 @@ def write_bundle(
     measured = {name: measure(content) for name, content in sorted(members.items())}
     head = facts.events[-1].hash
     index = make_index(facts, references, absent, measured, with_artifacts=with_artifacts)
-    members |= finished(index, measured)
+    seal = seal_statement(index, measure(pretty(index))[2], station)
+    members[SEAL] = envelope(seal, signer.id, signer.sign)
+    members |= finished(index, {**measured, SEAL: measure(members[SEAL])})
     _write(out, [(name, members[name]) for name in ordered_names(members)])
     size, _, hexadecimal = measure(out)
     return Written(out, size, f"sha256:{hexadecimal}", head, len(facts.events), absent)
@@ -106,8 +130,17 @@ class Facts(NamedTuple):
     events: Sequence[Event]
 
 
+class _Found(NamedTuple):
+    """What the ledger says of a release: the record that its events make, and the plan it has now."""
+
+    record: Record
+    plan: Reader
+    release: Json
+    events: Sequence[Event]
+
+
 def make_index(
-    facts: Facts,
+    facts: Facts | _Found,
     references: Sequence[Reference],
     absent: Mapping[str, str],
     measured: Mapping[str, tuple[int, int, str]],
@@ -135,7 +168,7 @@ def make_index(
         "members": [
             {"name": name, "size_bytes": size, "sha256": hexadecimal}
             for name, (size, _, hexadecimal) in sorted(measured.items())
-            if name not in (INDEX, SUMS, README)
+            if name not in UNLISTED
         ],
     }
 
@@ -151,8 +184,8 @@ def finished(index: Json, measured: Mapping[str, tuple[int, int, str]]) -> dict[
 
 def ordered_names(names: Iterator[str] | Mapping[str, Any]) -> list[str]:
     """Return members' names in the order of the file: what tells about the rest comes first."""
-    first = {INDEX: 0, SUMS: 1, README: 2}
-    return sorted(names, key=lambda name: (first.get(name, 3), name))
+    first = {INDEX: 0, SUMS: 1, SEAL: 2, README: 3}
+    return sorted(names, key=lambda name: (first.get(name, 4), name))
 
 
 def pretty(value: Any) -> bytes:
@@ -169,6 +202,16 @@ def event_line(event: Event) -> str:
 def manifest_member(step: str) -> str:
     """Name the member that holds the manifest of an approval."""
     return f"manifests/{step}.json"
+
+
+def plan_member(digest: str) -> str:
+    """Name the member that holds a plan the release had before."""
+    return f"plans/{digest.removeprefix('sha256:')}.json"
+
+
+def key_rows(chain: Sequence[PublicKey]) -> list[Json]:
+    """Spell the keys that lead to the one that signs."""
+    return [key._asdict() for key in chain]
 
 
 def referenced(events: Sequence[Event]) -> Iterator[Reference]:
@@ -222,7 +265,7 @@ def member_name(folder: str, name: str) -> str:
     return f"{folder}/{sha256(name)[7:23]}-{safe[-1][-80:]}"
 
 
-def _consistent(ledger: "Ledger", release_id: str) -> tuple[dict[str, Content], Facts]:
+def _consistent(ledger: "Ledger", release_id: str) -> tuple[dict[str, Content], _Found]:
     """Read the release's rows at one moment: what is read counts when no event came meanwhile."""
     release = ledger.releases.get(release_id)
     for _ in range(_TRIES):
@@ -237,21 +280,22 @@ def _consistent(ledger: "Ledger", release_id: str) -> tuple[dict[str, Content], 
     )
 
 
-def _collect(ledger: "Ledger", release_id: str) -> tuple[dict[str, Content], Facts]:
-    from gare.ledger.rows import approval_rows, effect_rows, release_row, step_rows
+def _collect(ledger: "Ledger", release_id: str) -> tuple[dict[str, Content], _Found]:
+    from gare.ledger.rows import approval_rows, closing_events, effect_rows, release_row, step_rows
 
     release = ledger.releases.get(release_id)
-    plan = ledger.plans.get(release.plan)
+    plan = Reader(load(ledger.plans.body(release.plan), PLAN), PLAN)
     events = ledger.database.events(release_id)
     if not events:
         raise Refused(
             f"{release_id} has no events: the ledger was changed from outside.",
             where="ledger",
-            hint="Restore it from a backup.",
+            hint="Restore it from a backup; `gare audit verify` says what else is wrong.",
         )
-    order = [step.id for step in plan.steps]
+    record = replay(events)[0]
+    order = [step.text("id") for step in plan.objects("steps")]
     approvals = approval_rows(ledger, release_id, order)
-    row = release_row(release, plan.commit)
+    row = release_row(release, plan.text("commit"))
     members: dict[str, Content] = {
         PLAN: ledger.plans.body(release.plan).encode(),
         RELEASE: pretty(row),
@@ -259,11 +303,15 @@ def _collect(ledger: "Ledger", release_id: str) -> tuple[dict[str, Content], Fac
         APPROVALS: pretty(approvals),
         EFFECTS: pretty(effect_rows(ledger.effects.of(release_id))),
         EVENTS: "".join(event_line(event) for event in events).encode(),
-        LOGS: pretty(replay(events)[0].logs),
+        LOGS: pretty(record.logs),
+        OVERRIDES: pretty(record.overrides),
+        STATION: "".join(map(event_line, closing_events(ledger.database, release_id))).encode(),
     }
     for approval in approvals:
         members[manifest_member(approval["step"])] = canonical(approval["body"]).encode()
-    return members, Facts(row, events)
+    for digest in record.former_plans:
+        members[plan_member(digest)] = ledger.plans.body(digest).encode()
+    return members, _Found(record, plan, row, events)
 
 
 def _stored(store: Path, hexadecimal: str) -> Path:

@@ -7,7 +7,10 @@ from sqlalchemy import delete, insert, select
 from gare.ledger.approvals import Approvals, Tokens
 from gare.ledger.database import Clock, Database, spell, utc_now
 from gare.ledger.effects import Effects
+from gare.ledger.leases import Leases
+from gare.ledger.locks import Locks
 from gare.ledger.releases import Plans, Releases, number_of
+from gare.ledger.rescues import Rescues
 from gare.ledger.schema import verified
 
 
@@ -19,8 +22,16 @@ class Ledger:
         self.plans = Plans(self.database)
         self.releases = Releases(self.database)
         self.approvals = Approvals(self.database)
-        self.effects = Effects(self.database)
+        self.leases = Leases(self.database)
+        self.effects = Effects(self.database, self.leases)
+        self.rescues = Rescues(self.database)
+        self.locks = Locks(self.database)
         self.tokens = Tokens(self.database)
+
+    def close(self) -> None:
+        """Let go of all that this process holds, and of the database."""
+        self.leases.leave()
+        self.database.close()
 
     def now(self) -> datetime:
         """Return the ledger's present instant."""

@@ -13,6 +13,7 @@ from gare.domain.plan import PLAN_FORMAT, Plan
 from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
 from gare.errors import NotFound, Refused
 from gare.ledger.database import Database, plain, read_instant, spell
+from gare.ledger.lock_rows import free, wake
 from gare.ledger.schema import plans, releases, steps
 
 _PLAN = TypeAdapter(Plan)
@@ -82,6 +83,10 @@ class Plans:
         return plan
 
 
+PAGE = 200
+"""How many releases are looked at together: what the engine answers at once, and little memory."""
+
+
 class Releases:
     """Releases and their steps."""
 
@@ -91,17 +96,13 @@ class Releases:
     def open(
         self, plan_digest: str, plan: Plan, flow_run_id: str, requested_by: str, reason: str
     ) -> Release:
-        """Open a release for a run, or return the one that this run has opened already.
-
-        Raises Refused while another release of the project is under way.
-        """
+        """Open a release for a run, or return the one that this run has opened already."""
         with self._db.write() as connection:
             found = connection.execute(
                 select(releases).where(releases.c.flow_run_id == flow_run_id)
             ).first()
             if found is not None:
                 return _release(found)
-            _refuse_second(connection, plan.project)
             now = self._db.clock()
             number = connection.execute(
                 insert(releases)
@@ -136,10 +137,55 @@ class Releases:
             )
             return self._get(connection, number)
 
-    def refuse_second(self, project: str) -> None:
-        """Raise Refused, naming it, while a release of the project is under way."""
-        with self._db.read() as connection:
-            _refuse_second(connection, project)
+    def replan(
+        self,
+        release_id: str,
+        plan_digest: str,
+        plan: Plan,
+        value: Mapping[str, Any],
+        *,
+        reason: str,
+    ) -> Release:
+        """Give a release another plan, and its step `plan` the value that goes with it.
+
+        Raises Refused when another step has begun: from then on a plan does not change.
+        """
+        number = number_of(release_id)
+        with self._db.write() as connection:
+            before = self._get(connection, number)
+            if before.is_closed or before.plan == plan_digest:
+                return before
+            mine = steps.c.release == number
+            begun = select(steps.c.step).where(mine, steps.c.step != "plan").limit(1)
+            if (step := connection.execute(begun).scalar()) is not None:
+                raise Refused(
+                    f"{before.id} has begun ({step}): its plan does not change any more.",
+                    where=before.id,
+                    hint=f"Cancel it with `gare cancel {before.id}` and start a new one.",
+                )
+            now = self._db.clock()
+            connection.execute(
+                update(releases)
+                .where(releases.c.number == number)
+                .values(plan=plan_digest, version=plan.version, changed_at=spell(now))
+            )
+            body: Mapping[str, Any] = {
+                "plan": plan_digest,
+                "before": before.plan,
+                "version": plan.version,
+                "commit": plan.commit,
+                "reason": plain(reason),
+            }
+            self._db.append(connection, before.id, "planned anew", "gare", body, at=now)
+            planned = connection.execute(
+                update(steps)
+                .where(mine, steps.c.step == "plan", steps.c.state == StepState.DONE)
+                .values(value=plain(canonical(value)), ended_at=spell(now))
+            )
+            if planned.rowcount:
+                body = {"step": "plan", "error": "", "value": value}
+                self._db.append(connection, before.id, "step done", "gare", body, at=now)
+            return self._get(connection, number)
 
     def get(self, release_id: str) -> Release:
         """Return a release. Raises NotFound."""
@@ -164,6 +210,87 @@ class Releases:
         with self._db.read() as connection:
             return [_release(row) for row in connection.execute(query)]
 
+    def of_runs(self, flow_run_ids: Sequence[str]) -> dict[str, Release]:
+        """Return the releases of these runs, by run; a run that has opened none is absent."""
+        query = select(releases).where(releases.c.flow_run_id.in_(flow_run_ids))
+        with self._db.read() as connection:
+            return {row.flow_run_id: _release(row) for row in connection.execute(query)}
+
+    def in_state(self, *states: ReleaseState, after: int = 0, limit: int = PAGE) -> list[Release]:
+        """Return a page of the releases in these states, the oldest first, with numbers above `after`."""
+        query = (
+            select(releases)
+            .where(releases.c.state.in_(states), releases.c.number > after)
+            .order_by(releases.c.number)
+            .limit(limit)
+        )
+        with self._db.read() as connection:
+            return [_release(row) for row in connection.execute(query)]
+
+    def due(self, now: datetime, limit: int = PAGE) -> list[Release]:
+        """Return a page of the waiting releases whose moment to be woken has come."""
+        query = (
+            select(releases)
+            .where(releases.c.state == ReleaseState.WAITING, releases.c.wake_at <= spell(now))
+            .order_by(releases.c.wake_at)
+            .limit(limit)
+        )
+        with self._db.read() as connection:
+            return [_release(row) for row in connection.execute(query)]
+
+    def unsettled(self, limit: int = PAGE) -> list[Release]:
+        """Return a page of the ended releases whose runs are not known to have ended in the engine."""
+        query = (
+            select(releases)
+            .where(releases.c.closed_at.is_not(None), releases.c.settled.is_(False))
+            .order_by(releases.c.number.desc())
+            .limit(limit)
+        )
+        with self._db.read() as connection:
+            return [_release(row) for row in connection.execute(query)]
+
+    def settle(self, release_ids: Sequence[str]) -> None:
+        """Note that the engine shows these ended releases as ended."""
+        numbers = [number_of(release_id) for release_id in release_ids]
+        with self._db.write() as connection:
+            connection.execute(
+                update(releases).where(releases.c.number.in_(numbers)).values(settled=True)
+            )
+
+    def replace_run(self, release_id: str, flow_run_id: str, *, actor: str) -> Release:
+        """Give a release another run of the engine: the one it had is gone."""
+        number = number_of(release_id)
+        with self._db.write() as connection:
+            before = self._get(connection, number)
+            if before.flow_run_id != flow_run_id:
+                connection.execute(
+                    update(releases)
+                    .where(releases.c.number == number)
+                    .values(flow_run_id=flow_run_id)
+                )
+                body = {"run": flow_run_id, "before": before.flow_run_id}
+                self._db.append(connection, before.id, "run replaced", actor, body)
+            return self._get(connection, number)
+
+    def ended_since_plan(self, release: Release) -> list[Release]:
+        """Return the project's other releases that changed anything and ended since a release's plan was made.
+
+        The last to end comes first.
+        """
+        made_at = select(plans.c.made_at).where(plans.c.digest == release.plan).scalar_subquery()
+        query = (
+            select(releases)
+            .where(
+                releases.c.project == release.project,
+                releases.c.number != number_of(release.id),
+                releases.c.state.in_([ReleaseState.RELEASED, ReleaseState.ROLLED_BACK]),
+                releases.c.closed_at >= made_at,
+            )
+            .order_by(releases.c.closed_at.desc())
+        )
+        with self._db.read() as connection:
+            return [_release(row) for row in connection.execute(query)]
+
     def other_open(self, release: Release) -> list[str]:
         """Return the ids of the project's other releases that have not ended."""
         return [
@@ -184,7 +311,7 @@ class Releases:
     ) -> Release:
         """Move a release to a state; a closed one stays as it is and is returned.
 
-        Raises Refused when a failed release shall run again while another one of the project is under way.
+        One that ends or stands still lets go of its locks and its place in the queue, and who is next is woken.
         """
         number = number_of(release_id)
         with self._db.write() as connection:
@@ -193,8 +320,6 @@ class Releases:
             same = (before.state, before.waiting, before.end) == (state, waiting, end)
             if before.is_closed or (same and before.wake_at == wake_at):
                 return before
-            if before.state is ReleaseState.FAILED and state is ReleaseState.RUNNING:
-                _refuse_second(connection, before.project)
             now = self._db.clock()
             connection.execute(
                 update(releases)
@@ -216,6 +341,11 @@ class Releases:
                     connection, "station", "release closed", actor,
                     {"release": before.id, "state": state, "head": event.hash},
                 )  # fmt: skip
+            if state.is_closed or state.is_stopped:
+                free(connection, before.project, [number], now)
+            elif state is ReleaseState.WAITING:
+                # Its turn may have come between its asking and this: nobody else would wake it.
+                wake(connection, before.project, now)
             return self._get(connection, number)
 
     def next_ask(self, release_id: str) -> int:
@@ -313,25 +443,21 @@ class Releases:
             if changed.rowcount:
                 body: Mapping[str, Any] = {"step": step, "error": error, "value": value}
                 self._db.append(connection, f"R-{number}", f"step {state}", actor, body, at=now)
+                # A step that ends while the release sleeps was ticked off by a person.
+                wake_sleeper(connection, number, now)
 
     @staticmethod
     def _get(connection: Connection, number: int) -> Release:
         return _release(find_row(connection, number))
 
 
-def _refuse_second(connection: Connection, project: str) -> None:
-    busy = connection.execute(
-        select(releases.c.number, releases.c.state).where(
-            releases.c.project == project,
-            releases.c.state.in_([ReleaseState.RUNNING, ReleaseState.WAITING]),
-        )
-    ).first()
-    if busy is not None:
-        raise Refused(
-            f"R-{busy.number} of {project} is {busy.state}; one release of a project at a time.",
-            where=project,
-            hint=f"Wait for it (`gare watch R-{busy.number}`) or end it (`gare cancel R-{busy.number}`).",
-        )
+def wake_sleeper(connection: Connection, number: int, now: datetime) -> None:
+    """Let a waiting release be woken: within the transaction of what it waits for."""
+    connection.execute(
+        update(releases)
+        .where(releases.c.number == number, releases.c.state == ReleaseState.WAITING)
+        .values(wake_at=spell(now))
+    )
 
 
 def find_row(connection: Connection, number: int) -> Row[Any]:

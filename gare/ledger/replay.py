@@ -4,17 +4,21 @@ The record is plain JSON, the shape in which an evidence bundle holds it, so tha
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import isfinite
 from typing import Any
 
+from gare.domain.digest import canonical
 from gare.domain.releases import CLOSED, ReleaseState, StepState
 from gare.errors import UnexpectedReply
-from gare.ledger.chain import Event
+from gare.ledger.chain import Event, event_name
 
 Json = dict[str, Any]
 MAX_NUMBER = 1e15
+_HALF = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 _CLOSED = frozenset(state.value for state in CLOSED)
-_STATES = frozenset(ReleaseState)
+_STATES = frozenset(ReleaseState) | {"needs attention"}
 
 
 class Reader:
@@ -75,11 +79,6 @@ class Reader:
         )
 
 
-def event_name(event: Event) -> str:
-    """Name an event for people."""
-    return f"event {event.seq} of {event.stream} ({event.kind})"
-
-
 class Record:
     """The record of one release as it grows event by event."""
 
@@ -89,6 +88,9 @@ class Record:
         self.approvals: dict[str, Json] = {}
         self.effects: dict[tuple[str, str], Json] = {}
         self.logs: list[Json] = []
+        self.overrides: list[Json] = []
+        self.former_plans: list[str] = []
+        self.unknown: set[str] = set()
 
     def take(self, event: Event) -> None:
         """Change the record as the event says. Raises UnexpectedReply for an event that cannot be."""
@@ -99,6 +101,8 @@ class Record:
             self._move(event, body)
         elif event.kind.startswith("step ") and event.kind.removeprefix("step ") in _STEP_STATES:
             self._end_step(event, body)
+        elif event.kind not in UNCHANGING:
+            self.unknown.add(event.kind)
 
     def _open(self, event: Event, body: Reader) -> None:
         if self.release:
@@ -119,11 +123,36 @@ class Record:
         }
 
     def _move(self, event: Event, body: Reader) -> None:
-        if not self.release:
-            raise UnexpectedReply("It is about a release that was not opened.", where=body.place)
+        self._must_be_open(body)
         state = event.kind.removeprefix("release ")
         closed_at = event.at if state in _CLOSED else None
         self.release |= {"state": state, "end": body.text("end"), "closed_at": closed_at}
+
+    def _must_be_open(self, body: Reader) -> None:
+        if not self.release:
+            raise UnexpectedReply("It is about a release that was not opened.", where=body.place)
+        if self.release["state"] in _CLOSED:
+            raise UnexpectedReply("It changes a release that has ended.", where=body.place)
+
+    def _replan(self, _event: Event, body: Reader) -> None:
+        self._must_be_open(body)
+        self._was("plan", body)
+        self.former_plans.append(self.release["plan"])
+        self.release |= {"plan": body.text("plan"), "version": body.text("version")}
+        if "commit" in body.value:
+            self.release["commit"] = body.text("commit")
+
+    def _replace_run(self, _event: Event, body: Reader) -> None:
+        self._must_be_open(body)
+        self._was("run", body)
+        self.release["run"] = body.text("run")
+
+    def _was(self, key: str, body: Reader) -> None:
+        if body.text("before") != self.release[key]:
+            raise UnexpectedReply(
+                f"Its {key} before is {body.text('before')}, the release's was {self.release[key]}.",
+                where=body.place,
+            )
 
     def _begin_step(self, event: Event, body: Reader) -> None:
         self.steps[body.text("step")] = {
@@ -142,6 +171,14 @@ class Record:
             value=body.any("value"),
             error=body.text("error"),
             ended_at=event.at,
+        )  # fmt: skip
+        for verdict in waived(body.any("value")):
+            self._override(event, body.text("step"), "gate waived", verdict)
+
+    def _override(self, event: Event, step: str, what: str, said: Json) -> None:
+        """Keep that a rule was set aside, or that a person's word stands for what could not be checked."""
+        self.overrides.append(
+            {"what": what, "step": step, "actor": event.actor, "at": event.at, "event": event.seq, "is": said}
         )  # fmt: skip
 
     def _ask(self, event: Event, body: Reader) -> None:
@@ -204,6 +241,10 @@ class Record:
             receipt_at=event.at,
             adopted=event.kind == "effect adopted",
         )
+        receipt = body.object("receipt").value
+        if "settled_by" in receipt:
+            said = {"target": body.text("target"), **receipt}
+            self._override(event, body.text("step"), "effect settled by word", said)
 
     def _log(self, _event: Event, body: Reader) -> None:
         keys = ("step", "command", "seconds", "log", "log_sha256")
@@ -230,17 +271,45 @@ _CHANGES: Mapping[str, Callable[[Record, Event, Reader], None]] = {
     "effect done": Record._receive,
     "effect adopted": Record._receive,
     "command done": Record._log,
+    "planned anew": Record._replan,
+    "run replaced": Record._replace_run,
 }
+UNCHANGING = frozenset(
+    {
+        "gates failed",
+        "step repeats",
+        "verified good",
+        "lock asked",
+        "lock granted",
+        "lock lost",
+        "lock freed",
+        "run brought on",
+    }
+)
+"""Kinds that are part of the record and change no row."""
+
+
+def waived(value: Any) -> Iterator[Json]:
+    """Yield the verdicts of a step's value that somebody waived."""
+    verdicts = value.get("verdicts") if isinstance(value, dict) else None
+    for verdict in verdicts if isinstance(verdicts, list) else []:
+        if isinstance(verdict, dict) and verdict.get("result") == "waived":
+            yield verdict
 
 
 def load(text: str, place: str) -> Any:
     """Read JSON that somebody else wrote. Raises UnexpectedReply; depth and numbers are bounded."""
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+        if _HALF.search(text):
+            canonical(value).encode()
+    except UnicodeEncodeError:
+        raise UnexpectedReply("It holds half a character.", where=place) from None
     except RecursionError:
         raise UnexpectedReply("It is nested too deeply.", where=place) from None
     except ValueError as error:
         raise UnexpectedReply(f"It is no JSON: {error}.", where=place) from None
+    return value
 
 
 def replay(events: Iterable[Event]) -> tuple[Record, list[UnexpectedReply]]:
@@ -254,8 +323,10 @@ def replay(events: Iterable[Event]) -> tuple[Record, list[UnexpectedReply]]:
     return record, wrong
 
 
-def differences(found: Any, wanted: Any, place: str) -> Iterator[tuple[str, str]]:
-    """Yield (place, what) wherever two JSON values differ."""
+def differences(
+    found: Any, wanted: Any, place: str, by: str = "the events"
+) -> Iterator[tuple[str, str]]:
+    """Yield (place, what) wherever two JSON values differ; `by` names what makes the wanted one."""
     if isinstance(found, dict) and isinstance(wanted, dict):
         for key in sorted(found.keys() | wanted.keys()):
             if key not in found:
@@ -263,14 +334,18 @@ def differences(found: Any, wanted: Any, place: str) -> Iterator[tuple[str, str]
             elif key not in wanted:
                 yield f"{place}: {key}", "it does not belong there"
             else:
-                yield from differences(found[key], wanted[key], f"{place}: {key}")
+                yield from differences(found[key], wanted[key], f"{place}: {key}", by)
     elif isinstance(found, list) and isinstance(wanted, list):
         for number, (one, other) in enumerate(zip(found, wanted, strict=False), 1):
-            yield from differences(one, other, f"{place}: {_label(other, number)}")
+            yield from differences(one, other, f"{place}: {_label(other, number)}", by)
         if len(found) != len(wanted):
-            yield place, f"it has {len(found)} entries, the events make {len(wanted)}"
+            yield place, f"it has {len(found)} entries, {by} make{_s(by)} {len(wanted)}"
     elif type(found) is not type(wanted) or found != wanted:
-        yield place, f"it says {_short(found)}, the events say {_short(wanted)}"
+        yield place, f"it says {_short(found)}, {by} say{_s(by)} {_short(wanted)}"
+
+
+def _s(by: str) -> str:
+    return "" if by.endswith("s") else "s"
 
 
 def _label(item: Any, number: int) -> str:
@@ -285,6 +360,13 @@ def _label(item: Any, number: int) -> str:
 def _short(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 80 else text[:79] + "…"
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not isfinite(value):
+        raise ValueError(f"{text[:20]} is too large a number")
+    return value
 
 
 def _no_constant(name: str) -> Any:

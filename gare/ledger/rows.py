@@ -3,12 +3,17 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import select
+
 from gare.domain.digest import canonical
 from gare.domain.releases import Release, StepRecord
-from gare.ledger.database import spell
+from gare.ledger.chain import Event
+from gare.ledger.database import Database, spell
 from gare.ledger.effects import EffectRecord
+from gare.ledger.schema import events
 
 if TYPE_CHECKING:
+    from gare.ledger.audit_view import View
     from gare.ledger.ledger import Ledger
 
 Json = dict[str, Any]
@@ -51,7 +56,7 @@ def step_row(record: StepRecord) -> Json:
     }
 
 
-def approval_rows(ledger: "Ledger", release_id: str, order: Sequence[str]) -> list[Json]:
+def approval_rows(ledger: "Ledger | View", release_id: str, order: Sequence[str]) -> list[Json]:
     """Spell the approvals that were asked for, with every vote, in the order of the plan."""
     rows: list[Json] = []
     for step in order:
@@ -98,3 +103,18 @@ def effect_rows(records: Iterable[EffectRecord]) -> list[Json]:
     ]
     # Sorted here: a database sorts text by its own collation.
     return sorted(rows, key=lambda row: canonical([row["intent_at"], row["step"], row["target"]]))
+
+
+def closing_events(database: Database, release_id: str) -> list[Event]:
+    """Return what the station's own stream says of a release's end: one event, or none while it is open."""
+    query = (
+        select(events)
+        .where(
+            events.c.stream == "station",
+            events.c.kind == "release closed",
+            events.c.body.contains(f'"release":"{release_id}"', autoescape=True),
+        )
+        .order_by(events.c.seq)
+    )
+    with database.read() as connection:
+        return [Event(**row._mapping) for row in connection.execute(query)]

@@ -1,45 +1,31 @@
 """Judge an evidence bundle: no server, no network, no station; standard library only, so that anybody can run it.
 
-The plan and the chain of events are the source; everything else in the bundle is recomputed from them and compared. A
-digest known from outside (the annotated tag's) ties the chain to something that Gare cannot change afterwards.
+What a bundle holds is checked in `contents`, whose signature it bears in `signatures`. A key or a digest known from
+outside (the annotated tag's) ties it to something that nobody can change afterwards. Only the check of a signature
+needs a library: `cryptography`.
 """
 
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from gare.domain.digest import canonical, digest, sha256
 from gare.errors import ConfigError, GareError
 from gare.ledger import container
 from gare.ledger.bundle import Bundle
-from gare.ledger.chain import broken
-from gare.ledger.checks import check_approvals, check_end, expiry
-from gare.ledger.container import Problem
-from gare.ledger.evidence import (
-    APPROVALS,
-    EFFECTS,
-    EVENTS,
-    INDEX,
-    LOGS,
-    PLAN,
-    README,
-    RELEASE,
-    STEPS,
-    SUMS,
-    Facts,
-    Json,
-    event_line,
-    finished,
-    make_index,
-    manifest_member,
-    ordered_names,
-    pretty,
-    referenced,
+from gare.ledger.container import Problem, lowered
+from gare.ledger.contents import (
+    check_chain,
+    check_files,
+    check_former_plans,
+    check_listing,
+    check_plan,
+    check_rows,
+    check_votes,
 )
-from gare.ledger.replay import Record, differences, event_name, in_order, load
+from gare.ledger.replay import Json, Record
+from gare.ledger.signatures import check_end_of_station, check_signed, compare_keys
 from gare.ledger.tags import Tag, trailers
 
 MAX_PROBLEMS = 200
@@ -62,14 +48,23 @@ class Report:
         return not self.problems
 
 
-def verify_bundle(path: Path, *, head: str = "", tag: Tag | None = None) -> Report:
-    """Check a bundle; with `head`, that the chain holds this digest; with `tag`, that the tag's message fits.
+def verify_bundle(
+    path: Path,
+    *,
+    head: str = "",
+    tag: Tag | None = None,
+    trusted: Collection[str] = (),
+) -> Report:
+    """Check a bundle against itself and against what is known from outside.
+
+    `head`: the chain must hold this digest. `tag`: its message must fit. `trusted`: one of these keys (fingerprints)
+    must have signed it, or lead to the one that did.
 
     Raises ConfigError when there is no such file; everything else is in the report.
     """
     try:
         with path.open("rb") as file:
-            return _judge(file, str(path), head, tag)
+            return _judge(file, str(path), head, tag, trusted)
     except OSError as error:
         raise ConfigError(
             f"The bundle cannot be read: {error.strerror}.",
@@ -78,10 +73,13 @@ def verify_bundle(path: Path, *, head: str = "", tag: Tag | None = None) -> Repo
         ) from error
 
 
-def _judge(file: IO[bytes], path: str, head: str, tag: Tag | None) -> Report:
+def _judge(
+    file: IO[bytes], path: str, head: str, tag: Tag | None, trusted: Collection[str]
+) -> Report:
     members, problems = container.read(file)
     bundle = Bundle(file, members)
     counts = {"every byte of the file is as it was written": len(problems)}
+    problems = problems[: MAX_PROBLEMS + 1]
     if members:
         for name, check in CHECKS.items():
             found = _guarded(check, bundle)
@@ -91,6 +89,14 @@ def _judge(file: IO[bytes], path: str, head: str, tag: Tag | None) -> Report:
         problems += [problem for problem in found if problem not in problems]
         if head or tag:
             counts["the digest from outside is in the chain"] = len(found)
+        keys = dict.fromkeys(trusted, "--key")
+        if tag and (key := trailers(tag.message).get("Gare-Key")):
+            keys.setdefault(key, f"tag {tag.name}")
+        strange, signed = compare_keys(bundle, keys)
+        problems += [problem for problem in strange if problem not in problems]
+        if keys:
+            counts["the key that signed is one you trust"] = len(strange)
+        notes = [*signed, *notes, *_unknown(bundle)]
     else:
         notes = []
     if len(problems) > MAX_PROBLEMS:
@@ -99,157 +105,16 @@ def _judge(file: IO[bytes], path: str, head: str, tag: Tag | None) -> Report:
     return Report(path, _file_digest(file), counts, problems, notes, _summary(bundle))
 
 
-def check_listing(bundle: Bundle) -> Iterator[Problem]:
-    """Yield each member that the index does not have with its size and digest, and each that is not there."""
-    listed = {item.text("name"): item for item in bundle.index.objects("members")}
-    names = [member.name for member in bundle.all]
-    yield from (
-        Problem(name, "it is in the bundle twice")
-        for name, times in sorted(Counter(names).items())
-        if times > 1
-    )
-    for name in sorted(set(listed) - set(names)):
-        yield Problem(name, f"{INDEX} lists it, but it is missing")
-    for member in bundle.all:
-        if member.name in (INDEX, SUMS, README):
-            continue
-        if member.name not in listed:
-            yield Problem(member.name, f"{INDEX} does not list it")
-            continue
-        wanted = listed[member.name].text("sha256")
-        if member.sha256 != wanted:
-            yield Problem(member.name, f"its sha256 is {member.sha256}, {INDEX} says {wanted}")
-        elif member.size != listed[member.name].number("size_bytes"):
-            yield Problem(member.name, f"its size is not the one in {INDEX}")
-    if set(names) == set(listed) | {INDEX, SUMS, README} and names != ordered_names(
-        dict.fromkeys(names)
-    ):
-        yield Problem("the file", "its members are not in their order")
-    yield from _check_made(bundle)
-
-
-def _check_made(bundle: Bundle) -> Iterator[Problem]:
-    """Yield each of index, list of sums and read-me that is not what the other members make it."""
-    measured = {name: (m.size, m.crc, m.sha256) for name, m in bundle.members.items()}
-    made = finished(bundle.index.value, measured)
-    for name in (INDEX, SUMS, README):
-        if name not in bundle.members:
-            yield Problem(name, "it is missing")
-        elif bundle.text(name).encode() != made[name]:
-            yield Problem(
-                name, _first_line_that_differs(bundle.text(name), bytes(made[name]).decode())
-            )
-
-
-def check_chain(bundle: Bundle) -> Iterator[Problem]:
-    """Yield each place where the events are not one chain of this release up to the index's head."""
-    events = bundle.events
-    text = bundle.text(EVENTS)
-    if text != "".join(event_line(event) for event in events):
-        yield Problem(EVENTS, "its lines are not spelled as Gare spells them")
-    release = bundle.index.text("release")
-    for event in events:
-        if event.stream != release:
-            yield Problem(event_name(event), f"it does not belong to {release}")
-        elif sha256(canonical(load(event.body, event_name(event)))) != sha256(event.body):
-            yield Problem(event_name(event), "its body is not spelled as Gare spells it")
-    for sentence in broken(events, bundle.index.text("head")):
-        place, _, what = sentence.partition(": ")
-        yield Problem(place, what)
-    yield from (Problem(error.where, _lower(error.what)) for error in bundle.replayed[1])
-
-
-def check_rows(bundle: Bundle) -> Iterator[Problem]:
-    """Yield each place where steps, votes, receipts and logs are not what the events say."""
-    record = bundle.record
-    order = [step.text("id") for step in bundle.plan.objects("steps")]
-    seconds = {
-        rule.text("step"): rule.number("expires_after_s")
-        for rule in bundle.plan.objects("approvals")
-    }
-    wanted = {
-        RELEASE: record.release,
-        STEPS: in_order(record.steps, order),
-        APPROVALS: [_asked(row, seconds) for row in in_order(record.approvals, order)],
-        EFFECTS: sorted(
-            record.effects.values(),
-            key=lambda row: canonical([row["intent_at"], row["step"], row["target"]]),
-        ),
-        LOGS: record.logs,
-    }
-    for name, value in wanted.items():
-        found = bundle.json(name)
-        yield from (Problem(place, what) for place, what in differences(found, value, name))
-        if found == value and bundle.text(name).encode() != pretty(value):
-            yield Problem(name, "it is not spelled as Gare spells it")
-
-
-def check_plan(bundle: Bundle) -> Iterator[Problem]:
-    """Yield where the plan is not the one that the release was opened with."""
-    release = bundle.record.release
-    found = sha256(bundle.text(PLAN))
-    if found != release["plan"]:
-        yield Problem(PLAN, f"its digest is {found}, the release was opened with {release['plan']}")
-    for key in ("project", "version", "commit"):
-        if bundle.plan.text(key) != release[key]:
-            yield Problem(
-                PLAN, f"{key} is {bundle.plan.text(key)!r}, the release's is {release[key]!r}"
-            )
-
-
-def check_votes(bundle: Bundle) -> Iterator[Problem]:
-    """Yield each decision that does not follow from its votes by the plan's rules, and what ran before it."""
-    record = bundle.record
-    for step, asked in record.approvals.items():
-        name = manifest_member(step)
-        if bundle.text(name) != canonical(asked["body"]):
-            yield Problem(name, "it is not the manifest that was asked about")
-        if digest(asked["body"]) != asked["manifest"]:
-            yield Problem(name, f"its digest is not {asked['manifest']}, which the votes name")
-    yield from check_approvals(bundle.plan, record, bundle.events)
-    yield from check_end(bundle.plan, record)
-
-
-def check_files(bundle: Bundle) -> Iterator[Problem]:
-    """Yield each file that an event names and that is not there as named, and each that no event names."""
-    references = list(referenced(bundle.events))
-    absent = {str(name): str(why) for name, why in bundle.index.object("absent").value.items()}
-    with_artifacts = bundle.index.flag("with_artifacts")
-    wanted = {ref.member: ref for ref in references if with_artifacts or ref.kind != "artifact"}
-    own = {INDEX, SUMS, README, PLAN, RELEASE, STEPS, APPROVALS, EFFECTS, EVENTS, LOGS}
-    own |= {manifest_member(step) for step in bundle.record.approvals}
-    for name in sorted(set(bundle.members) - own - set(wanted)):
-        yield Problem(name, "no event names it")
-    for name, reference in sorted(wanted.items()):
-        member = bundle.members.get(name)
-        if member is None and name not in absent:
-            yield Problem(name, "an event names it, but it is missing")
-        elif member is not None and member.sha256 != reference.sha256:
-            yield Problem(name, f"its sha256 is {member.sha256}, its event says {reference.sha256}")
-    measured = {name: (m.size, m.crc, m.sha256) for name, m in bundle.members.items()}
-    index = make_index(
-        Facts(bundle.record.release, bundle.events),
-        references,
-        {
-            name: why
-            for name, why in absent.items()
-            if name in wanted and name not in bundle.members
-        },
-        measured,
-        with_artifacts=with_artifacts,
-    )
-    yield from (
-        Problem(place, what) for place, what in differences(bundle.index.value, index, INDEX)
-    )
-
-
 CHECKS: Mapping[str, Callable[[Bundle], Iterator[Problem]]] = {
     "every member is as listed": check_listing,
     "the events are one unbroken chain": check_chain,
     "steps, votes and receipts are what the events say": check_rows,
     "the plan is the one the release was opened with": check_plan,
     "decisions follow from the votes by the plan's rules": check_votes,
+    "the plans it had before are as they were": check_former_plans,
     "every file an event names is there": check_files,
+    "the station agrees about its end": check_end_of_station,
+    "it is signed, and as a whole": check_signed,
 }
 
 
@@ -263,17 +128,25 @@ def _guarded(check: Callable[[Bundle], Iterator[Problem]], bundle: Bundle) -> li
             if len(found) > MAX_PROBLEMS:
                 break
     except GareError as error:
-        found.append(Problem(error.where or "the bundle", _lower(error.what)))
+        found.append(Problem(error.where or "the bundle", lowered(error.what)))
     except RecursionError:
         found.append(Problem("the bundle", "a value in it is nested too deeply"))
     return found
+
+
+def _unknown(bundle: Bundle) -> list[str]:
+    try:
+        kinds = sorted(bundle.record.unknown)
+    except (GareError, RecursionError):
+        return []
+    return [f"this Gare does not know events of the kind {', '.join(kinds)}"] if kinds else []
 
 
 def _anchored(bundle: Bundle, head: str, tag: Tag | None) -> tuple[list[Problem], list[str]]:
     """Compare digests known from outside with the chain."""
     try:
         events, release = bundle.events, bundle.record.release
-    except GareError:
+    except (GareError, RecursionError):
         return [
             Problem("the digest from outside", "the chain cannot be read")
         ] if head or tag else [], []
@@ -346,6 +219,9 @@ def _summary(bundle: Bundle) -> dict[str, Any]:
                 for key, row in record.effects.items()
             ],
             "absent": bundle.index.object("absent").value,
+            "overrides": record.overrides,
+            "signed_by": bundle.keys[-1].id,
+            "keys": [key.id for key in bundle.keys],
         }
     except (GareError, RecursionError):
         return {}
@@ -362,24 +238,6 @@ def _gates(record: Record) -> list[Json]:
                     {"gate": str(verdict.get("gate")), "result": str(verdict.get("result"))}
                 )
     return found
-
-
-def _asked(row: Json, seconds: Mapping[str, float]) -> Json:
-    """Return an approval's row as the bundle has it."""
-    kept = {key: value for key, value in row.items() if key not in ("groups", "decided_at")}
-    ends = expiry(row["opened_at"], seconds.get(row["step"], 0), f"approval {row['step']}")
-    return {**kept, "expires_at": ends.isoformat(timespec="microseconds")}
-
-
-def _first_line_that_differs(found: str, wanted: str) -> str:
-    pairs = enumerate(zip(found.splitlines(), wanted.splitlines(), strict=False), 1)
-    line = next((number for number, (one, other) in pairs if one != other), 0)
-    return f"line {line} is not as it was written" if line else "it is not as it was written"
-
-
-def _lower(sentence: str) -> str:
-    text = sentence.rstrip(".")
-    return text[:1].lower() + text[1:]
 
 
 def _file_digest(file: IO[bytes]) -> str:

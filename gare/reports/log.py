@@ -54,6 +54,11 @@ def _opened(body: Json, actor: str) -> str:
     return f"{actor} opened the release of {body['project']} {body['version']} at {body['commit'][:12]}{reason}"
 
 
+def _locks(body: Json) -> str:
+    names = [f"environment {lock}" if lock else "the version line" for lock in body["locks"]]
+    return ", ".join(names)
+
+
 def _done(body: Json, _actor: str) -> str:
     value = body.get("value")
     summary = value.get("summary", "") if isinstance(value, dict) else ""
@@ -71,6 +76,14 @@ def _receipt(body: Json) -> str:
 
 _SENTENCES: Mapping[str, Callable[[Json, str], str]] = {
     "release opened": _opened,
+    "planned anew": lambda b, _: (
+        f"planned anew as {b['version']} at {b['commit'][:12]}: {b['reason']}"
+    ),
+    "lock granted": lambda b, _: f"it is its turn: it has the locks of {_locks(b)}",
+    "lock lost": lambda b, _: (
+        f"nobody brought it on: the locks of {_locks(b)} are no longer "
+        f"{'its own' if b['was'] == 'held' else 'waited for'}"
+    ),
     "step started": lambda b, _: (
         f"{b['step']} started" + (f" (attempt {b['attempt']})" if b["attempt"] > 1 else "")
     ),

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from gare.domain.approvals import Standing, Vote
+from gare.domain.locks import Place, lock_names
 from gare.domain.plan import Plan, PlannedApproval, PlannedStep
 from gare.domain.releases import Release, StepRecord
 
@@ -35,8 +36,25 @@ class Done:
     is_adopted: bool
 
 
-def release_line(release: Release, *, steps: int, done: int, now: datetime) -> Json:
-    """Tell one release in a line."""
+def queue_line(place: Place | None) -> Json | None:
+    """Tell a place in the queue; None for a release that is in none."""
+    if place is None:
+        return None
+    return {
+        "place": place.number,
+        "of": place.total,
+        "behind": place.behind,
+        "holders": {
+            holder.release: lock_names(place.project, holder.locks) for holder in place.holders
+        },
+        "since": place.since.isoformat(),
+    }
+
+
+def release_line(
+    release: Release, *, steps: int, done: int, now: datetime, place: Place | None = None
+) -> Json:
+    """Tell one release in a line. Its place in the queue is as it is now, not as it was when the run went to sleep."""
     return {
         "id": release.id,
         "project": release.project,
@@ -44,7 +62,8 @@ def release_line(release: Release, *, steps: int, done: int, now: datetime) -> J
         "state": release.state.value,
         "steps_done": done,
         "steps": steps,
-        "waiting": list(release.waiting),
+        "waiting": list(release.waiting) if place is None else [str(place)],
+        "queue": queue_line(place),
         "end": release.end,
         "requested_by": release.requested_by,
         "opened_at": release.opened_at.isoformat(),
@@ -62,12 +81,13 @@ def release_page(
     *,
     now: datetime,
     address: str = "",
+    place: Place | None = None,
 ) -> Json:
     """Tell everything about one release: its steps in the order of the plan, votes, effects."""
     done = sum(record.state == "done" for record in records.values())
     outside = list(effects)
     return {
-        **release_line(release, steps=len(plan.steps), done=done, now=now),
+        **release_line(release, steps=len(plan.steps), done=done, now=now, place=place),
         "commit": plan.commit,
         "branch": plan.branch,
         "plan": release.plan,

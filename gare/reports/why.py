@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from gare.domain.approvals import Answer, Decision, Voter, admit, fill_slots
+from gare.domain.locks import Place, lock_names
 from gare.domain.plan import Plan, PlannedStep
 from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
 from gare.domain.schedule import ready
@@ -39,6 +40,14 @@ class EngineState:
 
 
 @dataclass(frozen=True, slots=True)
+class Queued:
+    """A place in the queue, and why each of the releases that hold the locks stands where it stands."""
+
+    place: Place
+    holders: Mapping[str, "Explanation"]
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """All that the answer is made of. `logs` are the paths of each step's logs, the newest last."""
 
@@ -50,6 +59,7 @@ class View:
     engine: EngineState
     now: datetime
     logs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    queued: Queued | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +122,8 @@ def _sentence(view: View, blockers: Sequence[Blocker]) -> str:
     running = [step for step, record in view.records.items() if record.state is StepState.RUNNING]
     if release.state is ReleaseState.FAILED:
         return f"{release.id} has failed and waits for somebody."
+    if release.state is ReleaseState.ATTENTION:
+        return f"{release.id} needs attention and waits for somebody."
     if not blockers and running:
         return f"{release.id} moves: {', '.join(running)} under way."
     if not blockers:
@@ -121,7 +133,10 @@ def _sentence(view: View, blockers: Sequence[Blocker]) -> str:
 
 
 def _failures(view: View) -> Iterator[Blocker]:
-    """Yield each failed step with its error and where to read more."""
+    """Yield each failed step with its error and where to read more; why it needs attention."""
+    if view.release.state is ReleaseState.ATTENTION:
+        yield _attention(view.release)
+        return
     failed = [
         step
         for step in view.plan.steps
@@ -152,8 +167,11 @@ def _failures(view: View) -> Iterator[Blocker]:
 
 
 def _waits(view: View) -> Iterator[Blocker]:
-    """Yield what people owe: votes, manual steps."""
-    if view.release.state is ReleaseState.FAILED:
+    """Yield what it waits for: its turn, votes, manual steps."""
+    if view.release.is_stopped:
+        return
+    if view.queued is not None:
+        yield _turn(view.release, view.queued)
         return
     done = {step for step, record in view.records.items() if record.state is StepState.DONE}
     asked = {one.rule.step: one for one in view.asked}
@@ -162,6 +180,44 @@ def _waits(view: View) -> Iterator[Blocker]:
             yield _manual(view, step)
         elif step.type == "approve" and step.id in asked and asked[step.id].manifest:
             yield from _approval(view, asked[step.id])
+
+
+def _attention(release: Release) -> Blocker:
+    return Blocker(
+        release.end or "It was brought back too often.",
+        KEEPER,
+        f"Remove the cause, then `gare resume {release.id}`; or end it with `gare cancel {release.id}`.",
+        since=release.changed_at,
+    )
+
+
+def _turn(release: Release, queued: Queued) -> Blocker:
+    """Tell whose turn it is, what that release waits for, and who can do something about it."""
+    place = queued.place
+    owners, details = list[str](), list[str]()
+    for holder in place.holders:
+        answer = queued.holders[holder.release]
+        details.append(f"{holder.release} holds {lock_names(place.project, holder.locks)}")
+        details += [
+            f"{holder.release} waits for: {blocker.what} ({blocker.owner})"
+            for blocker in answer.blockers
+        ] or [answer.sentence]
+        owners += [blocker.owner for blocker in answer.blockers]
+    if before := [other for other in place.ahead if place.holders]:
+        details.append(f"before it in the queue: {', '.join(before)}")
+    behind = place.behind.split(" and ")[0].split(", ")[0]
+    do = f"Nothing: it goes on by itself. Or look at `gare why {behind}`; or leave with `gare cancel {release.id}`."
+    if not place.behind:
+        do = f"Wait a moment; then `gare resume {release.id}`."
+    wakes = [answer.wake_at for answer in queued.holders.values() if answer.wake_at is not None]
+    return Blocker(
+        f"It is {place}",
+        ", ".join(dict.fromkeys(owners)) or (f"nobody: {behind} moves" if behind else KEEPER),
+        do,
+        since=place.since,
+        until=min(wakes, default=None),
+        details=tuple(details),
+    )
 
 
 def _manual(view: View, step: PlannedStep) -> Blocker:
@@ -264,7 +320,7 @@ def _engine(view: View) -> Iterator[Blocker]:
         case "CANCELLED" | "CANCELLING":
             do = f"End it for good with `gare cancel {release.id}`, or bring it back with {resume}."
             yield Blocker(f"The run was cancelled in the engine{said}", "whoever cancelled it", do)
-        case "COMPLETED" | "FAILED" if release.state is not ReleaseState.FAILED:
+        case "COMPLETED" | "FAILED" if not release.is_stopped:
             yield Blocker(
                 f"The run ended as {engine.name}{said}", KEEPER, f"Bring it back with {resume}."
             )

@@ -11,6 +11,7 @@ from gare.domain.releases import CLOSED, EXIT_CODES, ReleaseState
         ("running", False, 0),
         ("waiting", False, 0),
         ("failed", False, 1),
+        ("needs attention", False, 1),
         ("released", True, 0),
         ("rejected", True, 3),
         ("expired", True, 3),
@@ -20,6 +21,12 @@ from gare.domain.releases import CLOSED, EXIT_CODES, ReleaseState
 )
 def test_every_state_says_whether_it_is_an_end_and_its_exit_code(state, is_closed, exit_code):
     assert (ReleaseState(state).is_closed, ReleaseState(state).exit_code) == (is_closed, exit_code)
+
+
+def test_every_state_moves_stands_still_or_is_an_end():
+    stopped = {state for state in ReleaseState if state.is_stopped}
+    assert stopped == {ReleaseState.FAILED, ReleaseState.ATTENTION}
+    assert not stopped & CLOSED
 
 
 def test_no_state_is_forgotten():

@@ -27,6 +27,9 @@ def _load_story() -> ModuleType:
     return sys.modules[name]
 
 
+_load_story()  # so that tests may import from it by that name
+
+
 @pytest.fixture(scope="session")
 def story() -> ModuleType:
     return _load_story()

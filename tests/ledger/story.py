@@ -3,17 +3,34 @@
 Loaded by path (tests have no packages), see `conftest.py`.
 """
 
+import json
+import zipfile
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from weakref import WeakKeyDictionary
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gare.connectors.artifacts import keep
 from gare.domain.approvals import Answer, Decision, Voter
 from gare.domain.manifest import manifest
 from gare.domain.plan import Plan, PlannedApproval, PlannedCommit, PlannedStep
 from gare.domain.releases import Release, ReleaseState, StepState
+from gare.errors import GareError
+from gare.ledger import container
+from gare.ledger.chain import Event
+from gare.ledger.container import measure
+from gare.ledger.dsse import PublicKey, envelope, fingerprint, spell_public
 from gare.ledger.effects import Absent, Effect
+from gare.ledger.evidence import UNLISTED, Written, finished, key_rows, ordered_names, pretty
+from gare.ledger.evidence import write_bundle as write_signed
+from gare.ledger.keys import Keys, Signer
 from gare.ledger.ledger import Ledger
+from gare.ledger.provenance import provenance_statement, seal_statement, station_name
+from gare.ledger.replay import Reader, replay
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 RULE = PlannedApproval(
@@ -30,6 +47,30 @@ AUTHOR = Voter("ann", frozenset({"developers"}), frozenset({"ann@example.org"}))
 REQUESTER = Voter("rita", frozenset({"operations"}), frozenset({"rita@example.org"}))
 OUTSIDER = Voter("otto", frozenset({"marketing"}), frozenset({"otto@example.org"}))
 RUN = "11111111-2222-3333-4444-555555555555"
+
+_SIGNERS: WeakKeyDictionary[Ledger, Signer] = WeakKeyDictionary()
+
+
+def private_key(number: int = 1) -> Ed25519PrivateKey:
+    """The same key every time."""
+    return Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32)
+
+
+def signer(ledger: Ledger) -> Signer:
+    """The ledger's key, the same one for every ledger."""
+    if ledger not in _SIGNERS:
+        with TemporaryDirectory() as folder:
+            _SIGNERS[ledger] = Keys(ledger.database, Path(folder), private_key).signer()
+    return _SIGNERS[ledger]
+
+
+def write_bundle(
+    ledger: Ledger, store: Path, release_id: str, out: Path, *, with_artifacts: bool = False
+) -> Written:
+    """Write a bundle signed with the ledger's key."""
+    return write_signed(
+        ledger, store, release_id, out, signer=signer(ledger), with_artifacts=with_artifacts
+    )
 
 
 class Clock:
@@ -227,3 +268,59 @@ def tell(ledger: Ledger, store: Path, tmp: Path) -> Release:
     return ledger.releases.mark(
         release.id, ReleaseState.RELEASED, actor="gare", end="1.4.0 is released"
     )
+
+
+FORGER = Ed25519PrivateKey.from_private_bytes(b"f" * 32)
+
+
+def repacked(
+    path: Path,
+    change: Callable[[dict[str, bytes]], None],
+    private: Ed25519PrivateKey | None = FORGER,
+) -> Path:
+    """Forge a bundle: change members and make index and sums fit, as somebody would who knows the format.
+
+    Signed anew with the forger's own key; with None the old signatures stay.
+    """
+    with zipfile.ZipFile(path) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    change(members)
+    if private is not None:
+        raw = private.public_key().public_bytes_raw()
+        key = PublicKey(
+            fingerprint(raw), spell_public(raw), "2026-03-02T10:00:00+00:00", None, None
+        )
+        members["keys.json"] = pretty(key_rows([key]))
+        members |= forged_provenance(members, key, private)
+    index = json.loads(members["index.json"])
+    index["members"] = [
+        {"name": name, "size_bytes": len(members[name]), "sha256": measure(members[name])[2]}
+        for name in sorted(members)
+        if name not in UNLISTED
+    ]
+    events = [Event(**json.loads(line)) for line in members["events.jsonl"].decode().splitlines()]
+    index |= {"events": len(events), "head": events[-1].hash} if events else {}
+    if private is not None:
+        digest = measure(pretty(index))[2]
+        seal = seal_statement(index, digest, station_name(key.id))
+        members["seal.intoto.jsonl"] = envelope(seal, key.id, private.sign)
+    made = finished(index, {name: measure(data) for name, data in members.items()})
+    members |= {name: bytes(data) for name, data in made.items()}
+    with path.open("wb") as file:
+        container.write(file, [(name, members[name]) for name in ordered_names(members)])
+    return path
+
+
+def forged_provenance(
+    members: dict[str, bytes], key: PublicKey, private: Ed25519PrivateKey
+) -> dict[str, bytes]:
+    """What the events and the plan make of the artifacts, under another key; nothing when they make no sense."""
+    try:
+        events = [
+            Event(**json.loads(line)) for line in members["events.jsonl"].decode().split("\n")[:-1]
+        ]
+        record, plan = replay(events)[0], Reader(json.loads(members["plan.json"]), "plan.json")
+        made = provenance_statement(record, plan, station_name(key.id))
+    except (ValueError, KeyError, TypeError, GareError):
+        return {}
+    return {"provenance.intoto.jsonl": envelope(made, key.id, private.sign)} if made else {}

@@ -302,8 +302,8 @@ def test_a_ledger_in_a_folder_that_may_only_be_read_says_so(tmp_path_factory, st
         folder.chmod(0o555)
     # SQLite's WAL needs a file beside the database, for readers too.
     said = _as_somebody_else(url, folder)
-    assert (
-        said == "Unavailable The ledger cannot be used now: attempt to write a readonly database.\n"
+    assert said == (
+        "ConfigError The ledger cannot be opened for writing: attempt to write a readonly database.\n"
     )
 
 

@@ -1,12 +1,15 @@
 """Outward changes: once each, whatever happens in between."""
 
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gare.errors import ConfigError, Conflict, Unavailable, Unsure
+from gare.domain.releases import ReleaseState
+from gare.errors import ConfigError, Conflict, Refused, Unavailable, Unsure
 from gare.ledger.effects import Absent, AsWanted, Different, Effect, Unknowable
 
 
@@ -227,3 +230,65 @@ def test_a_long_address_is_kept_and_a_senseless_one_refused(ledger, release):
         == f"The name of an effect's target is longer than 1000 characters: {'y' * 60}…."
     )
     assert len(ledger.effects.of(release.id)) == 1
+
+
+PROCESS = """
+import sys, time
+from pathlib import Path
+from gare.ledger.effects import Absent, AsWanted, Effect
+from gare.ledger.ledger import Ledger
+
+url, folder, pause_s = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3])
+made = folder / "made"
+
+def act():
+    (folder / f"began-{time.monotonic_ns()}").touch()
+    time.sleep(pause_s)
+    with made.open("a") as file:
+        file.write("x")
+    return {"tag": "v1.4.0"}
+
+look = lambda: AsWanted({"tag": "v1.4.0", "found": True}) if made.exists() else Absent()
+effect = Effect("tag v1.4.0", {"commit": "a" * 40}, look, act)
+print(Ledger(url).effects.perform("R-1", "publish", effect), flush=True)
+"""
+
+
+def start(ledger, folder, pause_s=0.0):
+    words = [sys.executable, "-c", PROCESS, str(ledger.database.url), str(folder), str(pause_s)]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_two_processes_at_one_key_act_once_and_both_have_the_receipt(ledger, release, tmp_path):
+    processes = [start(ledger, tmp_path, 0.5) for _ in range(3)]
+    said = [process.communicate(timeout=60) for process in processes]
+    assert [out.strip() for out, _ in said] == ["{'tag': 'v1.4.0'}"] * 3, said
+    assert (tmp_path / "made").read_text() == "x"
+    assert kinds(ledger) == ["effect intended", "effect done"]
+
+
+def test_a_process_waiting_at_a_key_goes_on_when_the_one_that_acts_is_killed(
+    ledger, release, tmp_path
+):
+    first = start(ledger, tmp_path, 60)
+    wait_until(lambda: list(tmp_path.glob("began-*")))
+    second = start(ledger, tmp_path)
+    first.kill()
+    first.communicate()
+    out, err = second.communicate(timeout=60)
+    assert out.strip() == "{'tag': 'v1.4.0'}", err
+    assert (tmp_path / "made").read_text() == "x"
+
+
+def test_nothing_more_is_done_outside_for_a_release_that_was_ended(ledger, release, world):
+    ledger.releases.mark(release.id, ReleaseState.CANCELLED, actor="alice")
+    with pytest.raises(Refused, match="R-1 has ended: cancelled"):
+        ledger.effects.perform(release.id, "publish", world.effect())
+    assert world.tags == []

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from gare_tests_story import FORGER, repacked
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -23,13 +24,11 @@ from gare.errors import ConfigError, NotFound, Refused
 from gare.ledger import container
 from gare.ledger.chain import GENESIS, Event, link
 from gare.ledger.container import measure
+from gare.ledger.dsse import fingerprint
 from gare.ledger.evidence import (
     README_TEXT,
     event_line,
-    finished,
-    ordered_names,
     pretty,
-    write_bundle,
 )
 from gare.ledger.ledger import Ledger
 from gare.ledger.tags import Tag, read_tag, trailers
@@ -42,7 +41,10 @@ CLEAN = {
     "steps, votes and receipts are what the events say": 0,
     "the plan is the one the release was opened with": 0,
     "decisions follow from the votes by the plan's rules": 0,
+    "the plans it had before are as they were": 0,
     "every file an event names is there": 0,
+    "the station agrees about its end": 0,
+    "it is signed, and as a whole": 0,
 }
 
 
@@ -53,7 +55,7 @@ def told(story, tmp_path_factory):
     ledger = Ledger(f"sqlite:///{folder / 'ledger.db'}", clock=story.Clock())
     (folder / "files").mkdir()
     release = story.tell(ledger, folder / "store", folder / "files")
-    write_bundle(ledger, folder / "store", release.id, folder / "bundle.zip")
+    story.write_bundle(ledger, folder / "store", release.id, folder / "bundle.zip")
     yield ledger, folder / "store", folder / "bundle.zip"
     ledger.database.close()
 
@@ -65,26 +67,6 @@ def bundle(told, tmp_path) -> Path:
 
 def problems(path: Path, **more: object) -> list[str]:
     return [str(problem) for problem in verify_bundle(path, **more).problems]
-
-
-def repacked(path: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
-    """Forge a bundle: change members and make index and sums fit, as somebody would who knows the format."""
-    with zipfile.ZipFile(path) as file:
-        members = {name: file.read(name) for name in file.namelist()}
-    change(members)
-    index = json.loads(members["index.json"])
-    index["members"] = [
-        {"name": name, "size_bytes": len(members[name]), "sha256": measure(members[name])[2]}
-        for name in sorted(members)
-        if name not in ("index.json", "SHA256SUMS", "README.txt")
-    ]
-    events = [Event(**json.loads(line)) for line in members["events.jsonl"].decode().splitlines()]
-    index |= {"events": len(events), "head": events[-1].hash} if events else {}
-    made = finished(index, {name: measure(data) for name, data in members.items()})
-    members |= {name: bytes(data) for name, data in made.items()}
-    with path.open("wb") as file:
-        container.write(file, [(name, members[name]) for name in ordered_names(members)])
-    return path
 
 
 def edited(name: str, change: Callable[[object], None]) -> Callable[[dict[str, bytes]], None]:
@@ -121,9 +103,10 @@ def test_a_bundle_holds_everything_and_is_sound(told):
     with zipfile.ZipFile(told[2]) as file:
         assert file.testzip() is None
         assert file.namelist() == [
-            "index.json", "SHA256SUMS", "README.txt", "approvals.json", "effects.json",
-            "events.jsonl", "evidence/gates/changes.html", "logs.json", "manifests/approve-production.json",
-            "plan.json", "release.json", "sbom/shop.cdx.json", "steps.json",
+            "index.json", "SHA256SUMS", "seal.intoto.jsonl", "README.txt", "approvals.json", "effects.json",
+            "events.jsonl", "evidence/gates/changes.html", "keys.json", "logs.json",
+            "manifests/approve-production.json", "overrides.json", "plan.json", "provenance.intoto.jsonl",
+            "release.json", "sbom/shop.cdx.json", "station.jsonl", "steps.json",
         ]  # fmt: skip
         assert file.read("evidence/gates/changes.html") == b"<h1>changes</h1>"
         assert sha256(file.read("plan.json")) == json.loads(file.read("release.json"))["plan"]
@@ -142,7 +125,7 @@ def test_the_same_record_gives_the_same_bytes_on_every_database(url, told, story
     other = Ledger(url, clock=story.Clock())
     release = story.tell(other, tmp_path / "store", tmp_path)
     for name in ("one.zip", "two.zip"):
-        write_bundle(other, tmp_path / "store", release.id, tmp_path / name)
+        story.write_bundle(other, tmp_path / "store", release.id, tmp_path / name)
     assert (
         (tmp_path / "one.zip").read_bytes()
         == (tmp_path / "two.zip").read_bytes()
@@ -160,9 +143,9 @@ def test_ordinary_tools_can_check_it(bundle, tmp_path):
     subprocess.run(["sha256sum", "--quiet", "-c", "SHA256SUMS"], cwd=tmp_path / "out", check=True)
 
 
-def test_artifacts_come_along_when_asked(told, tmp_path):
+def test_artifacts_come_along_when_asked(told, tmp_path, story):
     ledger, store, small = told
-    written = write_bundle(ledger, store, "R-1", tmp_path / "all.zip", with_artifacts=True)
+    written = story.write_bundle(ledger, store, "R-1", tmp_path / "all.zip", with_artifacts=True)
     assert problems(tmp_path / "all.zip", head=written.head) == []
     with zipfile.ZipFile(tmp_path / "all.zip") as file:
         assert file.read("artifacts/shop-1.4.0.tar.gz") == b"the package"
@@ -171,14 +154,14 @@ def test_artifacts_come_along_when_asked(told, tmp_path):
     assert [artifact["name"] for artifact in listed] == ["shop-1.4.0.tar.gz", "shop.cdx.json"]
 
 
-def test_evidence_that_the_store_lost_or_changed_is_said(told, tmp_path):
+def test_evidence_that_the_store_lost_or_changed_is_said(told, tmp_path, story):
     ledger, store, _ = told
     other = Path(shutil.copytree(store, tmp_path / "store"))
     page, bom = sha256("<h1>changes</h1>")[7:], sha256('{"bomFormat": "CycloneDX"}')[7:]
     (other / "sha256" / page[:2] / page).unlink()
     (other / "sha256" / bom[:2] / bom).chmod(0o644)
     (other / "sha256" / bom[:2] / bom).write_text("other")
-    written = write_bundle(ledger, other, "R-1", tmp_path / "out.zip")
+    written = story.write_bundle(ledger, other, "R-1", tmp_path / "out.zip")
     assert dict(written.absent) == {
         "evidence/gates/changes.html": "it is not in the store",
         "sbom/shop.cdx.json": "it was changed in the store",
@@ -190,11 +173,11 @@ def test_evidence_that_the_store_lost_or_changed_is_said(told, tmp_path):
 
 def test_a_release_under_way_has_evidence_too(sqlite_ledger, story, store, tmp_path):
     release, plan = story.open_release(sqlite_ledger)
-    write_bundle(sqlite_ledger, store, release.id, tmp_path / "first.zip")
+    story.write_bundle(sqlite_ledger, store, release.id, tmp_path / "first.zip")
     story.build_and_validate(sqlite_ledger, release, store, tmp_path)
     story.ask(sqlite_ledger, release, plan)
     story.vote(sqlite_ledger, release, story.ALICE)
-    write_bundle(sqlite_ledger, store, release.id, tmp_path / "second.zip")
+    story.write_bundle(sqlite_ledger, store, release.id, tmp_path / "second.zip")
     assert problems(tmp_path / "first.zip") == problems(tmp_path / "second.zip") == []
     assert verify_bundle(tmp_path / "second.zip").summary["state"] == "waiting"
 
@@ -220,7 +203,7 @@ def test_evidence_of_a_release_that_went_wrong(sqlite_ledger, story, store, tmp_
     story.vote(ledger, release, story.BOB, story.Answer.REJECT, comment="not \x1b[31mtoday\x1b[0m")
     story.decide(ledger, release)
     releases.mark(release.id, ReleaseState.REJECTED, actor="gare", end="rejected by bob")
-    write_bundle(ledger, store, release.id, tmp_path / "out.zip")
+    story.write_bundle(ledger, store, release.id, tmp_path / "out.zip")
     assert problems(tmp_path / "out.zip") == []
     with zipfile.ZipFile(tmp_path / "out.zip") as file:
         pages = [name for name in file.namelist() if name.endswith("changes.html")]
@@ -232,14 +215,14 @@ def test_every_other_state_has_sound_evidence(sqlite_ledger, story, store, tmp_p
     release, _ = story.open_release(sqlite_ledger)
     sqlite_ledger.note(release.id, "release notes sent", "gare", {"an event": "of a later Gare"})
     sqlite_ledger.releases.mark(release.id, state, actor="gare", end="why")
-    write_bundle(sqlite_ledger, store, release.id, tmp_path / "out.zip")
+    story.write_bundle(sqlite_ledger, store, release.id, tmp_path / "out.zip")
     assert problems(tmp_path / "out.zip") == []
 
 
 def test_a_release_called_released_that_is_not_is_found(sqlite_ledger, story, store, tmp_path):
     release, _ = story.open_release(sqlite_ledger)
     sqlite_ledger.releases.mark(release.id, ReleaseState.RELEASED, actor="mallory")
-    write_bundle(sqlite_ledger, store, release.id, tmp_path / "out.zip")
+    story.write_bundle(sqlite_ledger, store, release.id, tmp_path / "out.zip")
     assert problems(tmp_path / "out.zip")[0] == (
         "step plan: the release is called released, but this step is not done"
     )
@@ -273,7 +256,7 @@ def test_names_that_somebody_else_chose_cannot_leave_the_bundle(
             if k != "name"
         }
     story.do_step(sqlite_ledger, release, "validate", {"files": files})
-    write_bundle(sqlite_ledger, store, release.id, tmp_path / "out.zip")
+    story.write_bundle(sqlite_ledger, store, release.id, tmp_path / "out.zip")
     assert problems(tmp_path / "out.zip") == []
     with zipfile.ZipFile(tmp_path / "out.zip") as bundle:
         inside = [name for name in bundle.namelist() if name.startswith("evidence/")]
@@ -281,15 +264,15 @@ def test_names_that_somebody_else_chose_cannot_leave_the_bundle(
     assert all(container.NAME.fullmatch(name) and len(name) <= 200 for name in inside)
 
 
-def test_a_release_that_does_not_exist_writes_no_file(sqlite_ledger, store, tmp_path):
+def test_a_release_that_does_not_exist_writes_no_file(sqlite_ledger, store, tmp_path, story):
     with pytest.raises(NotFound):
-        write_bundle(sqlite_ledger, store, "R-9", tmp_path / "out.zip")
+        story.write_bundle(sqlite_ledger, store, "R-9", tmp_path / "out.zip")
     assert not (tmp_path / "out.zip").exists()
 
 
-def test_a_place_that_cannot_be_written_is_told(told, tmp_path):
+def test_a_place_that_cannot_be_written_is_told(told, tmp_path, story):
     with pytest.raises(ConfigError) as caught:
-        write_bundle(told[0], told[1], "R-1", tmp_path / "no" / "out.zip")
+        story.write_bundle(told[0], told[1], "R-1", tmp_path / "no" / "out.zip")
     assert caught.value.what == "The bundle cannot be written: No such file or directory."
 
 
@@ -371,15 +354,18 @@ def test_any_changed_byte_is_found_also_when_index_and_checksums_were_made_to_fi
 ):
     """Nothing in the bundle is only vouched for by the bundle's own list."""
     path = Path(shutil.copy(told[2], tmp_path / "forged.zip"))
+    private = data.draw(st.sampled_from([None, FORGER]))
 
     def change(members: dict[str, bytes]) -> None:
         made = {"index.json", "SHA256SUMS", "README.txt", "events.jsonl"}
+        if private is not None:
+            made |= {"keys.json", "seal.intoto.jsonl", "provenance.intoto.jsonl"}
         name = data.draw(st.sampled_from(sorted(set(members) - made)))
         raw = bytearray(members[name])
         raw[data.draw(st.integers(0, len(raw) - 1))] ^= data.draw(st.integers(1, 255))
         members[name] = bytes(raw)
 
-    assert problems(repacked(path, change))
+    assert problems(repacked(path, change, private))
 
 
 def test_repacking_by_another_program_is_told(told, tmp_path):
@@ -583,7 +569,7 @@ def test_the_tables_of_a_ledger_that_was_tampered_with_do_not_make_a_sound_bundl
         connection.execute(
             text("UPDATE events SET actor = 'mallory' WHERE actor = 'bob' AND kind LIKE 'step %'")
         )
-    write_bundle(sqlite_ledger, store, release.id, tmp_path / "out.zip")
+    story.write_bundle(sqlite_ledger, store, release.id, tmp_path / "out.zip")
     found = problems(tmp_path / "out.zip")
     assert (
         'approvals.json: approve-production: votes: bob: person: it says "mallory", the events say "bob"'
@@ -595,16 +581,21 @@ def test_the_tables_of_a_ledger_that_was_tampered_with_do_not_make_a_sound_bundl
 # What stands outside
 
 
-def test_the_head_from_outside_ties_the_chain(told):
+def test_the_head_from_outside_ties_the_chain(told, story):
     report = verify_bundle(told[2])
     head = report.summary["head"]
+    unsure = (
+        f"signed by {story.signer(told[0]).id}, not compared with a key you trust; --key does that"
+    )
     assert report.notes == [
-        "no digest from outside was compared; with --head or --repository you know that the chain is the original"
+        unsure,
+        "no digest from outside was compared; with --head or --repository you know that the chain is the original",
     ]
-    assert verify_bundle(told[2], head=head).notes == ["--head vouches for all 29 events"]
+    assert verify_bundle(told[2], head=head).notes == [unsure, "--head vouches for all 29 events"]
     earlier = told[0].database.events("R-1")[19].hash
     assert verify_bundle(told[2], head=earlier).notes == [
-        "--head vouches for events 1 to 20; 9 came after it"
+        unsure,
+        "--head vouches for events 1 to 20; 9 came after it",
     ]
     other = "sha256:" + "0" * 64
     assert problems(told[2], head=other) == [
@@ -612,7 +603,7 @@ def test_the_head_from_outside_ties_the_chain(told):
     ]
 
 
-def test_a_whole_history_made_anew_is_found_by_the_head_alone(bundle):
+def test_a_whole_history_made_anew_is_found_by_the_head_or_the_key_alone(told, bundle, story):
     head = verify_bundle(bundle).summary["head"]
 
     def later(events: list[Event]) -> list[Event]:
@@ -626,6 +617,10 @@ def test_a_whole_history_made_anew_is_found_by_the_head_alone(bundle):
                 .replace(b"2026-03-09", b"2026-03-10")
             )
         rewritten(later)(members)
+        last = json.loads(members["events.jsonl"].decode().splitlines()[-1])
+        closing = Event(**json.loads(members["station.jsonl"]))
+        body = canonical({**json.loads(closing.body), "head": last["hash"]})
+        members["station.jsonl"] = event_line(link(*closing._replace(body=body)[:7])).encode()
 
     repacked(bundle, change)
     found = problems(bundle)
@@ -633,6 +628,11 @@ def test_a_whole_history_made_anew_is_found_by_the_head_alone(bundle):
     assert found == []
     assert problems(bundle, head=head) == [
         f"--head: no event has the digest {head}: the chain is another one, or it was cut"
+    ]
+    forger = fingerprint(FORGER.public_key().public_bytes_raw())
+    ours = story.signer(told[0]).id
+    assert problems(bundle, trusted=[ours]) == [
+        f"--key: it is signed by {forger}, to which {ours} does not lead"
     ]
 
 
@@ -689,7 +689,7 @@ def message(ledger: Ledger, **changes: str) -> str:
     return "Shop 1.4.0\n\n" + "".join(f"{key}: {value}\n" for key, value in said.items())
 
 
-def test_the_tag_vouches_for_the_chain(told, repository):
+def test_the_tag_vouches_for_the_chain(told, repository, story):
     commit = annotate(repository, "v1.4.0", message(told[0]))
     tag = read_tag(repository, "v1.4.0")
     assert tag.commit == commit
@@ -697,7 +697,10 @@ def test_the_tag_vouches_for_the_chain(told, repository):
     report = verify_bundle(told[2], tag=Tag(tag.name, "a" * 40, tag.message))
     assert (report.problems, report.notes) == (
         [],
-        ["tag v1.4.0 vouches for events 1 to 22; 7 came after it"],
+        [
+            f"signed by {story.signer(told[0]).id}, not compared with a key you trust; --key does that",
+            "tag v1.4.0 vouches for events 1 to 22; 7 came after it",
+        ],
     )
 
 
@@ -780,15 +783,16 @@ HOSTILE = {
     "one name twice": (packed(("index.json", b"{}"), ("index.json", b"{}")), "index.json: `format` is missing"),
     "an index that is no JSON": (packed(("index.json", b"{")), "index.json: it is no JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
     "an index that is a list": (packed(("index.json", b"[]")), "index.json: it is not an object"),
-    "an index of the future": (packed(("index.json", b'{"format": 2}')), "index.json: it has format 2; this Gare reads 1"),
+    "an index of the future": (packed(("index.json", b'{"format": 3}')), "index.json: it has format 3; this Gare reads 2"),
+    "an unsigned one": (packed(("index.json", b'{"format": 1}')), "index.json: it has format 1; this Gare reads 2 (1 was not signed: write it anew)"),
     "no UTF-8": (packed(("index.json", b"\xff")), "index.json: byte 0 of it is no UTF-8"),
     "deep nesting": (packed(("index.json", b'{"format":' * 100_000)), "index.json: it is nested too deeply"),
     "a huge number": (packed(("index.json", b'{"format": ' + b"9" * 5000 + b"}")), None),
-    "infinity": (packed(("index.json", b'{"format": 1e999}')), "index.json: `format` is not a number that can be"),
+    "infinity": (packed(("index.json", b'{"format": 1e999}')), "index.json: it is no JSON: 1e999 is too large a number"),
     "not a number": (packed(("index.json", b'{"format": NaN}')), "index.json: it is no JSON: NaN is no JSON number"),
-    "a wrong type": (packed(("index.json", b'{"format": 1, "members": 7}')), "index.json: `members` is not a list"),
+    "a wrong type": (packed(("index.json", b'{"format": 2, "members": 7}')), "index.json: `members` is not a list"),
     "many values": (packed(("index.json", b"[" + b"0," * 3_000_001 + b"0]")), "index.json: it holds more than 3000000 values"),
-    "events that are no events": (packed(("index.json", b'{"format": 1}'), ("events.jsonl", b"7\n")), "events.jsonl: line 1: it is not an object"),
+    "events that are no events": (packed(("index.json", b'{"format": 2}'), ("events.jsonl", b"7\n")), "events.jsonl: line 1: it is not an object"),
 }  # fmt: skip
 
 
@@ -844,10 +848,10 @@ def test_verifying_needs_the_standard_library_alone():
     assert done.stdout == "[]\n"
 
 
-def test_too_much_for_one_file_is_refused(told, tmp_path, monkeypatch):
+def test_too_much_for_one_file_is_refused(told, tmp_path, monkeypatch, story):
     monkeypatch.setattr(container, "MAX_FILE_BYTES", 1000)
     with pytest.raises(Refused) as caught:
-        write_bundle(told[0], told[1], "R-1", tmp_path / "out.zip")
+        story.write_bundle(told[0], told[1], "R-1", tmp_path / "out.zip")
     assert caught.value.what == "The bundle cannot be written: a bundle holds 4 GiB at most."
     assert list(tmp_path.iterdir()) == []
 

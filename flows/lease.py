@@ -1,0 +1,47 @@
+"""One process a run: the first that comes acts, another waits until it is through or dead."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from prefect.logging import get_run_logger
+
+from gare.boundaries import reached
+from gare.errors import GareError
+from gare.wiring import Gare
+from tasks.step import STOPPING
+
+_LOOK_S = 0.5
+_TAKEN_OVER = 75
+"""Exit code EX_TEMPFAIL (sysexits.h): somebody else goes on with it."""
+
+
+@asynccontextmanager
+async def the_only_process(gare: Gare, run_id: str) -> AsyncIterator[None]:
+    """Hold the lease of a run: what this process writes counts while it does, and not a moment longer."""
+    leases, name = gare.ledger.leases, f"run {run_id}"
+    is_told = False
+    while (fence := leases.take(name)) is None:
+        if not is_told:
+            get_run_logger().warning("Another process of this run is alive; waiting for its end.")
+            is_told = True
+        await asyncio.sleep(_LOOK_S)
+    leases.on_lost = lambda: _stop(gare)
+    gare.ledger.database.fence(name, fence)
+    reached("after lease")
+    try:
+        yield
+    finally:
+        # What keeps the ledger from being told here ends the lease as well, by and by.
+        with suppress(GareError):
+            leases.free(name)
+        gare.ledger.database.unfence(name)
+        leases.leave()
+
+
+def _stop(gare: Gare) -> None:
+    """End this process at once, with the commands it started, telling the engine nothing: the run is another's now."""
+    STOPPING.set()
+    gare.stop_commands()
+    os._exit(_TAKEN_OVER)

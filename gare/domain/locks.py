@@ -1,0 +1,151 @@
+"""Who may hold a project's locks, and who is next: one release at a time, in the order of a queue. Pure, no clock.
+
+A release asks for all its locks at once and gets all or none; it holds nothing while it waits. The order of the queue
+is the same for every lock: priority first, then who was opened first. The first of the whole order can therefore be
+kept only by releases that run, never by one that waits: no deadlock, and among equals nobody starves.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import IntEnum
+
+from gare.domain.plan import Plan
+
+LINE = ""
+"""The lock of a project's line of versions: two releases planned from the same last tag would take one version."""
+
+LEASE = timedelta(minutes=15)
+"""How long a lock outlives its last renewal. Longer than a machine takes to restart and a second reconciler to take
+over, so that a release that is brought on keeps its locks; short enough that the next one leaves the same hour."""
+
+
+class Priority(IntEnum):
+    """Who goes first in the queue. Nobody is pushed out of what they hold."""
+
+    RELEASE = 0
+    HOTFIX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one release holds, or waits for: always all its locks together. `number` is 7 for R-7."""
+
+    number: int
+    locks: frozenset[str]
+    priority: int
+    asked_at: datetime
+    is_held: bool = False
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Return the place in the order of the queue: the smallest goes first.
+
+        By number, not by the time of asking: a clock that is set back changes nothing, and a release that stood still
+        goes before those opened after it.
+        """
+        return (-self.priority, self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A release that another one waits for, and which of the wanted locks it has."""
+
+    release: str
+    locks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in the queue of a project: `number` of `total`, counted from 1. No holders: its turn has come."""
+
+    release: str
+    project: str
+    number: int
+    total: int
+    holders: tuple[Holder, ...]
+    ahead: tuple[str, ...]
+    since: datetime
+
+    @property
+    def behind(self) -> str:
+        """Name the releases that hold the locks, or that go first when nobody does."""
+        return " and ".join(holder.release for holder in self.holders) or ", ".join(self.ahead)
+
+    def __str__(self) -> str:
+        """Tell it in words."""
+        behind = (
+            " and ".join(
+                f"{holder.release} ({lock_names(self.project, holder.locks)})"
+                for holder in self.holders
+            )
+            or self.behind
+        )
+        place = f"place {self.number} of {self.total}"
+        return (
+            f"queued behind {behind}, {place}" if behind else f"queued, its turn has come, {place}"
+        )
+
+
+def locks_of(plan: Plan) -> frozenset[str]:
+    """Return the locks that a plan needs: every environment that a step is about, and the line of versions."""
+    return frozenset({LINE, *(step.environment for step in plan.steps if step.environment)})
+
+
+def lock_names(project: str, locks: Iterable[str]) -> str:
+    """Name locks for people: `shop/production and the version line`."""
+    names = [
+        f"{project}/{lock}" if lock != LINE else "the version line" for lock in in_words(locks)
+    ]
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def in_words(locks: Iterable[str]) -> list[str]:
+    """Return locks in the order they are told: environments by name, the line last."""
+    return sorted(locks, key=lambda lock: (lock == LINE, lock))
+
+
+def may_have(wanted: Claim, claims: Iterable[Claim]) -> bool:
+    """Tell whether all wanted locks are free and nobody in the queue goes first."""
+    return not any(rival.is_held or rival.rank < wanted.rank for rival in _rivals(wanted, claims))
+
+
+def next_up(claims: Iterable[Claim]) -> list[Claim]:
+    """Return the waiting claims that could have all their locks now, in the order of the queue."""
+    ordered = sorted(claims, key=lambda claim: (not claim.is_held, claim.rank))
+    taken, found = set[str](), list[Claim]()
+    for claim in ordered:
+        if not claim.is_held and taken.isdisjoint(claim.locks):
+            found.append(claim)
+        # Held, or kept free for who goes first: nobody behind may have these.
+        taken |= claim.locks
+    return found
+
+
+def place_of(wanted: Claim, claims: Iterable[Claim], project: str) -> Place:
+    """Return where a waiting claim stands among the project's claims."""
+    rivals = sorted(_rivals(wanted, claims), key=lambda claim: claim.rank)
+    waiting = [rival for rival in rivals if not rival.is_held]
+    first = [rival for rival in waiting if rival.rank < wanted.rank]
+    return Place(
+        release=f"R-{wanted.number}",
+        project=project,
+        number=len(first) + 1,
+        total=len(waiting) + 1,
+        holders=tuple(
+            Holder(f"R-{rival.number}", tuple(in_words(rival.locks & wanted.locks)))
+            for rival in rivals
+            if rival.is_held
+        ),
+        ahead=tuple(f"R-{rival.number}" for rival in first),
+        since=wanted.asked_at,
+    )
+
+
+def _rivals(wanted: Claim, claims: Iterable[Claim]) -> list[Claim]:
+    """Return the other claims that have or want one of the wanted locks."""
+    return [
+        claim
+        for claim in claims
+        if claim.number != wanted.number and not claim.locks.isdisjoint(wanted.locks)
+    ]

@@ -1,0 +1,91 @@
+"""The rows of `locks` within somebody's transaction: read, free, wake who is next. Decides by `gare.domain.locks`.
+
+A row's `until` in the past means that its lease is over; the row counts until `Locks.pass_on` takes it away.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, Select, delete, insert, or_, select, update
+
+from gare.domain.locks import LEASE, Claim, next_up
+from gare.domain.releases import ReleaseState
+from gare.ledger.database import read_instant, spell
+from gare.ledger.schema import locks, releases
+
+Claims = dict[str, list[Claim]]
+
+
+def read_claims(connection: Connection, project: str) -> list[Claim]:
+    """Return what the releases of a project hold and wait for."""
+    query = select(locks).where(locks.c.project == project)
+    return read_all(connection, query).get(project, [])
+
+
+def read_all(connection: Connection, query: Select[tuple[object, ...]]) -> Claims:
+    """Return the claims among the rows that a query of `locks` gives, by project."""
+    rows: dict[tuple[str, int], list[Row[tuple[object, ...]]]] = {}
+    for row in connection.execute(query):
+        rows.setdefault((row.project, row.release), []).append(row)
+    found: Claims = {}
+    for (project, number), mine in rows.items():
+        first = mine[0]
+        found.setdefault(project, []).append(
+            Claim(
+                number,
+                frozenset(row.environment for row in mine),
+                first.priority,
+                read_instant(first.asked_at),
+                # All of them or none: they are written together.
+                is_held=first.granted_at is not None,
+            )
+        )
+    return found
+
+
+def write_claim(connection: Connection, project: str, claim: Claim, now: datetime) -> None:
+    """Write a claim with a new lease, in the place of the one that the release had."""
+    mine = locks.c.release == claim.number
+    had = connection.execute(select(locks).where(mine)).all()
+    granted = next((row.granted_at for row in had if row.granted_at), None) or spell(now)
+    connection.execute(delete(locks).where(mine))
+    connection.execute(
+        insert(locks),
+        [
+            {
+                "project": project,
+                "environment": lock,
+                "release": claim.number,
+                "priority": int(claim.priority),
+                "asked_at": spell(claim.asked_at),
+                "granted_at": granted if claim.is_held else None,
+                "until": spell(now + LEASE),
+            }
+            for lock in sorted(claim.locks)
+        ],
+    )
+
+
+def free(connection: Connection, project: str, numbers: Iterable[int], now: datetime) -> list[int]:
+    """Take away what releases of a project hold or wait for; wake who can go on now, and return them."""
+    gone = connection.execute(delete(locks).where(locks.c.release.in_(list(numbers))))
+    return wake(connection, project, now) if gone.rowcount else []
+
+
+def wake(connection: Connection, project: str, now: datetime) -> list[int]:
+    """Set the waking of every queued release of a project that can have all its locks; return them.
+
+    One that has not written down yet that it waits is woken when it does (`Releases.mark`).
+    """
+    numbers = [claim.number for claim in next_up(read_claims(connection, project))]
+    if numbers:
+        connection.execute(
+            update(releases)
+            .where(
+                releases.c.number.in_(numbers),
+                releases.c.state == ReleaseState.WAITING,
+                or_(releases.c.wake_at.is_(None), releases.c.wake_at > spell(now)),
+            )
+            .values(wake_at=spell(now))
+        )
+    return numbers

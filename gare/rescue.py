@@ -1,0 +1,221 @@
+"""Brings back what died: decides for one run of the engine what is to be done, and does it.
+
+A run is dead when no living process holds its lease (gare.ledger.leases), not when the engine says so: Crashed runs may
+live, and Running ones be dead. Never decides about a release: the flow does, from the ledger, when it runs again.
+"""
+
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+
+from gare.domain.releases import Release, ReleaseState, StepState
+from gare.engine import ALIVE, UNAVAILABLE, Run
+from gare.errors import Refused
+from gare.requests import ReleaseRequest
+from gare.wiring import Gare
+
+LONGEST_WAIT = timedelta(minutes=5)
+_GOOD_ENDS = {
+    ReleaseState.RELEASED: "COMPLETED",
+    ReleaseState.REJECTED: "COMPLETED",
+    ReleaseState.EXPIRED: "COMPLETED",
+    ReleaseState.ROLLED_BACK: "FAILED",
+}
+_START_FACTOR = 3
+_PENDING_FACTOR = 6
+
+
+def lease_of(run_id: str) -> str:
+    """Name the lease of a run."""
+    return f"run {run_id}"
+
+
+def is_alive(gare: Gare, run_id: str) -> bool:
+    """Tell whether a process of this run lives somewhere."""
+    name = lease_of(run_id)
+    return gare.ledger.leases.held([name]).get(name, False)
+
+
+@dataclass(slots=True)
+class _Suspect:
+    since: float
+    reason: str
+
+
+class Rescuer:
+    """Watches runs over many rounds; remembers nothing but how long each has been dead."""
+
+    def __init__(self, gare: Gare) -> None:
+        self._gare = gare
+        self._settings = gare.station.config.rescue
+        self._suspects: dict[str, _Suspect] = {}
+
+    def forget(self) -> None:
+        """Judge everything anew: the ledger or the engine was away, and so perhaps for the processes themselves."""
+        self._suspects.clear()
+
+    def look(self, runs: list[Run]) -> list[str]:
+        """Judge these runs; return a sentence for each thing done. Those not among them are forgotten."""
+        names = {lease_of(run.id): run.id for run in runs}
+        held = self._gare.ledger.leases.held(list(names))
+        releases = self._gare.ledger.releases.of_runs([run.id for run in runs])
+        done, suspects = list[str](), set[str]()
+        for run in runs:
+            reason = _why_dead(run, held.get(lease_of(run.id)), releases.get(run.id))
+            if reason:
+                suspects.add(run.id)
+                suspect = self._suspects.setdefault(run.id, _Suspect(time.monotonic(), reason))
+                if time.monotonic() - suspect.since >= self._patience_s(
+                    run, began=lease_of(run.id) in held
+                ) and (told := self._act(run, releases.get(run.id), reason)):
+                    done.append(told)
+        for run_id in set(self._suspects) - suspects:
+            del self._suspects[run_id]
+        return done
+
+    @property
+    def suspects(self) -> list[str]:
+        """Return the runs that were found dead and are not brought back yet."""
+        return list(self._suspects)
+
+    def _patience_s(self, run: Run, *, began: bool) -> float:
+        """Return how long a run must be dead: one that has only just been started takes its time to begin."""
+        quiet_s = self._settings.quiet.total_seconds()
+        if run.state_type == "PENDING":
+            return quiet_s * _PENDING_FACTOR
+        return quiet_s if began or run.is_over else quiet_s * _START_FACTOR
+
+    def _act(self, run: Run, release: Release | None, reason: str) -> str:
+        if run.state_type == "CANCELLING":
+            self._gare.engine.cancel(run.id, has_process=False)
+            return f"{_title(run, release)}: its process is dead already; it is cancelled now"
+        return self._bring_back(run, release, reason)
+
+    def _bring_back(self, run: Run, release: Release | None, reason: str) -> str:
+        ledger = self._gare.ledger
+        progress = _progress(self._gare, release)
+        before = ledger.rescues.get(run.id)
+        attempts = before.attempts if before and before.progress >= progress else 0
+        if before and attempts:
+            wait = min(self._settings.quiet * 2 ** (attempts - 1), LONGEST_WAIT)
+            # A clock that was set back does not keep a release waiting for longer than that.
+            if abs(ledger.now() - before.at) < wait:
+                return ""
+        if attempts >= self._settings.attempts:
+            return self._give_up(run, release, attempts, reason)
+        ledger.rescues.note(
+            run.id,
+            release.id if release else "",
+            attempts=attempts + 1,
+            progress=progress,
+            reason=reason,
+        )
+        self._gare.engine.retry(run.id)
+        self._suspects.pop(run.id, None)
+        return f"{_title(run, release)} is brought on (attempt {attempts + 1}): {reason}"
+
+    def _give_up(self, run: Run, release: Release | None, attempts: int, reason: str) -> str:
+        end = f"brought on {attempts} times without a further step done; last: {reason}"
+        if release and release.is_closed:
+            self._gare.ledger.releases.settle([release.id])
+        elif release:
+            self._gare.ledger.releases.mark(
+                release.id, ReleaseState.ATTENTION, actor="reconciler", end=end
+            )
+        self._gare.engine.give_up(run.id, end)
+        return f"{_title(run, release)} needs attention: {end}"
+
+
+def recover(gare: Gare, release: Release, *, actor: str) -> Release:
+    """Give an open release whose run the engine has lost a new run, which goes on from where the release stands.
+
+    Done twice, it gives the same run. Raises Refused for a release that has ended or whose run is there.
+    """
+    if release.is_closed:
+        raise Refused(
+            f"{release.id} has ended: {release.state}.",
+            where=release.id,
+            hint="Start a new one with `gare release`.",
+        )
+    if gare.engine.runs([release.flow_run_id]):
+        raise Refused(
+            f"The engine has the run of {release.id}.",
+            where=gare.engine.run_address(release.flow_run_id),
+            hint=f"Nothing to recover: `gare resume {release.id}` brings it on.",
+        )
+    request = ReleaseRequest(
+        project=release.project,
+        plan=release.plan,
+        requested_by=release.requested_by,
+        reason=release.reason,
+    )
+    # Begins only when the ledger knows it: it would open a second release otherwise.
+    run = gare.engine.start(
+        request.model_dump(),
+        idempotency_key=f"recover {release.id} {release.flow_run_id}",
+        at=gare.ledger.now() + timedelta(days=3650),
+    )
+    release = gare.ledger.releases.replace_run(release.id, run.id, actor=actor)
+    plan = gare.plan(release.plan)
+    gare.engine.rename(
+        run.id,
+        f"{release.id} {plan.project} {plan.version}",
+        [f"project:{plan.project}", f"version:{plan.version}", release.id],
+    )
+    gare.engine.begin(run.id)
+    return release
+
+
+def lost(gare: Gare) -> list[Release]:
+    """Return the open releases that go on by themselves or need attention, and whose runs the engine does not have."""
+    found, after = list[Release](), 0
+    states = (ReleaseState.RUNNING, ReleaseState.WAITING, ReleaseState.ATTENTION)
+    while page := gare.ledger.releases.in_state(*states, after=after):
+        after = int(page[-1].id[2:])
+        runs = gare.engine.runs([release.flow_run_id for release in page])
+        found += [release for release in page if release.flow_run_id not in runs]
+    return found
+
+
+def is_settled(release: Release, run: Run | None) -> bool:
+    """Tell whether the engine shows the end of an ended release."""
+    if run is None:
+        return True
+    wanted = _GOOD_ENDS.get(release.state)
+    return run.is_over and (wanted is None or run.state_type == wanted)
+
+
+def _why_dead(run: Run, is_held: bool | None, release: Release | None) -> str:
+    """Return why a run has to be brought on, empty when it is well. `is_held` is None when no process ever began."""
+    if is_held:
+        return ""
+    if run.state_type == "PENDING":
+        return "no process began after a worker had taken the run"
+    if run.state_type in ALIVE:
+        return "its process is gone" if is_held is not None else "no process ever began"
+    if release is None:
+        # A run that opened no release: refused ones are ends; crashed ones never got so far.
+        is_lost = run.state_type == "CRASHED" or run.state_name == UNAVAILABLE
+        return _told(run) if is_lost else ""
+    if release.is_closed:
+        return "" if is_settled(release, run) else f"{release.id} has ended, its run not"
+    if release.state in (ReleaseState.RUNNING, ReleaseState.WAITING) and run.is_over:
+        return "" if run.state_type == "CANCELLED" else _told(run)
+    return ""
+
+
+def _told(run: Run) -> str:
+    return f"the run ended as {run.state_name}" + (
+        f": {run.state_message}" if run.state_message else ""
+    )
+
+
+def _title(run: Run, release: Release | None) -> str:
+    return release.id if release else f"run {run.name} ({run.id})"
+
+
+def _progress(gare: Gare, release: Release | None) -> int:
+    if release is None:
+        return 0
+    states = gare.ledger.releases.step_states(release.id)
+    return sum(state is StepState.DONE for state in states.values())

@@ -1,0 +1,180 @@
+"""The releases that are killed: what each project does, as its gare.yaml, and its template on disk.
+
+Together they pass every kind of boundary. Commands are trivial on purpose: hundreds of releases are made.
+"""
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from gare.connectors.directory import Directory, DirectorySettings
+from gare.ports.target import Shipment
+from gare.strategies.rollout import rollout
+
+BEFORE, VERSION = "1.0.0", "1.1.0"
+
+_HEAD = """\
+name: {name}
+title: shop
+source: {{type: git, path: ../p/{name}/work, branch: main}}
+build: {{commands: [[sh, make.sh, build, "{folder}/commands"]], artifacts: ["out/*"], sbom: none}}
+test: {{commands: [[sh, make.sh, test, "{folder}/commands"]]}}
+"""
+_TARGET = """\
+    target:
+      type: directory
+      path: ../p/{{name}}/{0}
+      unpack: false
+      start: [sh, -c, 'echo "start $GARE_VERSION" >> "$GARE_PATH/record"']
+      stop: [sh, -c, 'echo "stop $GARE_VERSION" >> "$GARE_PATH/record"']
+      health: {{{{command: [test, -e, version.txt], timeout: 300ms, interval: 50ms}}}}
+      version: {{{{command: [cat, {1}], timeout: 300ms, interval: 50ms}}}}
+"""
+_NO_VALIDATE = "  - {{id: validate, type: validate, skip: true}}\n"
+_MAKE_SH = """\
+echo "$GARE_STEP" >> "$2"
+case "$1" in
+build) mkdir out && printf %s "$GARE_VERSION" > out/version.txt && printf 1.0.0 > out/broken.txt ;;
+flaky) test -e tried || { touch tried; exit 1; } ;;
+esac
+"""
+
+
+def _environment(name: str, approval: str = "", version_file: str = "version.txt") -> str:
+    rule = f"    approval: {{{{groups: {{{{{approval}}}}}}}}}\n" if approval else ""
+    return f"  {name}:\n{rule}{_TARGET.format(name, version_file)}"
+
+
+def _run(step: str, needs: str, *, before: str = "", more: str = "") -> str:
+    word = "flaky" if more else "run"
+    tail = f", before: [{before}]" if before else ""
+    return (
+        f"  - {{{{id: {step}, type: run, needs: [{needs}]{tail}{more}, "
+        f'command: [sh, make.sh, {word}, "{{folder}}/commands"]}}}}\n'
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A release to make. `text` is its gare.yaml with {name}, {folder} and {hook} to fill in."""
+
+    name: str
+    text: str
+    environments: tuple[str, ...] = ()
+
+    def gare_yaml(self, name: str, folder: Path, hook: str) -> str:
+        """Return the file of one project."""
+        return self.text.format(name=name, folder=folder, hook=hook)
+
+
+SCENARIOS = (
+    Scenario(
+        "released",
+        _HEAD
+        + "environments:\n"
+        + _environment("staging", "qa: 1")
+        + _environment("production", "qa: 1, operations: 1")
+        + "publish: {{changelog: CHANGELOG.md, notes_file: '../p/{name}/notes/{{version}}.md'}}\n"
+        + "announce:\n  - {{type: file, path: '../p/{name}/announced.md'}}\n"
+        + "  - {{type: webhook, url: '{hook}'}}\nsteps:\n"
+        + _NO_VALIDATE
+        + "  - {{id: smoke, type: manual, instructions: look at it, needs: [verify-staging], "
+        + "before: [approve-production]}}\n",
+        ("staging", "production"),
+    ),
+    Scenario(
+        "rolled back",
+        _HEAD
+        + "environments:\n"
+        + _environment("production", "qa: 1", "broken.txt")
+        + "steps:\n"
+        + _NO_VALIDATE,
+        ("production",),
+    ),
+    Scenario(
+        "side by side",
+        _HEAD
+        + "publish: {{notes_file: '../p/{name}/notes/{{version}}.md'}}\n"
+        + "announce:\n  - {{type: file, path: '../p/{name}/announced.md'}}\nsteps:\n"
+        + _NO_VALIDATE
+        + _run("lint", "plan", before="test")
+        + _run("docs", "plan")
+        + _run("licences", "build", before="publish")
+        + _run("images", "build", before="publish")
+        + _run("flaky", "build", before="publish", more=", retries: 2, backoff: 100ms"),
+    ),
+    Scenario(
+        "two environments",
+        _HEAD
+        + "environments:\n"
+        + _environment("staging")
+        + _environment("production")
+        + "publish: {{push: true}}\nsteps:\n"
+        + _NO_VALIDATE,
+        ("staging", "production"),
+    ),
+    Scenario(
+        "gated",
+        _HEAD
+        + "gates: [{{name: changes, suite: changes}}, {{name: artifacts, suite: artifacts}}]\npublish: {{tag: true}}\n",
+    ),
+)
+
+
+def make_template(scenario: Scenario, folder: Path) -> None:
+    """Make the repository, its remote and the targets with the version before: what each run begins with."""
+    work, remote = folder / "work", folder / "remote.git"
+    _git(folder, "init", "-q", "--bare", "-b", "main", "--template=", str(remote))
+    _git(folder, "init", "-q", "-b", "main", "--template=", str(work))
+    for key, value in {
+        "user.name": "Erin", "user.email": "erin@example.org", "commit.gpgsign": "false",
+        "gc.auto": "0", "maintenance.auto": "false",
+    }.items():  # fmt: skip
+        _git(work, "config", key, value)
+    _git(work, "remote", "add", "origin", str(remote))
+    (work / "make.sh").write_text(_MAKE_SH)
+    (work / ".gitignore").write_text("out/\ntried\n")
+    _commit(work, "feat: first")
+    _git(work, "tag", f"v{BEFORE}")
+    (work / "app.txt").write_text("two\n")
+    _commit(work, "feat(app): add the second thing")
+    _git(work, "push", "-q", "origin", "main", "--tags")
+    for environment in scenario.environments:
+        _deploy_before(folder, environment)
+
+
+def copy_template(template: Path, folder: Path) -> None:
+    """Make a project's folder of its template; the repository's remote is the copy beside it."""
+    shutil.copytree(template, folder, symlinks=True)
+    config = folder / "work" / ".git" / "config"
+    config.write_text(config.read_text().replace(str(template), str(folder)))
+
+
+def _deploy_before(folder: Path, environment: str) -> None:
+    """Let the target run the version before, put there by the target's own code."""
+    files = {"version.txt": BEFORE, "broken.txt": BEFORE}
+    made = folder / "before"
+    made.mkdir(exist_ok=True)
+    for name, text in files.items():
+        (made / name).write_text(text)
+    note = ["sh", "-c", 'echo "start $GARE_VERSION" >> "$GARE_PATH/record"']
+    settings = DirectorySettings.model_validate(
+        {"path": str(folder / environment), "unpack": False, "start": note}
+    )
+    target = Directory(settings, folder, log_folder=made)
+    shipment = Shipment(
+        project="shop", environment=environment, release="R-0", version=BEFORE, commit="0" * 40,
+        files={name: made / name for name in files},
+    )  # fmt: skip
+    rollout(target, shipment, lambda _line: None)
+
+
+def _commit(work: Path, message: str) -> None:
+    _git(work, "add", "-A")
+    _git(work, "commit", "-qm", message)
+
+
+def _git(folder: Path, *words: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True)
