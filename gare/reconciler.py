@@ -92,7 +92,7 @@ class Reconciler:
     def _round(self) -> list[str]:
         self._rounds += 1
         done = self._wake()
-        if self._rounds % ENGINE_ROUNDS == 1:
+        if self._was_away or self._rounds % ENGINE_ROUNDS == 1:
             done += self._look_at_engine()
         if self._rounds % SWEEP_ROUNDS == 1:
             done += self._sweep()

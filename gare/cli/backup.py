@@ -170,7 +170,7 @@ def _print_json(done: Restored) -> None:
 
     print_json(
         {
-            "backup": _facts(done.index) if done.index.sums else {"made_at": done.index.made_at},
+            "backup": _facts(done.index) if done.index.heads else {"made_at": done.index.made_at},
             "open_releases": list(done.open_releases),
             "aside": str(done.aside) if done.aside else None,
         }

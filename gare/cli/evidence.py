@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from gare.ledger.tags import Tag
     from gare.ledger.verify import Report
 
 _MAX_KEY_FILE_BYTES = 1024 * 1024
+_MAX_LINE = 1000
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 
@@ -193,42 +196,43 @@ def _findings(report: Report) -> dict[str, Any]:
 
 
 def _show_report(report: Report) -> None:
-    from gare.cli.output import clean
-
-    about = report.summary
-    if about:
-        click.echo(
-            clean(f"{about['release']} {about['project']} {about['version']}: {about['state']}")
-        )
-        click.echo(clean(f"commit {about['commit']}, plan {about['plan']}"))
-        click.echo(clean(f"{about['events']} events, head {about['head']}"))
-        for vote in about["votes"]:
-            click.echo(
-                clean(f"vote of {vote['step']}: {vote['person']} {vote['answer']} at {vote['at']}")
-            )
-        for gate in about["gates"]:
-            click.echo(clean(f"gate {gate['gate']}: {gate['result']}"))
-        for effect in about["effects"]:
-            click.echo(
-                clean(
-                    f"{effect['step']}: {effect['target']}"
-                    + ("" if effect["has_receipt"] else " (no receipt)")
-                )
-            )
-        for override in about["overrides"]:
-            click.echo(
-                clean(
-                    f"override: {override['what']} in {override['step']} by {override['actor']} at {override['at']}"
-                )
-            )
-        for name, reason in about["absent"].items():
-            click.echo(clean(f"note: {name} is not in it: {reason}"))
+    if report.summary:
+        for line in _about(report.summary):
+            click.echo(_line(line))
     for name, count in report.checks.items():
         click.echo(f"{'ok  ' if not count else 'FAIL'}  {name}")
     for note in report.notes:
-        click.echo(f"note: {clean(note)}")
+        click.echo(f"note: {_line(note)}")
     for problem in report.problems:
-        click.echo(f"problem: {clean(problem)}")
+        click.echo(f"problem: {_line(problem)}")
+
+
+def _about(about: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what the bundle is about, line by line."""
+    yield f"{about['release']} {about['project']} {about['version']}: {about['state']}"
+    yield f"commit {about['commit']}, plan {about['plan']}"
+    yield f"{about['events']} events, head {about['head']}"
+    for vote in about["votes"]:
+        yield f"vote of {vote['step']}: {vote['person']} {vote['answer']} at {vote['at']}"
+    for gate in about["gates"]:
+        yield f"gate {gate['gate']}: {gate['result']}"
+    for effect in about["effects"]:
+        receipt = "" if effect["has_receipt"] else " (no receipt)"
+        yield f"{effect['step']}: {effect['target']}{receipt}"
+    for override in about["overrides"]:
+        yield (
+            f"override: {override['what']} in {override['step']} by {override['actor']} at {override['at']}"
+        )
+    for name, reason in about["absent"].items():
+        yield f"note: {name} is not in it: {reason}"
+
+
+def _line(text: object) -> str:
+    """Spell a line of a report: the file may come from anybody, and be long."""
+    from gare.cli.output import clean
+
+    spelled = str(text)
+    return clean(spelled if len(spelled) <= _MAX_LINE else spelled[:_MAX_LINE] + "…")
 
 
 def _refuse_unsound(report: Report, *, as_json: bool) -> None:

@@ -227,12 +227,15 @@ def why(release_id: str, *, as_json: bool) -> None:
     """Say why a release does not move."""
     from gare.cli.output import print_json
     from gare.cli.station_here import gare_here
+    from gare.reports.status import queue_line
 
     gare = gare_here()
     release = gare.ledger.releases.get(release_id)
     answer = explanation(gare, release)
     if as_json:
-        print_json({"release": release.id, "state": release.state.value, **answer.as_json()})
+        queue = queue_line(gare.ledger.locks.place(release.id))
+        state = release.state.value
+        print_json({"release": release.id, "state": state, **answer.as_json(), "queue": queue})
         return
     _show_why(gare, answer)
 

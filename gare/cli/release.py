@@ -207,11 +207,12 @@ def resume(release_id: str, *, no_follow: bool) -> None:
 @click.argument("release_id", metavar="R-…")
 @click.argument("step")
 @click.option("--comment", default="", help="What you did; kept in the record.")
-def done(release_id: str, step: str, comment: str) -> None:
+@click.option("--again", is_flag=True, help="It was not done: let the step do it at `gare resume`.")
+def done(release_id: str, step: str, comment: str, *, again: bool) -> None:
     """Tick off a manual step.
 
     In your name: with your personal token in GARE_TOKEN. For a STEP that stopped at something nobody can look up, such
-    as a mail, it says that you have looked and that it counts as done.
+    as a mail, it says that you have looked and that it counts as done; with --again that it was surely not done.
     """
     from gare.cli.station_here import gare_here
     from gare.cli.token import person_here
@@ -226,6 +227,9 @@ def done(release_id: str, step: str, comment: str) -> None:
         raise Refused(
             f"{found.id} has ended: {found.state}.", where=step, hint="Nothing was changed."
         )
+    if again:
+        _let_do_again(gare, found.id, step, person, comment)
+        return
     if step in planned and (
         settled := gare.ledger.effects.settle(found.id, step, person=person, comment=comment)
     ):
@@ -300,6 +304,21 @@ def _has_process(gare: Gare, run_id: str) -> bool:
         return True
     since = gare.engine.run(run_id).since
     return since is None or (gare.ledger.now() - since).total_seconds() < _START_S
+
+
+def _let_do_again(gare: Gare, release_id: str, step: str, person: str, comment: str) -> None:
+    from gare.errors import Refused
+    from gare.ledger.restored import send_again
+
+    targets = send_again(gare.ledger.database, release_id, step, person=person, comment=comment)
+    if not targets:
+        raise Refused(
+            f"{step} of {release_id} has not stopped at something that nobody can look up.",
+            where=release_id,
+            hint=f"`gare why {release_id}` says where it stands. Nothing was changed.",
+        )
+    click.echo(f"{release_id} {step}: {', '.join(targets)} may be done again, on {person}'s word.")
+    click.echo(f"Go on with `gare resume {release_id}`.")
 
 
 def wake(gare: Gare, run_id: str) -> None:

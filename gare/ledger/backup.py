@@ -133,16 +133,15 @@ def _fill(
     _add_bytes(
         writer, ABSENT, b"".join((canonical(item._asdict()) + "\n").encode() for item in absent)
     )
-    sums = writer.add_sums()
     index = {
         "format": FORMAT, "gare": __version__, "made_at": made_at, "members": writer.count,
-        "absent": len(absent), "sums": sums,
+        "absent": len(absent),
         "ledger": {"revision": facts.revision, "events": facts.events, "streams": facts.streams, "heads": facts.heads},
     }  # fmt: skip
-    text = (json.dumps(index, sort_keys=True, indent=2) + "\n").encode()
-    writer.add(INDEX, [text], len(text))
+    count = writer.count
+    _add_bytes(writer, INDEX, (json.dumps(index, sort_keys=True, indent=2) + "\n").encode())
     writer.end()
-    return writer.count, absent
+    return count, absent
 
 
 def _add_bytes(writer: Writer, name: str, content: bytes) -> None:

@@ -15,8 +15,8 @@ from typing import IO, NamedTuple
 from gare.errors import ConfigError
 
 README, HEADS, LEDGER = "README.txt", "heads.txt", "ledger.db"
-ABSENT, SUMS, INDEX = "absent.jsonl", "SHA256SUMS", "index.json"
-TAIL = (ABSENT, SUMS, INDEX)
+ABSENT, INDEX, SUMS = "absent.jsonl", "index.json", "SHA256SUMS"
+TAIL = (ABSENT, INDEX, SUMS)
 """The last members, in this order: they tell about the ones before."""
 
 _PLAIN = r"[A-Za-z0-9][A-Za-z0-9._+-]*"
@@ -53,7 +53,7 @@ class Writer:
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
-        self._sums = SpooledTemporaryFile(max_size=_CHUNK)  # noqa: SIM115 - closed by add_sums
+        self._sums = SpooledTemporaryFile(max_size=_CHUNK)  # noqa: SIM115 - closed by end
         self.count = 0
 
     def add(self, name: str, chunks: Iterable[bytes], size: int, *, mode: int = 0o600) -> str:
@@ -85,15 +85,12 @@ class Writer:
         self._file.seek(begin)
         self._file.truncate()
 
-    def add_sums(self) -> str:
-        """Write SHA256SUMS of the members so far, and return its own digest (hex)."""
+    def end(self) -> None:
+        """Finish the file with SHA256SUMS of everything before it."""
         with self._sums as lines:
             size = lines.tell()
             lines.seek(0)
-            return self.add(SUMS, iter(lambda: lines.read(_CHUNK), b""), size, mode=0o644)
-
-    def end(self) -> None:
-        """Finish the file."""
+            self.add(SUMS, iter(lambda: lines.read(_CHUNK), b""), size, mode=0o644)
         self._file.write(_END)
 
 
@@ -112,13 +109,16 @@ def members(file: IO[bytes], where: str) -> Iterator[Member]:
         if member.name == rest[0]:
             rest.pop(0)
         elif len(rest) < len(TAIL) or not _NAME.fullmatch(member.name):
-            raise damaged(f"`{member.name[:100]}` cannot be at byte {at} of a backup", where)
+            raise damaged(f"{member.name[:100]!a} cannot be at byte {at} of a backup", where)
         elif member.name <= before:
             raise damaged(f"`{member.name}` is there twice, or not in its order", where)
         before = member.name
         at = member.start + member.size + -member.size % _BLOCK
         if at > total:
             raise damaged(f"the file ends in the middle of `{member.name}`", where)
+        file.seek(member.start + member.size)
+        if any(file.read(at - member.start - member.size)):
+            raise damaged(f"something stands behind `{member.name}`", where)
         yield member
     file.seek(at)
     if file.read(len(_END) + 1) != _END:

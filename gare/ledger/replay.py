@@ -284,6 +284,7 @@ UNCHANGING = frozenset(
         "lock lost",
         "lock freed",
         "run brought on",
+        "station restored",
     }
 )
 """Kinds that are part of the record and change no row."""
@@ -300,7 +301,7 @@ def waived(value: Any) -> Iterator[Json]:
 def load(text: str, place: str) -> Any:
     """Read JSON that somebody else wrote. Raises UnexpectedReply; depth and numbers are bounded."""
     try:
-        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+        value = _DECODER.decode(text)
         if _HALF.search(text):
             canonical(value).encode()
     except UnicodeEncodeError:
@@ -377,3 +378,6 @@ def in_order(rows: Mapping[str, Json], order: Sequence[str]) -> list[Json]:
     """Return rows in the order of the plan's steps; those it does not have come last, by name."""
     rank = {step: place for place, step in enumerate(order)}
     return [rows[step] for step in sorted(rows, key=lambda step: (rank.get(step, len(rank)), step))]
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)

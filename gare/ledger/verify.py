@@ -29,6 +29,7 @@ from gare.ledger.signatures import check_end_of_station, check_signed, compare_k
 from gare.ledger.tags import Tag, trailers
 
 MAX_PROBLEMS = 200
+_MAX_TEXT = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,13 @@ def _judge(
     if len(problems) > MAX_PROBLEMS:
         more = len(problems) - MAX_PROBLEMS
         problems = [*problems[:MAX_PROBLEMS], Problem("…", f"{more} more problems")]
+    problems = [Problem(_clipped(place), _clipped(what)) for place, what in problems]
     return Report(path, _file_digest(file), counts, problems, notes, _summary(bundle))
+
+
+def _clipped(text: str) -> str:
+    """Keep what a hostile file says within a few lines."""
+    return text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + "…"
 
 
 CHECKS: Mapping[str, Callable[[Bundle], Iterator[Problem]]] = {

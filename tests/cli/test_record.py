@@ -221,6 +221,49 @@ def test_why_as_json(gare, waiting):
     assert (told["release"], told["state"], len(told["blockers"])) == ("R-1", "waiting", 4)
 
 
+@pytest.fixture
+def queue(waiting, ledger, story):
+    """R-1 waits for votes and holds the locks; R-2 is queued behind it."""
+    plan = story.make_plan(version="1.5.0")
+    story.open_release(ledger, plan, run="second")
+    for release_id in ("R-1", "R-2"):
+        ledger.locks.ask(release_id, ["", "production"])
+    ledger.releases.mark("R-2", ReleaseState.WAITING, actor="gare", waiting=["its turn"])
+
+
+def test_status_tells_the_place_in_the_queue(gare, queue):
+    lines = gare("status")[1].splitlines()
+    assert "waiting (queued 1/1 behind R-1)" in lines[1]
+    assert lines[1].endswith("its turn")
+    said = "queued behind R-1 (shop/production and the version line), place 1 of 1"
+    assert f"waits for {said}\n" in gare("status", "R-2")[1]
+    told = json.loads(gare("status", "--json")[1])
+    assert [line["queue"] and line["queue"]["behind"] for line in told] == ["R-1", None]
+    assert told[0]["waiting"] == [said]
+
+
+def test_why_tells_who_holds_the_lock_and_what_that_one_waits_for(gare, queue):
+    out = gare("why", "R-2")[1]
+    assert (
+        "1. It is queued behind R-1 (shop/production and the version line), place 1 of 1\n" in out
+    )
+    assert "who:  whoever does it, alice, bob, the station's keeper\n" in out
+    assert "gare why R-1" in out
+    assert "note: R-1 waits for: production: 1 vote of operations missing (bob)\n" in out
+    assert "Looks again by itself, or expires: " in out
+    told = json.loads(gare("why", "R-2", "--json")[1])
+    assert told["queue"]["place"] == 1
+    assert json.loads(gare("why", "R-1", "--json")[1])["queue"] is None
+
+
+def test_one_that_needs_attention_is_listed_with_the_reason(gare, ledger, story):
+    release, _ = story.open_release(ledger)
+    ledger.releases.mark(release.id, ReleaseState.ATTENTION, actor="gare", end="died 5 times")
+    line = gare("status")[1].splitlines()[1]
+    assert "needs attention" in line
+    assert line.endswith("died 5 times")
+
+
 def test_why_of_an_ended_release(gare, released):
     assert gare("why", "R-1") == (0, "R-1 has ended: released (1.4.0 is released).\n", "")
 

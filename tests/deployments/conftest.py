@@ -125,6 +125,12 @@ def foreground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Foreground]
     station.close()
 
 
+@pytest.fixture(scope="session")
+def connect() -> Callable[[str], Api]:
+    """Give the API of another server."""
+    return Api
+
+
 @pytest.fixture
 def api(foreground: Foreground) -> Iterator[Api]:
     api = Api(foreground.record.api_url)

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 import pytest
 
 from deployments.processes import MARK_VARIABLE, end, marked
+from deployments.seed import plant
 from deployments.spec import StationSpec, child_env, programs
 from deployments.supervisor import worker_seen
 
@@ -73,8 +75,6 @@ class Site:
         return self.spec("warm").folder.log(name)
 
     def start_worker(self, kind: str) -> None:
-        from datetime import UTC, datetime
-
         since = datetime.now(UTC)
         self.kind, self.worker = kind, self.launch("worker", kind)
         spec = self.spec(kind)
@@ -110,9 +110,7 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    from deployments.seed import plant
-
+def site(tmp_path_factory, connect) -> Iterator[Site]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -122,9 +120,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     server, apply = site.launch("server"), site.launch("apply")
     try:
         assert apply.wait(timeout=120) == 0, site.log("apply").read_text()
-        from tests_api import Api
-
-        site.api = Api(f"{spec.base_url}/api")
+        site.api = connect(f"{spec.base_url}/api")
         yield site
         site.api.http.close()
     finally:
@@ -144,3 +140,160 @@ def worker(site: Site, request: pytest.FixtureRequest) -> Iterator[Site]:
     site.worker.terminate()
     site.worker.wait(timeout=30)
     site.worker = None
+
+
+def read(folder: Path, word: str) -> dict:
+    return json.loads((folder / f"{word}.json").read_text())
+
+
+def pid_in(file: Path) -> int:
+    eventually(lambda: file.exists() and file.read_text().strip())
+    return int(file.read_text())
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_a_run_has_its_environment_and_folder_and_nothing_of_another(worker, tmp_path):
+    only_one = {"job_variables": {"env": {"ONLY_ONE": "yes", "PREFECT_LOGGING_LEVEL": "DEBUG"}}}
+    runs = {"one": worker.run(tmp_path, "one", **only_one), "two": worker.run(tmp_path, "two")}
+    assert [worker.is_over(run) for run in runs.values()] == ["COMPLETED"] * 2
+    one, two = read(tmp_path, "one"), read(tmp_path, "two")
+    for word, seen in (("one", one), ("two", two)):
+        assert seen["env"]["PREFECT__FLOW_RUN_ID"] == runs[word]
+        assert seen["env"][MARK_VARIABLE] == str(worker.state)
+        assert seen["env"]["GARE_STATION"] == str(worker.root)
+        assert "PREFECT__CONTROL_TOKEN" not in seen["env"]
+        assert seen["cwd"] == str(worker.state / "worker")
+        assert not seen["in_path"]
+        assert "_prefect_sigterm_handler" in seen["term"]
+        assert seen["child"] == "0"  # SIG_DFL
+    assert one["env"]["ONLY_ONE"] == "yes"
+    assert {*one["env"]} - {*two["env"]} == {"ONLY_ONE"} | (
+        {"PREFECT_LOGGING_LEVEL"} - {*two["env"]}
+    )
+    assert not {*one["chance"]} & {*two["chance"]}
+    # The output is where that of the stock worker is, and the level of one run is not the other's.
+    said = worker.log("worker").read_text()
+    for line in ("one says so\n", "one complains\n", "two says so\n"):
+        assert line in said
+    assert "DEBUG   | Flow run" in said or "DEBUG   | Task run" in said
+
+
+def test_a_run_is_forked_by_the_warm_worker_only(worker, tmp_path):
+    assert worker.is_over(worker.run(tmp_path, "made")) == "COMPLETED"
+    is_forked = read(tmp_path, "made")["parent"][:1] == ["deployments.zygote"]
+    assert is_forked == (worker.kind == "warm")
+
+
+def test_a_flow_that_raises_has_failed(worker, tmp_path):
+    run = worker.run(tmp_path, "sad", "fail")
+    assert worker.is_over(run) == "FAILED"
+    state = worker.api.call("GET", f"/flow_runs/{run}").json()["state"]
+    assert "as it was told" in state["message"]
+
+
+def test_an_exit_code_is_told(worker, tmp_path):
+    run = worker.run(tmp_path, "gone", "exit")
+    assert worker.is_over(run) == "CRASHED"
+    state = worker.api.call("GET", f"/flow_runs/{run}").json()["state"]
+    assert "status code: 7" in state["message"] or "status code 7" in state["message"]
+
+
+def test_a_cancelled_run_ends_with_its_commands(worker, tmp_path):
+    run = worker.run(tmp_path, "stop", "command")
+    pid, command = pid_in(tmp_path / "stop.pid"), pid_in(tmp_path / "stop.command")
+    worker.set_state(run, type="CANCELLING")
+    assert worker.is_over(run) == "CANCELLED"
+    eventually(lambda: not is_running(pid) and not is_running(command))
+
+
+def test_a_killed_run_is_crashed_and_comes_back_as_the_same_run(worker, tmp_path):
+    run = worker.run(tmp_path, "again", "die once")
+    assert worker.is_over(run) == "CRASHED"
+    if worker.kind == "stock":  # its second report would hit the next attempt
+        worker.worker_is_done_with(run)
+    worker.set_state(run, type="SCHEDULED", name="AwaitingRetry")
+    eventually((tmp_path / "again.json").exists)
+    assert worker.is_over(run) == "COMPLETED"
+    assert read(tmp_path, "again")["env"]["PREFECT__FLOW_RUN_ID"] == run
+
+
+def test_a_crash_is_reported_once_by_the_warm_worker(worker, tmp_path):
+    run = worker.run(tmp_path, "once", "exit")
+    assert worker.is_over(run) == "CRASHED"
+    worker.worker_is_done_with(run)
+    times = worker.states(run).count("CRASHED")
+    assert times == 1 if worker.kind == "warm" else times >= 1
+
+
+def test_a_suspended_run_has_no_process_and_goes_on(worker, tmp_path):
+    run = worker.run(tmp_path, "asked", "ask")
+    worker.api.wait(run, "PAUSED")
+    pid = pid_in(tmp_path / "asked.pid")
+    eventually(lambda: not is_running(pid))
+    resume = {"run_input": {"say": "yes"}}
+    assert worker.api.call("POST", f"/flow_runs/{run}/resume", resume).json()["status"] == "ACCEPT"
+    assert worker.is_over(run) == "COMPLETED"
+    assert read(tmp_path, "asked")["answer"] == "yes"
+    assert read(tmp_path, "asked")["pid"] != pid
+
+
+def test_the_end_of_a_run_is_not_the_end_of_another_ones_commands(worker, tmp_path):
+    runs = [worker.run(tmp_path, word, "command") for word in ("left", "right")]
+    left, right = (pid_in(tmp_path / f"{word}.command") for word in ("left", "right"))
+    os.kill(pid_in(tmp_path / "left.pid"), signal.SIGKILL)
+    assert worker.is_over(runs[0]) == "CRASHED"
+    eventually(lambda: not is_running(left))
+    assert is_running(right)
+    (tmp_path / "right.go").touch()
+    assert worker.is_over(runs[1]) == "COMPLETED"
+
+
+def test_no_more_runs_at_once_than_allowed(worker, tmp_path):
+    words = [f"w{number}" for number in range(LIMIT + 1)]
+    runs = [worker.run(tmp_path, word, "wait") for word in words]
+    eventually(lambda: len(list(tmp_path.glob("*.pid"))) == LIMIT)
+    last = next(word for word in words if not (tmp_path / f"{word}.pid").exists())
+    assert worker.api.state(runs[words.index(last)]) == "SCHEDULED"
+    for word in words:
+        (tmp_path / f"{word}.go").touch()
+    assert {worker.is_over(run) for run in runs} == {"COMPLETED"}
+
+
+def test_a_run_goes_on_after_its_worker_was_killed(worker, tmp_path):
+    run = worker.run(tmp_path, "orphan", "wait")
+    pid = pid_in(tmp_path / "orphan.pid")
+    worker.api.wait(run, "RUNNING")
+    worker.worker.kill()
+    worker.worker.wait()
+    (tmp_path / "orphan.go").touch()
+    assert worker.is_over(run) == "COMPLETED"
+    eventually(lambda: not is_running(pid))
+    worker.start_worker(worker.kind)
+    assert worker.is_over(worker.run(tmp_path, "next")) == "COMPLETED"
+
+
+def test_a_run_does_not_outlive_the_proper_end_of_its_worker(worker, tmp_path):
+    worker.run(tmp_path, "late", "command")
+    command, run = pid_in(tmp_path / "late.command"), pid_in(tmp_path / "late.pid")
+    tree = worker.worker.children(recursive=True)
+    worker.worker.terminate()
+    worker.worker.wait(timeout=60)
+    eventually(lambda: not is_running(run) and not is_running(command))
+    eventually(lambda: not any(is_running(process.pid) for process in tree))
+    worker.start_worker(worker.kind)
+
+
+def test_a_run_suspended_under_one_kind_wakes_under_the_other(worker, tmp_path):
+    for run, folder in worker.suspended.values():
+        worker.api.call("POST", f"/flow_runs/{run}/resume", {"run_input": {"say": "no"}})
+        assert worker.is_over(run) == "COMPLETED"
+        assert read(folder, "slow")["answer"] == "no"
+    run = worker.run(tmp_path, "slow", "ask")
+    worker.api.wait(run, "PAUSED")
+    worker.suspended[worker.kind] = (run, tmp_path)

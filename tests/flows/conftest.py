@@ -24,6 +24,7 @@ from gare.wiring import Gare
 STATION_YAML = """
 name: test
 server: {port: 0}
+rescue: {quiet: 4s, attempts: 8}
 people:
   - {name: alice, email: alice@example.org, groups: [managers]}
   - {name: bob, email: bob@example.org, groups: [qa]}

@@ -1,8 +1,6 @@
 """A release from plan to production, on the real engine: every way it can go and end."""
 
 import json
-import os
-import signal
 import time
 from pathlib import Path
 
@@ -201,21 +199,6 @@ def test_retry_of_a_closed_release_returns_its_stored_end(released):
     assert shop.gare().ledger.database.head(release.id) == before
 
 
-def test_a_killed_run_is_said_and_resumed_without_doing_anything_twice(shop):
-    mark = f"mark-{shop.name}"
-    nap = f"[python3, -c, 'import time; time.sleep(6)', {mark}]"
-    shop.configure(f"\nsteps:\n  - {{id: nap, type: run, command: {nap}}}\n")
-    shop.run("release", shop.name, "--no-follow")
-    wait_until(lambda: marked(mark))
-    release = shop.last()
-    for process in runs_of(release.flow_run_id):
-        os.kill(process.pid, signal.SIGKILL)
-    wait_until(lambda: not marked(mark))
-    shop.wait_for(ReleaseState.FAILED)
-    time.sleep(10)  # the worker reports a death a second time some seconds later
-    shop.run("resume", release.id)
-    assert shop.last().state is ReleaseState.RELEASED
-    assert shop.gare().ledger.releases.steps(release.id)["build"].attempt == 1
 
 
 def test_an_unknown_key_or_a_wrong_value_is_refused_by_the_server_at_once(released):

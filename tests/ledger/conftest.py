@@ -1,10 +1,8 @@
 """Ledgers on SQLite and on a real PostgreSQL server, made for the session in a folder of its own."""
 
-import importlib.util
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,23 +14,6 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from gare.ledger.ledger import Ledger
-
-
-def _load_story() -> ModuleType:
-    name = "gare_tests_story"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("story.py"))
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-_load_story()  # so that tests may import from it by that name
-
-
-@pytest.fixture(scope="session")
-def story() -> ModuleType:
-    return _load_story()
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import create_engine, insert, make_url, select, update
 
 from gare.connectors.artifacts import artifact_path
 from gare.errors import ConfigError, Conflict, Refused
@@ -138,9 +139,11 @@ def test_anybody_can_read_it_with_tar_and_sha256sum(told, tmp_path):
     subprocess.run(["sha256sum", "--quiet", "-c", "SHA256SUMS"], cwd=tmp_path, check=True)
     index = json.loads((tmp_path / "index.json").read_text())
     assert (index["format"], index["ledger"]["revision"]) == (1, HEAD_REVISION)
-    with told.open().database.read() as connection:
+    ledger = told.open()
+    with ledger.database.read() as connection:
         heads = connection.exec_driver_sql("SELECT head, seq, stream FROM streams ORDER BY stream")
         wanted = "".join(f"{head} {seq} {stream}\n" for head, seq, stream in heads)
+    ledger.database.close()
     assert (tmp_path / "heads.txt").read_text() == wanted
 
 
@@ -264,8 +267,7 @@ def test_a_station_restored_twice_goes_on_from_the_backup_each_time(told):
 
 def test_a_station_that_is_up_is_left_alone(told):
     told.backup()
-    with hold(StateFolder(told.state)) as is_ours, pytest.raises(Refused) as caught:
-        assert is_ours
+    with hold(StateFolder(told.state)), pytest.raises(Refused) as caught:
         told.restore(may_replace=True)
     assert caught.value.hint == "`gare down` first, then restore. Nothing was changed."
 
@@ -444,8 +446,6 @@ def test_a_person_who_says_that_it_was_not_sent_lets_it_be_sent(station, story):
 
 
 def test_a_backup_of_an_older_gare_is_brought_to_the_form_of_this_one(station, other):
-    from sqlalchemy import create_engine
-
     station.state.mkdir(parents=True)
     engine = create_engine(f"sqlite:///{station.place.ledger}")
     with engine.begin() as connection:
@@ -501,7 +501,7 @@ def test_members_are_plain_and_in_order(told):
     with tarfile.open(told.out) as tar:
         found = tar.getmembers()
     names = [member.name for member in found]
-    assert names[-3:] == ["absent.jsonl", "SHA256SUMS", "index.json"]
+    assert names[-3:] == ["absent.jsonl", "index.json", "SHA256SUMS"]
     assert names[:-3] == sorted(names[:-3])
     assert all(member.isreg() and member.mtime == member.uid == 0 for member in found)
 
@@ -520,6 +520,9 @@ def test_links_and_odd_names_are_not_followed(told, tmp_path):
         assert not [name for name in tar.getnames() if "stolen" in name]
 
 
+@pytest.mark.skipif(
+    shutil.which("pg_dump") is None, reason="PostgreSQL's client tools are not installed"
+)
 def test_a_ledger_on_postgresql_comes_back_with_its_own_tools(
     new_postgres, postgres, story, tmp_path
 ):
@@ -529,8 +532,7 @@ def test_a_ledger_on_postgresql_comes_back_with_its_own_tools(
     (state / "prefect" / "prefect.db").write_text("the engine's, newer than the dump")
     ledger = Ledger(new_postgres)
     story.open_release(ledger)
-    name = new_postgres.rpartition("/")[2].partition("?")[0]
-    where = ["-h", postgres, "-U", "gare", "-d", name]
+    where = ["-h", postgres, "-U", "gare", "-d", make_url(new_postgres).database]
     subprocess.run(["pg_dump", "-Fc", "-f", tmp_path / "ledger.dump", *where], check=True)
     ledger.note("R-1", "note", "gare", {"text": "after the dump"})
     ledger.database.close()
@@ -556,3 +558,33 @@ def test_an_artifact_can_be_read_after_the_restore(told, other):
     for path in told.store.rglob("*"):
         if path.is_file():
             assert artifact_path(other.store, path.name).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.xfail(strict=True, reason="Effects.perform does not ask `refuse_doubtful` yet")
+def test_a_mail_that_may_have_been_sent_after_the_backup_is_not_sent_again(station, story):
+    sent = []
+
+    def send():
+        sent.append("mail")
+        return {"message_id": "1"}
+
+    mail = Effect("mail team", {"subject": "1.4.0"}, Unknowable, send)
+    ledger = station.open()
+    story.open_release(ledger)
+    station.backup()
+    ledger.effects.perform("R-1", "announce", mail)
+    ledger.leases.leave()
+    ledger.database.close()
+    station.restore(may_replace=True)
+    ledger = station.open()
+    try:
+        for _ in range(2):
+            with pytest.raises(Conflict):
+                ledger.effects.perform("R-1", "announce", mail)
+        assert sent == ["mail"]
+        send_again(ledger.database, "R-1", "announce", person="alice", comment="I asked")
+        assert ledger.effects.perform("R-1", "announce", mail) == {"message_id": "1"}
+        assert sent == ["mail", "mail"]
+    finally:
+        ledger.leases.leave()
+        ledger.database.close()

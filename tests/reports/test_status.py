@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from gare.domain.approvals import Answer, Decision, Standing, Vote
+from gare.domain.locks import Holder, Place
 from gare.domain.plan import PlannedApproval, PlannedStep
 from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
 from gare.reports.status import Asked, Done, approval_line, release_line, step_line
@@ -29,11 +30,28 @@ def test_a_release_is_told_in_a_line():
         "steps_done": 4,
         "steps": 9,
         "waiting": ["votes"],
+        "queue": None,
         "end": "",
         "requested_by": "rita",
         "opened_at": "2026-03-02T08:00:00+00:00",
         "closed_at": None,
         "age_s": 3600.0,
+    }
+
+
+def test_a_place_in_the_queue_is_told_as_it_is_now():
+    stale = release(id="R-3", waiting=("queued behind R-1 (the version line), place 2 of 2",))
+    holder = Holder("R-2", ("production", ""))
+    place = Place("R-3", "shop", 1, 2, (holder,), (), NOW)
+    line = release_line(stale, steps=9, done=1, now=NOW, place=place)
+    said = "queued behind R-2 (shop/production and the version line), place 1 of 2"
+    assert line["waiting"] == [said]
+    assert line["queue"] == {
+        "place": 1,
+        "of": 2,
+        "behind": "R-2",
+        "holders": {"R-2": "shop/production and the version line"},
+        "since": "2026-03-02T09:00:00+00:00",
     }
 
 

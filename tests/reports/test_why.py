@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gare.domain.approvals import Answer, Vote, Voter, stand
+from gare.domain.locks import Holder, Place
 from gare.domain.plan import Plan, PlannedApproval, PlannedStep
 from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
 from gare.reports.status import Asked
-from gare.reports.why import EngineState, View, explain
+from gare.reports.why import Blocker, EngineState, Explanation, Queued, View, explain
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 EXPIRES = NOW + timedelta(days=6)
@@ -158,6 +159,68 @@ def test_a_failed_step_is_told_with_its_error_and_its_logs():
     )  # fmt: skip
     assert (
         blocker.do == "Remove the cause, then `gare resume R-1`; or end it with `gare cancel R-1`."
+    )
+
+
+def test_one_that_needs_attention_says_why_and_what_to_do():
+    failed = step("build", StepState.FAILED, "make ended with 2")
+    end = "its process died 5 times: the last time at step build"
+    answer = explain(view(ReleaseState.ATTENTION, steps=(failed,), is_asked=False, end=end))
+    assert answer.sentence == "R-1 needs attention and waits for somebody."
+    [blocker] = answer.blockers
+    assert (blocker.what, blocker.owner, blocker.since) == (end, "the station's keeper", NOW)
+    assert (
+        blocker.do == "Remove the cause, then `gare resume R-1`; or end it with `gare cancel R-1`."
+    )
+
+
+def queued(
+    *blockers: Blocker, ahead: tuple[str, ...] = (), wake_at: datetime | None = None
+) -> Queued:
+    place = Place(
+        "R-1", "shop", len(ahead) + 1, 2, (Holder("R-2", ("production", "")),), ahead, NOW
+    )
+    why = "R-2 moves: build under way." if not blockers else "R-2 does not move."
+    return Queued(place, {"R-2": Explanation(why, blockers, "", wake_at)})
+
+
+def test_a_queued_one_names_the_holder_its_place_and_what_the_holder_waits_for():
+    vote = Blocker("production: 1 vote of ops missing", "bob", "vote")
+    answer = explain(
+        view(is_asked=False, steps=(), queued=queued(vote, ahead=("R-3",), wake_at=EXPIRES))
+    )
+    assert answer.sentence == "R-1 does not move: one thing is in its way."
+    [blocker] = answer.blockers
+    assert blocker == Blocker(
+        "It is queued behind R-2 (shop/production and the version line), place 2 of 2",
+        "bob",
+        "Nothing: it goes on by itself. Or look at `gare why R-2`; or leave with `gare cancel R-1`.",
+        since=NOW,
+        until=EXPIRES,
+        details=(
+            "R-2 holds shop/production and the version line",
+            "R-2 waits for: production: 1 vote of ops missing (bob)",
+            "before it in the queue: R-3",
+        ),
+    )
+    assert answer.wake_at == EXPIRES
+
+
+def test_a_queued_one_behind_a_release_that_moves_owes_nobody_anything():
+    [blocker] = explain(view(is_asked=False, steps=(), queued=queued())).blockers
+    assert (blocker.owner, blocker.details[-1]) == (
+        "nobody: R-2 moves",
+        "R-2 moves: build under way.",
+    )
+
+
+def test_one_whose_turn_has_come_and_that_sleeps_on_says_what_to_do():
+    place = Place("R-1", "shop", 1, 1, (), (), NOW)
+    [blocker] = explain(view(is_asked=False, steps=(), queued=Queued(place, {}))).blockers
+    assert (blocker.what, blocker.owner, blocker.do) == (
+        "It is queued, its turn has come, place 1 of 1",
+        "the station's keeper",
+        "Wait a moment; then `gare resume R-1`.",
     )
 
 

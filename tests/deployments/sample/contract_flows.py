@@ -75,9 +75,7 @@ async def contract(request: Request) -> dict[str, Any]:
 async def go_on(folder: Path, word: str, *, with_command: bool) -> None:
     """Wait for a file, a command of Gare's running meanwhile if wanted."""
     loop = asyncio.get_running_loop()
-    command = (
-        loop.run_in_executor(None, lambda: sleep(folder, word)) if with_command else None
-    )
+    command = loop.run_in_executor(None, lambda: sleep(folder, word)) if with_command else None
     try:
         while not (folder / f"{word}.go").exists():
             await asyncio.sleep(0.05)
@@ -89,7 +87,14 @@ async def go_on(folder: Path, word: str, *, with_command: bool) -> None:
 
 def sleep(folder: Path, word: str) -> None:
     script = f"echo $$ > {word}.command; exec sleep 300"
-    run(["sh", "-c", script], cwd=folder, env=allowed_env(), timeout_s=300, log=folder / f"{word}.log", say=print)  # fmt: skip
+    run(
+        ["sh", "-c", script],
+        cwd=folder,
+        env=allowed_env(),
+        timeout_s=300,
+        log=folder / f"{word}.log",
+        say=print,
+    )
 
 
 CATALOG = (Deployment(flow="contract_flows:contract", description="For the worker contract."),)

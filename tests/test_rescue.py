@@ -1,0 +1,282 @@
+"""What the reconciler does about runs that died: a real ledger, an engine that keeps its runs in a dictionary."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from gare.config.models import RescueSettings
+from gare.domain.releases import ReleaseState, StepState
+from gare.engine import ALIVE, Run
+from gare.errors import Refused, Unavailable
+from gare.ledger.ledger import Ledger
+from gare.reconciler import Reconciler
+from gare.rescue import lost, recover
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+
+@dataclass
+class FakeEngine:
+    """An engine that does as it is told and can be away."""
+
+    runs_by_id: dict[str, Run] = field(default_factory=dict)
+    is_away: bool = False
+    calls: list[str] = field(default_factory=list)
+
+    def put(self, run_id: str, state: str, name: str = "", message: str = "") -> None:
+        since = NOW - timedelta(minutes=1)
+        title = name or state.capitalize()
+        self.runs_by_id[run_id] = Run(run_id, "release", state, title, message, since)
+
+    def _answer(self) -> None:
+        if self.is_away:
+            raise Unavailable("the engine is away")
+
+    def runs(self, ids):
+        self._answer()
+        return {run_id: self.runs_by_id[run_id] for run_id in ids if run_id in self.runs_by_id}
+
+    def moving(self, ended_after):
+        self._answer()
+        return [run for run in self.runs_by_id.values() if run.state_type in ALIVE or run.is_over]
+
+    def resume(self, run_id):
+        self._answer()
+        self.calls.append(f"resume {run_id}")
+        is_suspended = self.runs_by_id[run_id].is_suspended
+        if is_suspended:
+            self.put(run_id, "SCHEDULED", "Resuming")
+        return is_suspended
+
+    def retry(self, run_id):
+        self._answer()
+        self.calls.append(f"retry {run_id}")
+        self.put(run_id, "SCHEDULED", "AwaitingRetry")
+
+    def cancel(self, run_id, *, has_process=True):
+        self.calls.append(f"cancel {run_id} {has_process}")
+        self.put(run_id, "CANCELLING" if has_process else "CANCELLED")
+
+    def give_up(self, run_id, reason):
+        self.put(run_id, "FAILED", "NeedsAttention", reason)
+
+    def start(self, request, *, idempotency_key, at):
+        run_id = f"new-{idempotency_key}"[:36]
+        if run_id not in self.runs_by_id:
+            self.put(run_id, "SCHEDULED")
+        assert at > NOW + timedelta(days=1)
+        return self.runs_by_id[run_id]
+
+    def rename(self, run_id, name, tags):
+        self.calls.append(f"rename {name}")
+
+    def begin(self, run_id):
+        self.calls.append(f"begin {run_id}")
+
+    def run_address(self, run_id):
+        return f"/runs/{run_id}"
+
+
+@pytest.fixture
+def clock():
+    return SimpleNamespace(now=NOW)
+
+
+@pytest.fixture
+def gare(tmp_path, clock):
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", clock=lambda: clock.now)
+    settings = RescueSettings(quiet=timedelta(milliseconds=1), attempts=3)
+    station = SimpleNamespace(config=SimpleNamespace(rescue=settings))
+    made = SimpleNamespace(
+        ledger=ledger, engine=FakeEngine(), station=station, work_folder=tmp_path / "work"
+    )
+    made.plan = ledger.plans.get
+    yield made
+    ledger.close()
+
+
+@pytest.fixture
+def release(gare, story):
+    return story.open_release(gare.ledger)[0]
+
+
+@pytest.fixture
+def reconciler(gare):
+    made = Reconciler(gare)
+    yield made
+    made.leave()
+
+
+def rounds(reconciler, count=6):
+    return [told for _ in range(count) for told in reconciler.round()]
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        ("RUNNING", "no process ever began"),
+        ("PENDING", "no process began after a worker had taken the run"),
+        ("CRASHED", "the run ended as Crashed: killed"),
+        ("FAILED", "the run ended as Failed: killed"),
+    ],
+)
+def test_a_dead_run_is_brought_on_and_the_record_says_why(gare, release, reconciler, state, reason):
+    gare.engine.put(release.flow_run_id, state, message="killed")
+    assert f"{release.id} is brought on (attempt 1): {reason}" in rounds(reconciler)
+    assert gare.engine.calls == [f"retry {release.flow_run_id}"]
+    [event] = [e for e in gare.ledger.database.events("R-1") if e.kind == "run brought on"]
+    assert reason in event.body
+
+
+def test_a_run_whose_process_lives_is_left_alone_whatever_the_engine_says(
+    gare, release, reconciler
+):
+    worker = Ledger(gare.ledger.database.url)
+    worker.leases.take(f"run {release.flow_run_id}")
+    for state in ("RUNNING", "CRASHED", "PENDING"):
+        gare.engine.put(release.flow_run_id, state)
+        assert rounds(reconciler) == []
+    worker.close()
+    assert "is brought on" in rounds(reconciler)[0]
+
+
+def test_after_so_many_attempts_it_needs_attention_and_says_what_happened(
+    gare, release, reconciler, clock
+):
+    for _ in range(3):
+        gare.engine.put(release.flow_run_id, "CRASHED", message="out of memory")
+        assert "is brought on" in rounds(reconciler)[0]
+        clock.now += timedelta(minutes=1)
+    gare.engine.put(release.flow_run_id, "CRASHED", message="out of memory")
+    [told] = rounds(reconciler)
+    found = gare.ledger.releases.get(release.id)
+    assert found.state is ReleaseState.ATTENTION
+    assert found.end == (
+        "brought on 3 times without a further step done; last: the run ended as Crashed: out of memory"
+    )
+    assert told == f"R-1 needs attention: {found.end}"
+    assert gare.engine.runs_by_id[release.flow_run_id].state_name == "NeedsAttention"
+
+
+def test_a_step_done_since_starts_the_count_anew(gare, release, reconciler, clock):
+    for turn in range(8):
+        gare.engine.put(release.flow_run_id, "CRASHED")
+        assert "(attempt 1)" in rounds(reconciler)[0]
+        gare.ledger.releases.begin_step(release.id, f"step-{turn}", actor="gare")
+        gare.ledger.releases.end_step(release.id, f"step-{turn}", StepState.DONE, actor="gare")
+        clock.now += timedelta(minutes=1)
+
+
+def test_the_second_attempt_waits_longer(gare, release, reconciler, clock):
+    gare.station.config.rescue = RescueSettings(quiet=timedelta(milliseconds=1), attempts=3)
+    gare.engine.put(release.flow_run_id, "CRASHED")
+    rounds(reconciler)
+    gare.engine.put(release.flow_run_id, "CRASHED")
+    assert rounds(reconciler) == [], "the ledger's clock has not moved"
+    clock.now += timedelta(seconds=1)
+    assert "(attempt 2)" in rounds(reconciler)[0]
+
+
+def test_a_waiting_release_is_woken_by_its_moment_and_not_before(gare, release, reconciler, clock):
+    gare.engine.put(release.flow_run_id, "PAUSED", "Suspended")
+    gare.ledger.releases.mark(
+        release.id,
+        ReleaseState.WAITING,
+        actor="gare",
+        waiting=["people"],
+        wake_at=NOW + timedelta(hours=1),
+    )
+    clock.now += timedelta(minutes=59)
+    assert rounds(reconciler) == []
+    clock.now += timedelta(minutes=1)
+    assert rounds(reconciler, 1) == [f"{release.id} goes on"]
+
+
+def test_a_step_ticked_off_by_a_person_wakes_the_release(gare, release, reconciler):
+    gare.engine.put(release.flow_run_id, "PAUSED", "Suspended")
+    gare.ledger.releases.mark(release.id, ReleaseState.WAITING, actor="gare", waiting=["somebody"])
+    gare.ledger.releases.begin_step(release.id, "check", actor="alice")
+    gare.ledger.releases.end_step(release.id, "check", StepState.DONE, actor="alice")
+    assert rounds(reconciler, 1) == [f"{release.id} goes on"]
+
+
+def test_a_run_put_to_sleep_by_somebody_else_is_woken(gare, release, reconciler, clock):
+    clock.now += timedelta(minutes=1)
+    gare.engine.put(release.flow_run_id, "PAUSED", "Suspended")
+    assert f"{release.id} goes on" in rounds(reconciler)
+
+
+def test_a_run_cancelled_in_the_engine_cancels_its_release(gare, release, reconciler):
+    gare.engine.put(release.flow_run_id, "CANCELLED")
+    assert f"{release.id} is cancelled" in rounds(reconciler)
+    assert gare.ledger.releases.get(release.id).state is ReleaseState.CANCELLED
+
+
+def test_a_cancellation_that_nobody_is_left_to_carry_out_is_carried_out(gare, release, reconciler):
+    gare.engine.put(release.flow_run_id, "CANCELLING")
+    rounds(reconciler)
+    assert gare.engine.calls[0] == f"cancel {release.flow_run_id} False"
+
+
+def test_a_release_that_ended_shows_its_end_in_the_engine_too(gare, release, reconciler):
+    gare.ledger.releases.mark(release.id, ReleaseState.RELEASED, actor="gare", end="done")
+    gare.engine.put(release.flow_run_id, "CRASHED")
+    assert "R-1 has ended, its run not" in rounds(reconciler)[0]
+    gare.engine.put(release.flow_run_id, "COMPLETED")
+    rounds(reconciler)
+    assert gare.ledger.releases.unsettled() == []
+
+
+def test_a_run_that_died_before_it_opened_a_release_is_brought_on_and_a_refused_one_is_not(
+    gare, reconciler
+):
+    gare.engine.put("lost", "CRASHED", message="503")
+    gare.engine.put("refused", "FAILED", "Refused")
+    gare.engine.put("database away", "FAILED", "Unavailable")
+    rounds(reconciler)
+    assert sorted(gare.engine.calls) == ["retry database away", "retry lost"]
+
+
+def test_while_the_engine_is_away_it_is_said_once_and_nothing_is_judged(gare, release, reconciler):
+    gare.engine.put(release.flow_run_id, "RUNNING")
+    gare.engine.is_away = True
+    assert rounds(reconciler, 10) == ["the engine is away"]
+    gare.engine.is_away = False
+    assert rounds(reconciler)[0] == "everything answers again"
+
+
+def test_one_reconciler_is_active_and_the_next_takes_over_when_it_leaves(gare, release, clock):
+    first = Reconciler(gare)
+    second_ledger = Ledger(gare.ledger.database.url, clock=lambda: clock.now)
+    second = Reconciler(SimpleNamespace(**{**vars(gare), "ledger": second_ledger}))
+    gare.engine.put(release.flow_run_id, "CRASHED")
+    first.round()
+    assert rounds(second) == []
+    first.leave()
+    assert "is brought on" in rounds(second)[0]
+    second.leave()
+
+
+def test_an_overtaken_reconciler_stands_by(gare, release, reconciler):
+    reconciler.round()
+    gare.ledger.database.fence("reconciler", 99)
+    gare.engine.put(release.flow_run_id, "CRASHED")
+    assert rounds(reconciler, 4) == ["another reconciler has taken over; standing by"]
+
+
+def test_a_release_whose_run_is_gone_needs_attention_and_is_recovered_once(
+    gare, release, reconciler, clock
+):
+    clock.now += timedelta(minutes=1)
+    [told] = rounds(reconciler)
+    assert "gare recover R-1" in told
+    assert lost(gare) == [gare.ledger.releases.get(release.id)]
+    made = recover(gare, lost(gare)[0], actor="alice")
+    assert made.flow_run_id != release.flow_run_id
+    assert gare.ledger.releases.of_run(made.flow_run_id) == made
+    assert gare.engine.calls[-1] == f"begin {made.flow_run_id}"
+    with pytest.raises(Refused, match="The engine has the run of R-1"):
+        recover(gare, made, actor="alice")
+    assert lost(gare) == []
