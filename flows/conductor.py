@@ -17,6 +17,7 @@ from gare.boundaries import reached
 from gare.domain.plan import Plan, PlannedStep
 from gare.domain.releases import Release, ReleaseState, StepState
 from gare.domain.schedule import ready
+from gare.errors import Unavailable
 from gare.requests import ReleaseRequest
 from gare.wiring import Gare
 from tasks.plan import plan_anew
@@ -150,8 +151,12 @@ def _settle(gare: Gare, release: Release, waits: list[Wait]) -> Release:
         if step.id not in records or records[step.id].state is not StepState.DONE
     ]
     if missing:
-        end = f"steps not done: {', '.join(missing)}"
-        return releases.mark(release.id, ReleaseState.FAILED, actor="gare", end=end)
+        # No step has failed: the engine could not begin one (its server is away). It is brought on when that is back.
+        raise Unavailable(
+            f"The engine did not run {', '.join(missing)} of {release.id}.",
+            where="Prefect server",
+            hint=f"The station brings it on by itself; `gare resume {release.id}` does it now.",
+        )
     return releases.mark(
         release.id, ReleaseState.RELEASED, actor="gare", end=f"{plan.version} is released"
     )

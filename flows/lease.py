@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from prefect.logging import get_run_logger
 
 from gare.boundaries import reached
+from gare.domain.releases import Release
 from gare.errors import GareError
 from gare.wiring import Gare
 from tasks.step import STOPPING
@@ -38,6 +39,15 @@ async def the_only_process(gare: Gare, run_id: str) -> AsyncIterator[None]:
             leases.free(name)
         gare.ledger.database.unfence(name)
         leases.leave()
+
+
+def keep_locks(gare: Gare, release: Release) -> None:
+    """Renew the release's locks as long as this process lives."""
+    gare.ledger.leases.on_beat = lambda: _renew(gare, release.id)
+
+
+def _renew(gare: Gare, release_id: str) -> None:
+    gare.ledger.locks.renew([release_id])
 
 
 def _stop(gare: Gare) -> None:

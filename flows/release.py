@@ -8,7 +8,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from flows.conductor import conduct
-from flows.lease import the_only_process
+from flows.lease import keep_locks, the_only_process
 from gare.boundaries import enter, reached
 from gare.domain.releases import Release, ReleaseState
 from gare.engine import NEEDS_ATTENTION, UNAVAILABLE
@@ -55,10 +55,9 @@ async def release(request: ReleaseRequest) -> State[Any]:
     try:
         gare = open_gare()
         async with the_only_process(gare, flow_run.id):
-            record = gare.ledger.releases.of_run(flow_run.id)
-            if record is None:
-                record = open_release(gare, request, flow_run.id)
+            record = open_release(gare, request, flow_run.id)
             if not record.is_closed:
+                keep_locks(gare, record)
                 record = await conduct(gare, record, KINDS, request)
             reached("before return")
     except GareError as error:

@@ -3,13 +3,13 @@
 import hashlib
 import os
 import secrets
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from gare.errors import Unavailable
+from gare.polling import looks
 
 _CHUNK = 1024 * 1024
 
@@ -71,19 +71,20 @@ def locked(path: Path, *, wait_s: float, what: str, say: Callable[[str], None]) 
     Raises Unavailable when somebody else holds it for longer than `wait_s`. `what` names what is locked.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    deadline, has_said = time.monotonic() + wait_s, False
+    has_said = False
     with path.open("ab") as file:
-        while not _try_lock(file.fileno()):
-            if time.monotonic() >= deadline:
-                raise Unavailable(
-                    f"Another process is changing {what} and did not finish within {wait_s:g} s.",
-                    where=str(path),
-                    hint="Wait for it, or find it in `gare status`; the lock ends with its process.",
-                )
+        for _ in looks(wait_s, longest_s=0.1):
+            if _try_lock(file.fileno()):
+                break
             if not has_said:
                 say(f"waiting for another process that is changing {what}")
                 has_said = True
-            time.sleep(min(0.1, wait_s))
+        else:
+            raise Unavailable(
+                f"Another process is changing {what} and did not finish within {wait_s:g} s.",
+                where=str(path),
+                hint="Wait for it, or find it in `gare status`; the lock ends with its process.",
+            )
         yield
 
 

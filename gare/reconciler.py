@@ -96,6 +96,10 @@ class Reconciler:
             done += self._look_at_engine()
         if self._rounds % SWEEP_ROUNDS == 1:
             done += self._sweep()
+            # Renewed before anything is taken away: a station that was down for a night takes nobody's lock.
+            self._gare.ledger.locks.renew_waiting()
+        if self._rounds % SWEEP_ROUNDS == SWEEP_ROUNDS // 2:
+            done += self._gare.ledger.locks.pass_on()
         if self._rounds % TIDY_ROUNDS == 1:
             tidy(self._gare)
         return done

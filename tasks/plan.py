@@ -7,6 +7,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
+from gare.boundaries import reached
 from gare.domain.plan import Plan
 from gare.domain.releases import Release, ReleaseState, StepState
 from gare.domain.versions import is_prerelease, pick_previous
@@ -17,7 +18,13 @@ from gare.wiring import Gare, open_gare
 
 
 def open_release(gare: Gare, request: ReleaseRequest, run_id: str) -> Release:
-    """Plan the project (or take the stored plan that was asked for) and open the release of this run."""
+    """Return the release of this run; plan the project and open one when there is none yet.
+
+    A process that died in between is continued: the plan that the release was opened with stands.
+    """
+    found = gare.ledger.releases.of_run(run_id)
+    if found is not None and (found.is_closed or _is_planned(gare, found)):
+        return found
     release_id = plan_first.with_options(task_run_name=f"plan {request.project}")(
         request.model_dump(), run_id
     )
@@ -30,14 +37,18 @@ def plan_first(request: dict[str, object], run_id: str) -> str:
     gare, wanted = open_gare(), ReleaseRequest.model_validate(request)
     if wanted.requested_by:
         gare.voter(wanted.requested_by)
-    digest, plan = (wanted.plan, gare.plan(wanted.plan)) if wanted.plan else gare.make_plan(wanted)
+    found = gare.ledger.releases.of_run(run_id)
+    stored = found.plan if found else wanted.plan
+    digest, plan = (stored, gare.plan(stored)) if stored else gare.make_plan(wanted)
     if plan.project != wanted.project:
         raise Refused(
             f"The plan {digest[:19]}… is for {plan.project}, not {wanted.project}.",
             where="plan",
             hint=f"Make one with `gare plan {wanted.project}`.",
         )
+    reached("before open")
     release = gare.ledger.releases.open(digest, plan, run_id, wanted.requested_by, wanted.reason)
+    reached("after open")
     value = _value(digest, plan)
     gare.ledger.releases.begin_step(release.id, "plan", actor="gare")
     gare.ledger.releases.end_step(release.id, "plan", StepState.DONE, value=value, actor="gare")
@@ -80,6 +91,10 @@ def plan_again(release_id: str, request: dict[str, object], reason: str) -> None
         # Shown first: when this process dies in between, it is planned and shown once more.
         _show(gare, release, digest, plan)
         gare.ledger.releases.replan(release_id, digest, plan, _value(digest, plan), reason=reason)
+
+
+def _is_planned(gare: Gare, release: Release) -> bool:
+    return gare.ledger.releases.step_states(release.id).get("plan") is StepState.DONE
 
 
 def _is_fixed(request: ReleaseRequest) -> bool:

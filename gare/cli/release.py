@@ -342,23 +342,21 @@ def _requester(gare: Gare) -> str:
 
 def _wait_for_release(gare: Gare, run_id: str) -> str:
     """Wait until the run has opened its release; a run that ends before says why."""
-    import time
-
     from gare.errors import Refused, Unavailable
+    from gare.polling import looks
 
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
+    for _ in looks(120, longest_s=0.5):
         found = gare.ledger.releases.of_run(run_id)
         if found is not None:
             return found.id
         run = gare.engine.run(run_id)
-        if run.is_over:
+        # A crashed one is brought on by the reconciler.
+        if run.is_over and run.state_type != "CRASHED":
             raise Refused(
                 run.state_message or f"The run ended as {run.state_name}.",
                 where=gare.engine.run_address(run_id),
                 hint="Correct it and start again.",
             )
-        time.sleep(0.3)
     raise Unavailable(
         "The run has not begun after two minutes.",
         where=gare.engine.run_address(run_id),
@@ -368,29 +366,23 @@ def _wait_for_release(gare: Gare, run_id: str) -> str:
 
 def _place_at_start(gare: Gare, release_id: str) -> Place | None:
     """Return the place of a release that has just been opened, once it has asked for its turn."""
-    import time
+    from gare.polling import looks
 
-    deadline = time.monotonic() + _ASK_S
-    while time.monotonic() < deadline:
+    for _ in looks(_ASK_S, longest_s=0.3):
         if (place := gare.ledger.locks.place(release_id)) is not None:
             return place
         if gare.ledger.locks.held(release_id) or not gare.ledger.releases.get(release_id).is_moving:
             return None
-        time.sleep(0.2)
     return None
 
 
 def _wait_until_over(gare: Gare, run_id: str) -> None:
-    import time
-
     from gare.errors import Unavailable
+    from gare.polling import looks
 
-    deadline = time.monotonic() + 60
-    while not gare.engine.run(run_id).is_over:
-        if time.monotonic() > deadline:
-            raise Unavailable(
-                "The run has not ended within a minute.",
-                where=gare.engine.run_address(run_id),
-                hint="Is the worker alive? `gare doctor` says; then cancel again.",
-            )
-        time.sleep(0.3)
+    if not any(gare.engine.run(run_id).is_over for _ in looks(60, longest_s=0.5)):
+        raise Unavailable(
+            "The run has not ended within a minute.",
+            where=gare.engine.run_address(run_id),
+            hint="Is the worker alive? `gare doctor` says; then cancel again.",
+        )

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from gare.connectors.process import cancel_watch, run
 from gare.errors import ConfigError, StepFailed
+from gare.polling import looks
 from gare.settings import Command, Duration, Settings
 
 _BODY_LIMIT = 1024 * 1024
@@ -178,21 +179,22 @@ def wait_for(ask: Callable[[], Answer], patience: Patience, say: Say) -> Answer:
     Raises StepFailed when the run is cancelled meanwhile.
     """
     is_cancelled = cancel_watch()
-    deadline = time.monotonic() + patience.timeout.total_seconds()
-    pause_s = first_s = max(0.01, patience.interval.total_seconds())
+    first_s = max(0.01, patience.interval.total_seconds())
     last = ""
-    while True:
+    for left_s in looks(
+        patience.timeout.total_seconds(),
+        first_s=min(first_s, _NAP_S),
+        longest_s=min(10 * first_s, _NAP_S),
+    ):
         answer = ask()
         if answer.evidence != last:
             say(answer.evidence)
             last = answer.evidence
-        left_s = deadline - time.monotonic()
         if answer.is_right or left_s <= 0:
-            return answer
+            break
         if is_cancelled():
             raise StepFailed("Waiting for the service was cancelled.", where=answer.evidence)
-        time.sleep(min(pause_s, left_s, _NAP_S))
-        pause_s = min(pause_s * 1.5, first_s * 10)
+    return answer
 
 
 def _run(command: tuple[str, ...], around: Surroundings) -> Any:

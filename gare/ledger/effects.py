@@ -6,7 +6,6 @@ Who comes second - another thread, process or host - waits until the first has i
 """
 
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,12 +21,10 @@ from gare.ledger.database import Database, plain, spell
 from gare.ledger.leases import Leases
 from gare.ledger.releases import number_of
 from gare.ledger.schema import TARGET_LENGTH, effects, releases
+from gare.polling import looks
 
 Receipt = Mapping[str, Any]
 Key = tuple[str, int, str, str]
-
-_WAIT_S = (0.1, 2.0)
-"""How long to wait before looking again whether another process is through: at first, and at most."""
 
 _guard = Lock()
 _claims: dict[Key, tuple[Lock, list[None]]] = {}
@@ -117,15 +114,11 @@ class Effects:
 
     def _our_turn(self, release_id: str, step: str, effect: Effect, actor: str) -> _Standing:
         """Write the intent and claim the key; wait while another living process has it."""
-        wait_s, longest_s = _WAIT_S
-        is_new = False
-        while True:
+        for _ in looks(None):
             standing = self._intend(release_id, step, effect, actor)
-            is_new |= standing.is_new
             if standing.receipt is not None or standing.is_ours:
-                return standing._replace(is_new=is_new)
-            time.sleep(wait_s)
-            wait_s = min(2 * wait_s, longest_s)
+                break
+        return standing
 
     def _bring_about(
         self, release_id: str, step: str, effect: Effect, actor: str, *, is_new: bool

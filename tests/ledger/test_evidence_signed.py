@@ -12,6 +12,7 @@ import pytest
 from gare_tests_story import FORGER, private_key, repacked
 from sqlalchemy import text
 
+from gare.domain.digest import canonical
 from gare.domain.releases import ReleaseState
 from gare.ledger.chain import Event
 from gare.ledger.dsse import fingerprint
@@ -84,7 +85,7 @@ def test_the_provenance_says_from_what_by_whom_and_when(told, story):
                 "builder": {"id": f"urn:gare:station:{key}"},
                 "metadata": {
                     "invocationId": f"R-1/{story.RUN}",
-                    "startedOn": "2026-03-02T09:00:01.000000Z",
+                    "startedOn": release.opened_at.isoformat(timespec="microseconds")[:-6] + "Z",
                     "finishedOn": release.closed_at.isoformat(timespec="microseconds")[:-6] + "Z",
                 },
                 "byproducts": [
@@ -241,9 +242,7 @@ def state(members: dict[str, bytes]) -> None:
 
 
 def test_removing_the_newest_events_consistently_is_found_by_the_signature(told, bundle):
-    assert problems(repacked(bundle, lambda members: (cut(members), state(members)), None))[
-        -1
-    ].startswith("seal.intoto.jsonl: payload:")
+    repacked(bundle, lambda members: (cut(members), state(members)), None)
     head = told[0].database.head("R-1")
     found = problems(bundle)
     assert any(
@@ -299,6 +298,14 @@ def test_a_release_that_the_station_did_not_close_is_found(ledger, story, store,
     ]
 
 
+def other_signature(members: dict[str, bytes]) -> None:
+    """A good signature of the same key, under another statement."""
+    seal, made = (json.loads(members[f"{name}.intoto.jsonl"]) for name in ("seal", "provenance"))
+    members["seal.intoto.jsonl"] = (
+        canonical(seal | {"signatures": made["signatures"]}) + "\n"
+    ).encode()
+
+
 def without(name: str):
     return lambda members: members.pop(name)
 
@@ -311,7 +318,7 @@ def without(name: str):
         (without("keys.json"), "keys.json: it is missing"),
         (lambda members: members.update({"keys.json": pretty([])}), "keys.json: it is no list of keys"),
         (lambda members: members.update({"seal.intoto.jsonl": members["provenance.intoto.jsonl"]}), 'seal.intoto.jsonl: payload: predicateType: it says "https://slsa.dev/provenance/v1", the bundle says "urn:gare:evidence:v1"'),
-        (lambda members: members.update({"seal.intoto.jsonl": members["seal.intoto.jsonl"].replace(b'"sig":"', b'"sig":"AA')}), "seal.intoto.jsonl: its signature is not of {key}"),
+        (other_signature, "seal.intoto.jsonl: its signature is not of {key}"),
         (lambda members: members.update({"seal.intoto.jsonl": b" " + members["seal.intoto.jsonl"]}), "seal.intoto.jsonl: it is not spelled as Gare spells it"),
         (lambda members: members.update({"seal.intoto.jsonl": members["seal.intoto.jsonl"].replace(b"in-toto+json", b"x+json")}), "seal.intoto.jsonl: it is no statement with one signature"),
         (lambda members: members.update({"seal.intoto.jsonl": b"{}"}), "seal.intoto.jsonl: `signatures` is missing"),
