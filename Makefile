@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check lint types imports bench lock clean
+.PHONY: demo test crash check lint types imports bench lock clean
 
 demo: $(STAMP) ## Release a sample project on a station of its own
 	$(BIN)/gare demo $(DEMO)
 
 test: $(STAMP) ## Run the tests
 	$(BIN)/python -m pytest $(TESTS)
+
+crash: $(STAMP) ## Kill everything at every boundary, on SQLite and PostgreSQL; a part of it: CRASH="--sample 40 --seed 7"
+	$(BIN)/python tests/crash --database sqlite,postgresql $(CRASH)
 
 check: lint types imports ## Lint, types, directions of imports
 

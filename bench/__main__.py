@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHES = ("notes", "steps", "gate", "cli", "warm")
+BENCHES = ("notes", "steps", "gate", "cli", "warm", "durable", "ledger")
 
 
 def main(names: list[str]) -> int:

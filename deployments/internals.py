@@ -45,20 +45,27 @@ IMPORTS = (
 )
 """What every run imports sooner or later."""
 
+_SYSTEMS = {"darwin": "macOS", "win32": "Windows"}
 _SETTINGS_FILES = ("prefect.toml", "pyproject.toml", ".env")
 """What Prefect reads in the working folder."""
 
 
-def why_not() -> str:
-    """Say why runs cannot be forked here; empty when they can."""
-    if not hasattr(os, "fork") or sys.platform == "darwin":
+def why_not(
+    platform: str = sys.platform, *, has_fork: bool = hasattr(os, "fork"), engine: str = ""
+) -> str:
+    """Say why runs cannot be forked here; empty when they can. `engine`: Prefect's version, else the installed one."""
+    if not has_fork or platform == "darwin":
         # macOS has the call, and libraries that break in a fork: Python itself does not use it there.
-        return f"forking is not possible on {'macOS' if sys.platform == 'darwin' else os.name}"
-    try:
-        found = version("prefect")
-    except PackageNotFoundError:
-        return "Prefect is not installed"
+        return f"forking is not possible on {_SYSTEMS.get(platform, platform)}"
+    found = engine or _installed()
     return "" if found == PREFECT else f"Prefect is {found} and not {PREFECT}"
+
+
+def _installed() -> str:
+    try:
+        return version("prefect")
+    except PackageNotFoundError:
+        return "missing"
 
 
 def executor_context() -> "FlowRunExecutorContext":

@@ -86,6 +86,8 @@ class Reconciler:
         if fence is not None:
             self._gare.ledger.database.fence(LEASE, fence)
             self._rescuer.forget()
+            # All leases begin anew: whoever is not brought on from now on loses its locks.
+            self._gare.ledger.locks.renew()
             self._is_active = True
         return self._is_active
 

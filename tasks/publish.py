@@ -52,6 +52,7 @@ def tag_effect(work: Work, name: str, *, push: bool) -> Effect:
         message = (
             f"{work.plan.title} {work.plan.version}\n\n"
             f"{TRAILER}: {work.release.id}\nGare-Plan: {work.release.plan}\nGare-Ledger: {head}\n"
+            f"Gare-Key: {work.gare.keys.current().id}\n"
         )
         made = source.write_tag(name, work.plan.commit, message, push=push)
         return {"tag": name, "commit": work.plan.commit, "object": made, "head": head}

@@ -34,9 +34,8 @@ def verify(*, as_json: bool) -> None:
             }
         )
     else:
-        click.echo(
-            f"{report.events} events in {report.streams} streams, {report.releases} releases"
-        )
+        numbers = {"event": report.events, "stream": report.streams, "release": report.releases}
+        click.echo(", ".join(f"{n} {name}{'' if n == 1 else 's'}" for name, n in numbers.items()))
         for name, count in report.checks.items():
             click.echo(f"{'ok  ' if not count else 'FAIL'}  {name}")
         for problem in report.problems:

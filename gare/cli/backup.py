@@ -89,9 +89,9 @@ def restore(
 ) -> None:
     """Bring the station back from FILE, while it is down.
 
-    Everything in FILE is checked first. What is here is moved aside, never deleted. Then `gare up`: each open release
-    goes on with `gare recover`; what was done after the backup is found and adopted. What nobody can look up (a mail)
-    is not sent again by itself: the release asks.
+    Everything in FILE is checked first. What is here is moved aside, never deleted. Then `gare up` and `gare recover`:
+    open releases go on. What was done after the backup is found and adopted. What nobody can look up (a mail) is not
+    sent again by itself: the release asks.
     """
     _check_usage(file, mark=mark, other=force or only_check, made_at=made_at)
     if mark:
@@ -198,11 +198,9 @@ def _tell(done: Restored, file: Path | None, *, only_check: bool) -> None:
     )
     if done.aside:
         click.echo(f"What was here is in {clean(done.aside)}.")
+    click.echo("Votes and releases made after the backup are not in it. Go on with `gare up`.")
     if done.open_releases:
-        click.echo(
-            f"Open then: {', '.join(done.open_releases)}. They need new runs: `gare recover`."
-        )
-    click.echo("Go on with `gare up`. Votes and releases made after the backup are not in it.")
+        click.echo(f"Then `gare recover` makes new runs for {', '.join(done.open_releases)}.")
 
 
 def _tell_backup(index: Index, file: Path) -> None:

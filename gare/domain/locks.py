@@ -19,6 +19,9 @@ LEASE = timedelta(minutes=15)
 """How long a lock outlives its last renewal. Longer than a machine takes to restart and a second reconciler to take
 over, so that a release that is brought on keeps its locks; short enough that the next one leaves the same hour."""
 
+NAMED = 5
+"""How many of those ahead a place names; a queue may be long, and all its places are told together."""
+
 
 class Priority(IntEnum):
     """Who goes first in the queue. Nobody is pushed out of what they hold."""
@@ -57,7 +60,10 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in the queue of a project: `number` of `total`, counted from 1. No holders: its turn has come."""
+    """A place in the queue of a project: `number` of `total`, counted from 1.
+
+    `ahead` names those that go before it, the first few of them. Nobody holds, nobody is ahead: its turn has come.
+    """
 
     release: str
     project: str
@@ -124,22 +130,44 @@ def next_up(claims: Iterable[Claim]) -> list[Claim]:
 
 def place_of(wanted: Claim, claims: Iterable[Claim], project: str) -> Place:
     """Return where a waiting claim stands among the project's claims."""
-    rivals = sorted(_rivals(wanted, claims), key=lambda claim: claim.rank)
-    waiting = [rival for rival in rivals if not rival.is_held]
-    first = [rival for rival in waiting if rival.rank < wanted.rank]
-    return Place(
-        release=f"R-{wanted.number}",
-        project=project,
-        number=len(first) + 1,
-        total=len(waiting) + 1,
-        holders=tuple(
-            Holder(f"R-{rival.number}", tuple(in_words(rival.locks & wanted.locks)))
-            for rival in rivals
-            if rival.is_held
-        ),
-        ahead=tuple(f"R-{rival.number}" for rival in first),
-        since=wanted.asked_at,
+    others = [claim for claim in claims if claim.number != wanted.number]
+    return _in_line(wanted.locks, [wanted, *others], project)[wanted.number]
+
+
+def places(claims: Iterable[Claim], project: str) -> dict[int, Place]:
+    """Return where every waiting claim of a project stands, by the number of the release."""
+    every, found = list(claims), dict[int, Place]()
+    for wanted in {claim.locks for claim in every if not claim.is_held}:
+        found |= _in_line(wanted, every, project)
+    return found
+
+
+def _in_line(wanted: frozenset[str], claims: Iterable[Claim], project: str) -> dict[int, Place]:
+    """Return the places of those that wait for exactly these locks: all of them have the same rivals."""
+    rivals = sorted(
+        (claim for claim in claims if not claim.locks.isdisjoint(wanted)),
+        key=lambda claim: claim.rank,
     )
+    waiting = [claim for claim in rivals if not claim.is_held]
+    names = [f"R-{claim.number}" for claim in waiting[:NAMED]]
+    held_by = tuple(
+        Holder(f"R-{claim.number}", tuple(in_words(claim.locks & wanted)))
+        for claim in rivals
+        if claim.is_held
+    )
+    return {
+        claim.number: Place(
+            release=f"R-{claim.number}",
+            project=project,
+            number=number,
+            total=len(waiting),
+            holders=held_by,
+            ahead=tuple(names[: number - 1]),
+            since=claim.asked_at,
+        )
+        for number, claim in enumerate(waiting, 1)
+        if claim.locks == wanted
+    }
 
 
 def _rivals(wanted: Claim, claims: Iterable[Claim]) -> list[Claim]:

@@ -11,9 +11,10 @@ from itertools import groupby
 from operator import attrgetter
 
 from sqlalchemy import Connection, select
+from sqlalchemy.exc import OperationalError
 
 from gare.domain.digest import sha256
-from gare.errors import GareError, Refused, Unavailable
+from gare.errors import GareError, Refused
 from gare.ledger.audit_rows import (
     check_keys_of_station,
     check_releases,
@@ -50,7 +51,7 @@ def audit_ledger(database: Database) -> AuditReport:
     """Check everything. Raises Unavailable when the database cannot be read now."""
     checks: dict[str, int] = {}
     problems: list[Problem] = []
-    with _moment(database) as view:
+    with moment(database) as view:
         for name, check in CHECKS.items():
             found = _guarded(check, view)
             problems += [problem for problem in found if problem not in problems]
@@ -140,11 +141,11 @@ def _guarded(check: Callable[[View], Iterator[Problem]], view: View) -> list[Pro
                 found.append(problem)
             if len(found) > MAX_PROBLEMS:
                 break
-    except Unavailable as error:
-        if "decode" not in error.what:
+    except OperationalError as error:
+        if "decode" not in str(error.orig):
             raise
         # SQLite keeps bytes that are no text where text belongs; the driver fails on the row.
-        found.append(Problem("the database", lowered(error.what)))
+        found.append(Problem("the database", lowered(str(error.orig))))
     except GareError as error:
         found.append(Problem(error.where or "the database", lowered(error.what)))
     except RecursionError:
@@ -153,7 +154,7 @@ def _guarded(check: Callable[[View], Iterator[Problem]], view: View) -> list[Pro
 
 
 @contextmanager
-def _moment(database: Database) -> Iterator[View]:
+def moment(database: Database) -> Iterator[View]:
     """Read everything as it is at one moment, without keeping writers out."""
     with database.read() as connection:
         connection.exec_driver_sql(_begin(connection))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Result, Select
+from sqlalchemy import Connection, Row, Select
 
 from gare.ledger.approvals import Approvals
 from gare.ledger.database import Database
@@ -39,6 +39,8 @@ class View:
         self.events = self.streams = self.releases_seen = 0
         self.closed: set[int] = set()
 
-    def stream(self, query: Select[Any]) -> Result[Any]:
-        """Run a query whose rows come a few thousand at a time, whatever their number."""
-        return self.connection.execute(query, execution_options={"yield_per": _ROWS_AT_ONCE})
+    def stream(self, query: Select[Any]) -> Iterator[Row[Any]]:
+        """Yield the rows of a query; a few thousand at a time are fetched, whatever their number."""
+        options = {"yield_per": _ROWS_AT_ONCE}
+        with self.connection.execute(query, execution_options=options) as rows:
+            yield from rows

@@ -16,6 +16,7 @@ from sqlalchemy import (
     URL,
     Connection,
     Engine,
+    bindparam,
     create_engine,
     event,
     insert,
@@ -43,6 +44,17 @@ Clock = Callable[[], datetime]
 
 _BUSY_S = 30
 _WRITER = 7461236
+# Built once: putting a statement together costs more than running it, and every write appends.
+_NEWEST = select(streams.c.seq, streams.c.head).where(streams.c.stream == bindparam("of"))
+_APPEND = insert(events)
+_ADVANCE = (
+    update(streams)
+    .where(streams.c.stream == bindparam("of"))
+    .values(seq=bindparam("number"), head=bindparam("digest"))
+)
+_BEGIN = insert(streams).values(
+    stream=bindparam("of"), seq=bindparam("number"), head=bindparam("digest")
+)
 _NO_TEXT = re.compile("[\\x00\ud800-\udfff]")
 
 
@@ -150,19 +162,13 @@ class Database:
 
         `at` is the instant that the caller writes into its row, so that both say the same.
         """
-        row = connection.execute(
-            select(streams.c.seq, streams.c.head).where(streams.c.stream == stream)
-        ).first()
+        row = connection.execute(_NEWEST, {"of": stream}).first()
         seq, prev = (row.seq + 1, row.head) if row else (1, GENESIS)
         text = plain(canonical(body))
         made = link(stream, seq, spell(at or self.clock()), kind, plain(actor), text, prev)
-        connection.execute(insert(events).values(made._asdict()))
-        if row:
-            connection.execute(
-                update(streams).where(streams.c.stream == stream).values(seq=seq, head=made.hash)
-            )
-        else:
-            connection.execute(insert(streams).values(stream=stream, seq=seq, head=made.hash))
+        connection.execute(_APPEND, made._asdict())
+        step = _ADVANCE if row else _BEGIN
+        connection.execute(step, {"of": stream, "number": seq, "digest": made.hash})
         return made
 
     def events(self, stream: str, after: int = 0) -> list[Event]:

@@ -20,6 +20,7 @@ from gare.errors import ConfigError, Conflict, GareError, Refused, Unsure
 from gare.ledger.database import Database, plain, spell
 from gare.ledger.leases import Leases
 from gare.ledger.releases import number_of
+from gare.ledger.restored import refuse_doubtful
 from gare.ledger.schema import TARGET_LENGTH, effects, releases
 from gare.polling import looks
 
@@ -138,6 +139,8 @@ class Effects:
                 where=f"{release_id}, step {step}",
                 hint=f"Look yourself, then `gare done {release_id} {step} --comment …`.",
             )
+        if isinstance(seen, Unknowable):
+            refuse_doubtful(self._db, release_id, step, effect.target)
         words = f"{step} {effect.target}"
         reached(f"before act {words}")
         try:

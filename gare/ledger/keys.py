@@ -67,17 +67,24 @@ class Keys:
         """Return where the private half of a key lies."""
         return self.folder / f"{key_id.removeprefix('sha256:')}.pem"
 
+    def current(self) -> PublicKey:
+        """Return the current key; made now when the station has none. Its private half may lie on another machine."""
+        return _current(self._known())
+
     def signer(self) -> Signer:
-        """Return the current key; made now when the station has none. Raises ConfigError when it cannot be read."""
+        """Return the current key, ready to sign. Raises ConfigError when its private half cannot be read."""
+        return self._signer(self._known())
+
+    def _known(self) -> list[KeyRecord]:
         known = self.all()
-        if not any(not record.retired_at for record in known):
+        if not _has_current(known):
             # Whoever comes second waits here for the first, and finds its key.
             with self._db.write() as connection:
                 known = _all(connection)
-                if not any(not record.retired_at for record in known):
+                if not _has_current(known):
                     self._make(connection, "gare", None)
                     known = _all(connection)
-        return self._signer(known)
+        return known
 
     def rotate(self, *, actor: str, is_lost: bool = False) -> PublicKey:
         """Make a new current key, endorsed by the one before; with `is_lost` by none: a new succession begins.
@@ -134,7 +141,7 @@ class Keys:
 
     def _signer(self, known: list[KeyRecord]) -> Signer:
         by_id = {record.key.id: record.key for record in known}
-        current = next(record.key for record in known if not record.retired_at)
+        current = _current(known)
         return Signer(tuple(succession(by_id, current)), self._private(current))
 
     def _private(self, key: PublicKey) -> "Ed25519PrivateKey":
@@ -172,6 +179,14 @@ class Keys:
                 "The file holds another key than the ledger names.", where=str(path), hint=hint
             )
         return found
+
+
+def _has_current(known: list[KeyRecord]) -> bool:
+    return any(not record.retired_at for record in known)
+
+
+def _current(known: list[KeyRecord]) -> PublicKey:
+    return next(record.key for record in known if not record.retired_at)
 
 
 def succession(known: dict[str, PublicKey], last: PublicKey) -> list[PublicKey]:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, or_, select, update
 
-from gare.domain.locks import LEASE, Claim, Place, Priority, in_words, may_have, place_of
+from gare.domain.locks import LEASE, Claim, Place, Priority, in_words, may_have, place_of, places
 from gare.domain.releases import ReleaseState
 from gare.errors import Refused
 from gare.ledger.database import Database, spell
@@ -177,10 +177,9 @@ def _decided(
 
 def _places(found: Claims) -> dict[str, Place]:
     return {
-        f"R-{claim.number}": place_of(claim, claims, project)
+        place.release: place
         for project, claims in found.items()
-        for claim in claims
-        if not claim.is_held
+        for place in places(claims, project).values()
     }
 
 

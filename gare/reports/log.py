@@ -108,5 +108,9 @@ _SENTENCES: Mapping[str, Callable[[Json, str], str]] = {
     "effect intended": lambda b, _: f"{b['step']} is about to change {b['target']}",
     "effect done": lambda b, _: f"{b['step']} changed {b['target']}: {_receipt(b)}",
     "effect adopted": lambda b, _: f"{b['step']} found {b['target']} as wanted: {_receipt(b)}",
+    "effect withdrawn": lambda b, _: f"{b['step']} did not change {b['target']}: {b['error']}",
     "verified good": lambda b, _: f"{b['environment']} runs {b['version']}, verified",
+    "station restored": lambda b, _: (
+        f"the station was restored from a backup of {b['backup_made_at']}"
+    ),
 }

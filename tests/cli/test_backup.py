@@ -1,5 +1,6 @@
 """`gare backup` and `gare restore` as a person calls them, and stations that cannot start."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -9,9 +10,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
+from gare.errors import Unsure
+from gare.ledger.effects import Effect, Unknowable
+from gare.ledger.ledger import Ledger
 from gare.station_state import StateFolder, hold
 
 STATION = "name: test\nserver: {port: 0}\npeople:\n  - {name: alice, email: a@example.org, groups: [managers]}\n"
+STORY = Path(__file__).parents[1] / "ledger" / "story.py"
 
 
 def gare(root: Path, *words: str, **env: str):
@@ -127,6 +132,31 @@ def test_a_ledger_on_postgresql_is_backed_up_by_its_own_tools(root):
         assert "pg_dump -Fc" in done.stderr
         assert "gare restore --mark" in done.stderr
         assert "hidden" not in done.stderr
+
+
+def test_a_person_says_that_a_doubtful_mail_was_not_sent(used):
+    spec = importlib.util.spec_from_file_location("told_story", STORY)
+    story = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(story)
+    token = gare(used, "token", "create", "alice").stdout.strip()
+    ledger = Ledger(f"sqlite:///{used / '.gare' / 'ledger.db'}")
+    story.open_release(ledger)
+
+    def send():
+        raise Unsure("The connection broke.")
+
+    with pytest.raises(Unsure):
+        ledger.effects.perform("R-1", "publish", Effect("mail team", {}, Unknowable, send))
+    ledger.leases.leave()
+    words = ("done", "R-1", "publish", "--again", "--comment", "I asked")
+    done = gare(used, *words, GARE_TOKEN=token)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("R-1 publish: mail team may be done again, on alice's word.\n")
+    assert ledger.effects.of("R-1") == []
+    refused = gare(used, *words, GARE_TOKEN=token)
+    assert refused.returncode == 3
+    assert "has not stopped at something that nobody can look up" in refused.stderr
+    ledger.database.close()
 
 
 def change(root: Path, statement: str) -> None:

@@ -58,7 +58,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def run(options: argparse.Namespace, database: str) -> int:
     """Run the matrix on one database; return the exit code."""
-    folder = Path(tempfile.mkdtemp(prefix="gare-crash-"))
+    folder = Path(tempfile.mkdtemp(prefix="gare-matrix-"))
     folder.chmod(0o755)
     begun, is_good = time.monotonic(), False
     say(f"{database}, worker {options.worker}, seed {options.seed}, folder {folder}")
@@ -109,13 +109,13 @@ def chosen(points: Sequence[Point], options: argparse.Namespace) -> list[tuple[P
     pairs = list(product(points, options.kinds))
     if not options.sample or options.sample >= len(pairs):
         return pairs
-    dice = random.Random(options.seed)
-    shuffled = dice.sample(points, len(points))
+    # Sorted: steps side by side pass their boundaries in another order each time.
+    shuffled = random.Random(options.seed).sample(sorted(points), len(points))
+    kinds = options.kinds
     return [
-        (shuffled[number // len(options.kinds) % len(points)] if number // len(options.kinds) < 1
-         else dice.choice(points), options.kinds[number % len(options.kinds)])
+        (shuffled[number % len(points)], kinds[number % len(kinds)])
         for number in range(options.sample)
-    ]  # fmt: skip
+    ]
 
 
 def report(result: Result, seconds: float) -> None:

@@ -27,9 +27,9 @@ from gare.errors import GareError
 from gare.wiring import Gare
 
 _TICK_S = 0.1
-_REACH_S = 150.0
+_REACH_S = 400.0
 """Longest time for a release to come to its boundary: others stand and wait meanwhile."""
-_END_S = 180.0
+_END_S = 400.0
 """Longest time from the kill to the end of the release."""
 _SETTLED_S = 20.0
 """How long a failed release may stay so before that counts as its end: a rescue may come."""
@@ -123,8 +123,9 @@ class Matrix:
         self.gare = Gare(load_station(station.root))
         self.people = People(self.gare, lambda release: bool(receiver.of(release.project)))
         self.result = Result()
-        self._is_keeping, self._count = is_keeping, 0
+        self._is_keeping, self._count, self._has_barrier = is_keeping, 0, False
         self._wanted: dict[str, Outcome] = {}
+        self.undisturbed: dict[str, list[Run]] = {}
         self._templates = station.root / "templates"
 
     def list_points(self, scenarios: Sequence[Scenario] = SCENARIOS) -> list[Point]:
@@ -138,6 +139,7 @@ class Matrix:
         points: list[Point] = []
         for first, second in zip(runs[::2], runs[1::2], strict=True):
             self._wanted[first.scenario.name] = first.outcome
+            self.undisturbed[first.scenario.name] = [first, second]
             for deviation in [*compare(first.outcome, second.outcome), *first.deviations]:
                 self.result.troubles.append((second, deviation))
             points += self._points(first.scenario, first.name, second.name)
@@ -145,30 +147,37 @@ class Matrix:
 
     def kill_all(self, wanted: Iterable[tuple[Point, Kill]]) -> None:
         """Kill at each point what is to be killed there, and compare how the release ends."""
-        by_kind: dict[Kill, list[Run]] = {}
-        for point, kind in wanted:
-            by_kind.setdefault(kind, []).append(self._new(_scenario(point.scenario), point, kind))
-        for kind, runs in by_kind.items():
-            self._kill_kind(kind, runs)
+        runs = [self._new(_scenario(point.scenario), point, kind) for point, kind in wanted]
+        if len(runs) <= self.jobs:
+            # A few: all side by side, each killed when it stands; what kills every process comes last and alone.
+            self._kill_kind([run for run in runs if run.kind is not Kill.ALL], has_barrier=False)
+            self._kill_kind([run for run in runs if run.kind is Kill.ALL], has_barrier=True)
+            return
+        for kind in Kill:
+            chosen = [run for run in runs if run.kind is kind]
+            self._kill_kind(chosen, has_barrier=kind is not Kill.PROCESS)
 
-    def _kill_kind(self, kind: Kill, runs: list[Run]) -> None:
-        left = list(runs)
-        for attempt in range(_TRIES):
-            begun, missed = time.monotonic(), []
-            batches = [left] if kind is Kill.PROCESS else _batches(left, self.jobs)
-            done = 0
-            for batch in batches:
-                self._go(list(batch), self.jobs)
+    def _kill_kind(self, runs: list[Run], *, has_barrier: bool) -> None:
+        for _ in range(_TRIES):
+            begun, done, missed = time.monotonic(), 0, list[Run]()
+            for batch in _batches(runs, self.jobs if has_barrier else max(len(runs), 1)):
+                self._go(list(batch), self.jobs, has_barrier=has_barrier)
                 done += len(batch)
                 missed += [run for run in batch if run.is_missed]
                 self.say(
-                    f"{kind}: {done} of {len(left)} in {time.monotonic() - begun:.0f} s; {self.result.summary}"
+                    f"{runs[0].kind}: {done} of {len(runs)} in {time.monotonic() - begun:.0f} s; "
+                    f"{self.result.summary}"
                 )
             if not missed:
                 return
-            left = [self._new(run.scenario, run.point, kind) for run in missed]
-            if attempt + 1 == _TRIES:
-                self.result.unreached += missed
+            runs = [self._new(run.scenario, run.point, run.kind) for run in missed]
+        self.result.unreached += missed
+
+    def outcome(self, run: Run) -> Outcome:
+        """Read once more how an ended run ended."""
+        opened = self.gare.ledger.releases.of_run(run.flow_run)
+        assert opened is not None
+        return self._read(run, opened)
 
     def _new(self, scenario: Scenario, point: Point | None = None, kind: Kill | None = None) -> Run:
         self._count += 1
@@ -193,16 +202,19 @@ class Matrix:
 
     # One tick moves every run on as far as it goes now; nothing here waits for a single one.
 
-    def _go(self, waiting: list[Run], jobs: int) -> None:
+    def _go(self, waiting: list[Run], jobs: int, *, has_barrier: bool = False) -> None:
         active: list[Run] = []
-        is_batch = bool(waiting) and waiting[0].kind not in (None, Kill.PROCESS)
+        begun, self._has_barrier = time.monotonic(), has_barrier
         while waiting or active:
             while waiting and len(active) < jobs:
                 active.append(waiting.pop(0))
             self._tick(active)
-            if is_batch and all(run.phase in (Phase.STANDING, Phase.OVER) for run in active):
+            if self._has_barrier and all(
+                run.phase in (Phase.STANDING, Phase.OVER) for run in active
+            ):
+                self.say(f"  {len(active)} stand after {time.monotonic() - begun:.0f} s")
                 self._kill(active)
-                is_batch = False
+                self._has_barrier = False
             active = [run for run in active if run.phase is not Phase.OVER]
             time.sleep(_TICK_S)
 
@@ -218,11 +230,12 @@ class Matrix:
             self._begin(run)
             return
         if release is not None:
-            self.people.look(release)
+            # After the kill they answer at once, also while the run is still being brought back.
+            self.people.look(release, is_patient=run.phase is Phase.GOING)
         if run.phase is Phase.GOING and run.point:
             self._look_whether_it_stands(run)
         if run.phase is Phase.STANDING:
-            if run.kind is Kill.PROCESS:
+            if not self._has_barrier:
                 self._kill([run])
         elif self._has_ended(run, release):
             self._compare(run)
@@ -341,8 +354,8 @@ class Matrix:
                 f"  {run.point or run.scenario.name}, {run.kind or 'undisturbed'}, {run.name}: {deviation}"
             )
         (self.station.root / "projects" / f"{run.name}.yaml").unlink(missing_ok=True)
-        self.receiver.forget(run.name)
         if not run.deviations and not self._is_keeping:
+            self.receiver.forget(run.name)
             shutil.rmtree(self.station.root / "p" / run.name, ignore_errors=True)
 
 

@@ -26,9 +26,11 @@ class People:
     left_to_person: list[str] = field(default_factory=list)
     """Messages that Gare left to a person: sent at most once, and a crash came just then."""
 
-    def look(self, release: Release) -> None:
-        """Do what the release waits for."""
+    def look(self, release: Release, *, is_patient: bool) -> None:
+        """Do what the release waits for; a patient one first lets it go to sleep, so that its wakes can be counted."""
         if release.state is ReleaseState.WAITING:
+            if is_patient and not self.gare.engine.run(release.flow_run_id).is_suspended:
+                return
             plan = self.gare.plan(release.plan)
             if self._vote(release, plan) or self._tick_off(release, plan):
                 self._wake(release)

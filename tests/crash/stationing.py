@@ -28,7 +28,7 @@ people:
 """
 _RESTART_S = 0.2
 _READY_S = 120.0
-_QUIET_S = {"warm": 2, "stock": 6}
+_QUIET_S = {"warm": 6, "stock": 10}
 """How long a dead run is left alone: short, and yet longer than a run takes to begin on a busy machine."""
 
 
@@ -65,7 +65,6 @@ class CrashStation:
         if "worker" in known:
             lines.append(f"worker: {worker}\n")
         (root / "station.yaml").write_text("".join(lines))
-        os.environ[boundaries.VARIABLE] = str(self.boundaries)
         self._port = 0
 
     def start(self) -> None:
@@ -77,7 +76,11 @@ class CrashStation:
             restart_wait_s=_RESTART_S,
             restart_wait_limit_s=_RESTART_S,
         )
-        record = up_detached(spec, say=lambda _line: None)
+        os.environ[boundaries.VARIABLE] = str(self.boundaries)
+        try:
+            record = up_detached(spec, say=lambda _line: None)
+        finally:
+            del os.environ[boundaries.VARIABLE]
         self._port = int(record.api_url.split(":")[-1].split("/")[0])
 
     def stop(self) -> None:

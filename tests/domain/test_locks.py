@@ -16,6 +16,7 @@ from gare.domain.locks import (
     may_have,
     next_up,
     place_of,
+    places,
 )
 from gare.domain.plan import Plan, PlannedStep
 
@@ -115,6 +116,20 @@ def test_those_who_are_next_are_exactly_those_who_may_have_all(claims):
         wanted, key=lambda one: one.number
     )
     assert [one.rank for one in next_up(claims)] == sorted(one.rank for one in next_up(claims))
+
+
+@given(claims_)
+def test_all_places_together_are_the_places_one_by_one(claims):
+    told = places(claims, "shop")
+    assert told == {one.number: place_of(one, claims, "shop") for one in claims}
+    assert {place.number for place in told.values()} <= set(range(1, len(claims) + 1))
+
+
+def test_a_long_queue_names_the_first_few_of_those_ahead():
+    claims = [claim(number) for number in range(1, 30)]
+    place = place_of(claims[-1], claims, "shop")
+    assert (place.number, place.total) == (29, 29)
+    assert place.ahead == ("R-1", "R-2", "R-3", "R-4", "R-5")
 
 
 class Station(RuleBasedStateMachine):

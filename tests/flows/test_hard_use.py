@@ -139,14 +139,6 @@ def test_a_waiting_release_is_not_moved_by_whatever_is_pressed_twice(shop):
     shop.release()
     release = shop.wait_for(ReleaseState.WAITING)
     engine = shop.gare().engine
-    name = f"{release.id} of {shop.name} is waiting; one release of a project at a time."
-    refused(shop, "alice", 3, name, "release", shop.name)
-    run = ask_for_a_release(shop, {"project": shop.name})
-    wait_until(lambda: engine.run(run).is_over)
-    assert engine.run(run).state_name == "Refused"
-    assert name in engine.run(run).state_message
-    assert len(shop.gare().ledger.releases.find(project=shop.name)) == 1
-
     wait_until(lambda: engine.run(release.flow_run_id).is_suspended)
     first, second = engine.resume(release.flow_run_id), engine.resume(release.flow_run_id)
     assert (first, second) == (True, False)

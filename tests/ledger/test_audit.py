@@ -2,8 +2,11 @@
 """The audit of the whole ledger: whatever somebody with the database changes is found and named."""
 
 import base64
+import shutil
 import threading
 import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, text
@@ -20,6 +23,28 @@ from gare.ledger.schema import events, streams
 
 @pytest.fixture
 def told(ledger, story, store, tmp_path) -> Ledger:
+    return fill_a_bit(ledger, story, store, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def kept(story, tmp_path_factory) -> Path:
+    """A database file to copy."""
+    folder = tmp_path_factory.mktemp("kept")
+    ledger = Ledger(f"sqlite:///{folder / 'ledger.db'}", clock=story.Clock())
+    fill_a_bit(ledger, story, folder / "store", folder)
+    ledger.database.close()
+    return folder / "ledger.db"
+
+
+@pytest.fixture
+def copy(kept, tmp_path) -> Iterator[Ledger]:
+    shutil.copy(kept, tmp_path / "ledger.db")
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    yield ledger
+    ledger.database.close()
+
+
+def fill_a_bit(ledger: Ledger, story, store: Path, tmp_path: Path) -> Ledger:
     """Three releases, people's tokens, three keys: a bit of everything."""
     story.tell(ledger, store, tmp_path)
     ledger.set_verified("R-1", "shop", "production", "1.4.0")
@@ -65,7 +90,7 @@ def test_an_empty_ledger_is_sound(ledger):
     assert problems(ledger) == []
 
 
-def test_every_column_of_every_event_matters(told):
+def test_every_column_of_every_event_matters(copy):
     """One event of each stream, each column: found, and the event named."""
     for stream in ("R-1", "R-2", "station"):
         for column, value in {
@@ -77,19 +102,19 @@ def test_every_column_of_every_event_matters(told):
             "hash": "x",
         }.items():
             where = f"stream = '{stream}' AND seq = 2"
-            with told.database.read() as connection:
+            with copy.database.read() as connection:
                 kept = connection.exec_driver_sql(f"SELECT {column} FROM events WHERE {where}").scalar()  # fmt: skip
-            change(told, f"UPDATE events SET {column} = '{value}' WHERE {where}")
-            found = problems(told)
+            change(copy, f"UPDATE events SET {column} = '{value}' WHERE {where}")
+            found = problems(copy)
             assert any(problem.startswith(f"event 2 of {stream} (") for problem in found), (
                 column,
                 found,
             )
-            with told.database.write() as connection:
+            with copy.database.write() as connection:
                 connection.execute(
                     text(f"UPDATE events SET {column} = :kept WHERE {where}"), {"kept": kept}
                 )
-    assert problems(told) == []
+    assert problems(copy) == []
 
 
 LOST = "which its events do not hold: the newest were removed or written anew"
@@ -158,7 +183,7 @@ TAMPERED = {
     "an expiry": (["UPDATE approvals SET expires_at = '2099-01-01T00:00:00.000000+00:00' WHERE release = 2"], None),
     "a receipt": (
         ["UPDATE effects SET receipt = '{}' WHERE release = 1"],
-        ["R-1: effects: tag v1.4.0: receipt: head: it is missing"],
+        ["R-1: effects: publish: receipt: head: it is missing"],
     ),
     "an effect": (["DELETE FROM effects WHERE release = 1"], ["R-1: effects: it has 0 entries, the events make 1"]),
     "a plan": (["UPDATE plans SET body = '{}' WHERE version = '1.5.0'"], None),
@@ -184,30 +209,26 @@ TAMPERED = {
 
 
 @pytest.mark.parametrize("name", TAMPERED)
-def test_what_is_changed_is_found_and_named(told, name):
+def test_what_is_changed_is_found_and_named(copy, name):
     statements, expected = TAMPERED[name]
-    head = told.database.head("R-1") if "verified good" not in name else ""
-    closing = next(
-        event for event in told.database.events("R-1") if event.kind == "release released"
-    )
-    assert head
-    change(told, *statements)
-    found = problems(told)
+    [closing] = [event for event in copy.database.events("R-1") if event.kind == "release released"]
+    change(copy, *statements)
+    found = problems(copy)
     assert found
     for sentence in expected or []:
         assert sentence.replace("{head}", closing.hash) in found
     with pytest.raises(Refused):
-        refuse_unsound(audit_ledger(told.database), "ledger")
+        refuse_unsound(audit_ledger(copy.database), "ledger")
 
 
-def test_events_of_two_releases_that_changed_places_are_found(told):
+def test_events_of_two_releases_that_changed_places_are_found(copy):
     change(
-        told,
+        copy,
         "UPDATE events SET stream = 'x' WHERE stream = 'R-1' AND seq = 1",
         "UPDATE events SET stream = 'R-1' WHERE stream = 'R-3' AND seq = 1",
         "UPDATE events SET stream = 'R-3' WHERE stream = 'x' AND seq = 1",
     )
-    found = problems(told)
+    found = problems(copy)
     assert "event 1 of R-1 (release opened): its content does not match its digest" in found
     assert "event 1 of R-3 (release opened): its content does not match its digest" in found
 
@@ -258,7 +279,7 @@ def test_memory_does_not_grow_with_the_number_of_events(ledger, story):
     """On both databases: rows come a few thousand at a time."""
     story.open_release(ledger)
     peaks = []
-    for count in (10_000, 30_000):
+    for count in (4_000, 12_000):
         fill(ledger, "R-1", count)
         tracemalloc.start()
         assert problems(ledger) == []

@@ -5,6 +5,7 @@ import base64
 import json
 import shutil
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -12,8 +13,9 @@ import pytest
 from gare_tests_story import FORGER, private_key, repacked
 from sqlalchemy import text
 
-from gare.domain.digest import canonical
+from gare.domain.digest import canonical, sha256
 from gare.domain.releases import ReleaseState
+from gare.ledger.audit import audit_ledger
 from gare.ledger.chain import Event
 from gare.ledger.dsse import fingerprint
 from gare.ledger.evidence import event_line, pretty
@@ -129,20 +131,22 @@ def test_without_an_artifact_there_is_no_provenance(sqlite_ledger, story, store,
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl")
 @pytest.mark.parametrize("name", ["seal.intoto.jsonl", "provenance.intoto.jsonl"])
-def test_openssl_verifies_the_signature(told, tmp_path, name):
-    """As the manual says: DSSE signs its pre-authentication encoding, ed25519 without a digest before."""
-    sealed = json.loads(member(told[2], name))
-    raw, kind = base64.b64decode(sealed["payload"]), sealed["payloadType"]
-    (tmp_path / "message").write_bytes(
-        b"DSSEv1 %d %s %d %s" % (len(kind), kind.encode(), len(raw), raw)
+def test_openssl_verifies_the_signature_as_the_manual_says(told, tmp_path, name):
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "evidence.md").read_text("utf-8")
+    script = page.split("```python\n")[2].split("```")[0].replace("seal.intoto.jsonl", name)
+    command = next(line for line in page.splitlines() if line.startswith("openssl pkeyutl"))
+    for needed in ("index.json", "keys.json", name):
+        (tmp_path / needed).write_bytes(member(told[2], needed))
+    subject = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    (tmp_path / "signature").write_bytes(base64.b64decode(sealed["signatures"][0]["sig"]))
-    (tmp_path / "key.pem").write_text(json.loads(member(told[2], "keys.json"))[-1]["public"])
-    done = subprocess.run(
-        ["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", "key.pem", "-rawin", "-in", "message", "-sigfile", "signature"],
-        cwd=tmp_path, capture_output=True, text=True,
-    )  # fmt: skip
+    if name.startswith("seal"):
+        assert subject.stdout.strip() == sha256(member(told[2], "index.json"))[7:]
+    verify = {"args": command.split(), "cwd": tmp_path, "capture_output": True, "text": True}
+    done = subprocess.run(**verify)
     assert "Signature Verified Successfully" in done.stdout, done.stderr
+    (tmp_path / "message").write_bytes((tmp_path / "message").read_bytes() + b" ")
+    assert subprocess.run(**verify).returncode != 0
 
 
 # Who signed
@@ -395,27 +399,17 @@ def test_overrides_are_told(sqlite_ledger, story, store, tmp_path):
     ]
 
 
-def planned_anew(ledger: Ledger, story, release, version: str) -> None:
-    """What the station does when a release gets another plan."""
-    plan = story.make_plan(version=version, tag=f"v{version}")
-    digest = ledger.plans.store(plan)
-    with ledger.database.write() as connection:
-        connection.execute(text(f"UPDATE releases SET plan = '{digest}', version = '{version}'"))
-        body = {
-            "plan": digest,
-            "before": release.plan,
-            "reason": "a hotfix went first",
-            "version": version,
-        }
-        ledger.database.append(connection, release.id, "planned anew", "gare", body)
-
-
 def test_a_release_that_was_planned_anew_has_both_plans(ledger, story, store, tmp_path):
     release, plan = story.open_release(ledger)
-    planned_anew(ledger, story, release, "1.4.1")
+    story.do_step(ledger, release, "plan", {"plan": release.plan, "summary": "first"})
+    other = story.make_plan(version="1.4.1", tag="v1.4.1", commit="c" * 40)
+    value = {"plan": ledger.plans.store(other), "summary": "second"}
+    ledger.releases.replan(release.id, value["plan"], other, value, reason="a hotfix went first")
     story.write_bundle(ledger, store, release.id, tmp_path / "out.zip")
     assert problems(tmp_path / "out.zip") == []
-    assert verify_bundle(tmp_path / "out.zip").summary["version"] == "1.4.1"
+    summary = verify_bundle(tmp_path / "out.zip").summary
+    assert (summary["version"], summary["commit"]) == ("1.4.1", "c" * 40)
+    assert [str(problem) for problem in audit_ledger(ledger.database).problems] == []
     name = f"plans/{release.plan[7:]}.json"
     assert json.loads(member(tmp_path / "out.zip", name))["version"] == plan.version
 

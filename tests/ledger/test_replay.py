@@ -43,10 +43,17 @@ def test_kinds_that_change_no_row(kind):
 
 
 def test_a_plan_made_anew_changes_plan_and_version_and_keeps_the_former():
-    body = {"plan": "sha256:2", "before": "sha256:1", "reason": "a hotfix", "version": "1.4.1"}
+    body = {
+        "plan": "sha256:2",
+        "before": "sha256:1",
+        "reason": "a hotfix",
+        "version": "1.4.1",
+        "commit": "b",
+    }
     record, wrong = told(("planned anew", body))
     assert wrong == []
-    assert (record.release["plan"], record.release["version"]) == ("sha256:2", "1.4.1")
+    changed = {"plan": "sha256:2", "version": "1.4.1", "commit": "b"}
+    assert record.release == told()[0].release | changed
     assert record.former_plans == ["sha256:1"]
 
 
