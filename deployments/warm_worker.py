@@ -167,8 +167,10 @@ def catalogue_modules() -> list[str]:
 def warm_module(configuration: ProcessJobConfiguration) -> str:
     """Return the module that the run's command wants imported; empty when the run must not be forked."""
     words = command_from_string(configuration.command or "")
-    ours = [sys.executable, "-m", "deployments.launch", "--warm"]
-    if words[:4] != ours or words[5:] != [internals.RUN_MODULE] or internals.why_not():
+    ours = ["-m", "deployments.launch", "--warm"]
+    if words[1:4] != ours or words[5:] != [internals.RUN_MODULE] or internals.why_not():
+        return ""
+    if Path(words[0]).parent != Path(sys.executable).parent:  # `python` and `python3` are the same
         return ""
     return "" if _needs_new_interpreter(configuration.env) else words[4]
 

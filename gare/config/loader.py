@@ -35,6 +35,64 @@ class Project:
     base: Path
 
 
+class Projects(Mapping[str, Project]):
+    """The projects of a station by name. A file is read when somebody asks for a name that stands in it.
+
+    A run needs one project of many, and reading a file takes longer than everything else that it does at its start.
+    """
+
+    def __init__(self, root: Path, document: Document, config: StationConfig) -> None:
+        self._config = config
+        self._problems: list[Problem] = []
+        self._left = list(_project_files(root, document, config, self._problems))
+        self._found: dict[str, Project] = {}
+        self._ambiguous: set[str] = set()
+
+    def __getitem__(self, name: str) -> Project:
+        """Return a project. Raises KeyError; then every file has been read."""
+        self._read([file for file in self._left if _mentions(file, name)])
+        if name not in self._found:
+            self._read(self._left)
+        if name in self._ambiguous:
+            raise KeyError(name)
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        self._read(self._left)
+        return (name for name in self._found if name not in self._ambiguous)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what is wrong with all of the files."""
+        self._read(self._left)
+        return tuple(self._problems)
+
+    def _read(self, files: Iterable[Path]) -> None:
+        for file in list(files):
+            self._left.remove(file)
+            try:
+                project = load_project(file, self._config)
+            except InvalidFiles as wrong:
+                self._problems += wrong.problems
+                continue
+            again = list(_twice(project, self._found))
+            self._problems += again
+            if again:
+                self._ambiguous.add(project.config.name)
+            self._found.setdefault(project.config.name, project)
+
+
+def _mentions(file: Path, name: str) -> bool:
+    """Tell whether a file may be the project's: what is unreadable is said by whoever reads all."""
+    try:
+        return name.encode() in file.read_bytes()
+    except OSError:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Station:
     """A station with its projects by name. `state` is absolute and need not exist yet."""
@@ -43,16 +101,14 @@ class Station:
     root: Path
     file: Path
     state: Path
-    projects: Mapping[str, Project]
-    problems: tuple[Problem, ...] = ()
-    """What is wrong with the files of projects that were left out."""
+    projects: Projects
 
     def project(self, name: str | None = None) -> Project:
         """Return a project; without a name, the only one. Raises ConfigError that names those there are."""
         if name is not None and name in self.projects:
             return self.projects[name]
-        if self.problems:
-            raise InvalidFiles(self.problems)
+        if self.projects.problems:
+            raise InvalidFiles(self.projects.problems)
         if name is None and len(self.projects) == 1:
             return next(iter(self.projects.values()))
         if not self.projects:
@@ -77,32 +133,17 @@ class Station:
 def load_station(start: Path | None = None, *, leave_out_broken: bool = False) -> Station:
     """Load the station above `start`; without it, the one of GARE_STATION, else the one above the working folder.
 
-    Raises ConfigError with every problem found. With `leave_out_broken` a project whose file is wrong does not stop
-    the others: its problems are raised when somebody asks for it.
+    Raises ConfigError with every problem found. With `leave_out_broken` projects are read when they are asked for, and
+    one whose file is wrong does not stop the others.
     """
     file = station_file(start)
     document = read_document(file)
     config = load_station_file(file, document)
     root = file.parent
-    problems: list[Problem] = []
-    projects: dict[str, Project] = {}
-    ambiguous: set[str] = set()
-    for path in _project_files(root, document, config, problems):
-        try:
-            project = load_project(path, config)
-        except InvalidFiles as wrong:
-            problems += wrong.problems
-            continue
-        again = list(_twice(project, projects))
-        problems += again
-        if again:
-            ambiguous.add(project.config.name)
-        projects.setdefault(project.config.name, project)
-    if problems and not leave_out_broken:
-        raise InvalidFiles(problems)
-    for name in ambiguous:
-        del projects[name]
-    return Station(config, root, file, (root / config.state).absolute(), projects, tuple(problems))
+    projects = Projects(root, document, config)
+    if not leave_out_broken and projects.problems:
+        raise InvalidFiles(projects.problems)
+    return Station(config, root, file, (root / config.state).absolute(), projects)
 
 
 def load_station_file(file: Path, document: Document | None = None) -> StationConfig:

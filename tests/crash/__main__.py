@@ -99,6 +99,8 @@ def execute(options: argparse.Namespace, database: str, folder: Path) -> Result:
         if options.list:
             for point in listed:
                 say(f"  {point}")
+        elif matrix.result.troubles:
+            say("Undisturbed releases do not end alike: nothing is killed, it would prove nothing.")
         else:
             matrix.kill_all(chosen(listed, options))
         return matrix.result

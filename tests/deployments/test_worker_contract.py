@@ -133,7 +133,7 @@ def site(tmp_path_factory, connect) -> Iterator[Site]:
         end(left)
 
 
-@pytest.fixture(scope="module", params=["stock", "warm"])
+@pytest.fixture(scope="module", params=["warm", "stock"])
 def worker(site: Site, request: pytest.FixtureRequest) -> Iterator[Site]:
     site.start_worker(request.param)
     yield site
@@ -303,11 +303,7 @@ def test_a_run_suspended_under_one_kind_wakes_under_the_other(worker, tmp_path):
     worker.suspended[worker.kind] = (run, tmp_path)
 
 
-@pytest.fixture
-def warm(worker) -> Site:
-    if worker.kind != "warm":
-        pytest.skip("about the warm worker alone")
-    return worker
+warm_only = pytest.mark.parametrize("worker", ["warm"], indirect=True)
 
 
 def zygote_of(site: Site) -> psutil.Process | None:
@@ -315,31 +311,34 @@ def zygote_of(site: Site) -> psutil.Process | None:
     return next((c for c in children if c.cmdline()[3:4] == ["deployments.zygote"]), None)
 
 
-def test_what_is_installed_anew_is_used_by_the_next_run(warm, tmp_path):
-    assert warm.is_over(warm.run(tmp_path, "old")) == "COMPLETED"
-    before = zygote_of(warm).pid
-    running = warm.run(tmp_path, "under", "wait")
+@warm_only
+def test_what_is_installed_anew_is_used_by_the_next_run(worker, tmp_path):
+    assert worker.is_over(worker.run(tmp_path, "old")) == "COMPLETED"
+    before = zygote_of(worker).pid
+    running = worker.run(tmp_path, "under", "wait")
     pid_in(tmp_path / "under.pid")
-    source = warm.flows / "contract_flows.py"
+    source = worker.flows / "contract_flows.py"
     source.write_text(source.read_text().replace('EDITION = "first"', 'EDITION = "second"'))
-    assert warm.is_over(warm.run(tmp_path, "new")) == "COMPLETED"
+    assert worker.is_over(worker.run(tmp_path, "new")) == "COMPLETED"
     assert [read(tmp_path, word)["edition"] for word in ("old", "new")] == ["first", "second"]
     (tmp_path / "under.go").touch()
-    assert warm.is_over(running) == "COMPLETED"
+    assert worker.is_over(running) == "COMPLETED"
     eventually(lambda: not is_running(before))  # it has stayed for its last run
 
 
-def test_a_run_goes_on_after_its_zygote_was_killed(warm, tmp_path):
-    run = warm.run(tmp_path, "half", "wait")
+@warm_only
+def test_a_run_goes_on_after_its_zygote_was_killed(worker, tmp_path):
+    run = worker.run(tmp_path, "half", "wait")
     pid_in(tmp_path / "half.pid")
-    warm.api.wait(run, "RUNNING")
-    zygote_of(warm).kill()
-    assert warm.is_over(warm.run(tmp_path, "other")) == "COMPLETED"
+    worker.api.wait(run, "RUNNING")
+    zygote_of(worker).kill()
+    assert worker.is_over(worker.run(tmp_path, "other")) == "COMPLETED"
     (tmp_path / "half.go").touch()
-    assert warm.is_over(run) == "COMPLETED"
-    assert "CRASHED" not in warm.states(run)
+    assert worker.is_over(run) == "COMPLETED"
+    assert "CRASHED" not in worker.states(run)
 
 
+@warm_only
 @pytest.mark.parametrize(
     "job",
     [
@@ -347,28 +346,29 @@ def test_a_run_goes_on_after_its_zygote_was_killed(warm, tmp_path):
         {"env": {"PYTHONHASHSEED": "7"}},
     ],
 )
-def test_what_cannot_be_forked_is_started_as_the_stock_worker_does(warm, tmp_path, job):
-    assert warm.is_over(warm.run(tmp_path, "plain", job_variables=job)) == "COMPLETED"
+def test_what_cannot_be_forked_is_started_as_the_stock_worker_does(worker, tmp_path, job):
+    assert worker.is_over(worker.run(tmp_path, "plain", job_variables=job)) == "COMPLETED"
     seen = read(tmp_path, "plain")
     assert seen["parent"][:1] != ["deployments.zygote"]
     assert seen["env"].get("PYTHONHASHSEED") == job.get("env", {}).get("PYTHONHASHSEED")
 
 
-def test_a_worker_that_cannot_fork_starts_runs_one_by_one(warm, tmp_path):
+@warm_only
+def test_a_worker_that_cannot_fork_starts_runs_one_by_one(worker, tmp_path):
     """A thread in the zygote could hold a lock for ever in every child."""
-    source = warm.flows / "contract_flows.py"
+    source = worker.flows / "contract_flows.py"
     good = source.read_text()
     source.write_text(
         good + "\nimport threading\n"
         "threading.Thread(target=threading.Event().wait, name='idler', daemon=True).start()\n"
     )
-    assert warm.is_over(warm.run(tmp_path, "threaded")) == "COMPLETED"
+    assert worker.is_over(worker.run(tmp_path, "threaded")) == "COMPLETED"
     assert read(tmp_path, "threaded")["parent"][:1] != ["deployments.zygote"]
-    said = warm.log("worker").read_text()
+    said = worker.log("worker").read_text()
     assert (
         "Runs are started one by one, which takes longer: "
         "there are other threads than the main one: idler." in said
     )
     source.write_text(good)
-    assert warm.is_over(warm.run(tmp_path, "mended")) == "COMPLETED"
+    assert worker.is_over(worker.run(tmp_path, "mended")) == "COMPLETED"
     assert read(tmp_path, "mended")["parent"][:1] == ["deployments.zygote"]
