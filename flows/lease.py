@@ -42,12 +42,18 @@ async def the_only_process(gare: Gare, run_id: str) -> AsyncIterator[None]:
 
 
 def keep_locks(gare: Gare, release: Release) -> None:
-    """Renew the release's locks as long as this process lives."""
-    gare.ledger.leases.on_beat = lambda: _renew(gare, release.id)
+    """Renew the release's locks as long as this process lives; stop it when it had them and they were taken away."""
+    had = False
 
+    def renew() -> None:
+        nonlocal had
+        has = release.id in gare.ledger.locks.renew([release.id])
+        # One that was frozen for longer than a lease; one that has ended let go of them itself.
+        if had and not has and not gare.ledger.releases.get(release.id).is_closed:
+            _stop(gare)
+        had = has
 
-def _renew(gare: Gare, release_id: str) -> None:
-    gare.ledger.locks.renew([release_id])
+    gare.ledger.leases.on_beat = renew
 
 
 def _stop(gare: Gare) -> None:

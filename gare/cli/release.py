@@ -269,9 +269,9 @@ def done(release_id: str, step: str, comment: str, *, again: bool) -> None:
 @click.command()
 @click.argument("release_ids", metavar="[R-…]…", nargs=-1)
 def recover(release_ids: tuple[str, ...]) -> None:
-    """Make new runs for open releases whose runs the engine has lost (its database, or deleted there).
+    """Make new runs for open releases whose runs the engine has lost.
 
-    Without R-…: for every release that runs, waits or needs attention. Each goes on from where it stands.
+    It lost its database, or somebody deleted them there. Without R-…: for every release that runs, waits or needs attention. Each goes on from where it stands.
     """
     from gare import rescue
     from gare.cli.station_here import gare_here

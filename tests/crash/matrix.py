@@ -158,6 +158,7 @@ class Matrix:
             self._kill_kind(chosen, has_barrier=kind is not Kill.PROCESS)
 
     def _kill_kind(self, runs: list[Run], *, has_barrier: bool) -> None:
+        kinds = ", ".join(dict.fromkeys(str(run.kind) for run in runs))
         for _ in range(_TRIES):
             begun, done, missed = time.monotonic(), 0, list[Run]()
             for batch in _batches(runs, self.jobs if has_barrier else max(len(runs), 1)):
@@ -165,7 +166,7 @@ class Matrix:
                 done += len(batch)
                 missed += [run for run in batch if run.is_missed]
                 self.say(
-                    f"{runs[0].kind}: {done} of {len(runs)} in {time.monotonic() - begun:.0f} s; "
+                    f"{kinds}: {done} of {len(runs)} in {time.monotonic() - begun:.0f} s; "
                     f"{self.result.summary}"
                 )
             if not missed:
