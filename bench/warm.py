@@ -183,12 +183,12 @@ def main() -> None:
             {kind: lambda kind=kind: station.first_line(kind) for kind in KINDS}, ROUNDS
         )
         for kind in YARDSTICKS:
-            compare(f"{YARDSTICKS[kind]} first line", first["warm"], first[kind], 0.35)
+            compare(f"{YARDSTICKS[kind]}-first-line", first["warm"], first[kind], 0.35)
         wall, cpu = station.many("warm")
         for kind, name in YARDSTICKS.items():
             other_wall, other_cpu = station.many(kind)
-            compare(f"{name} {RUNS} runs wall", wall, other_wall, 0.35, unit="s")
-            compare(f"{name} {RUNS} runs cpu", cpu, other_cpu, 0.30, unit="s")
+            compare(f"{name}-{RUNS}-runs-wall", wall, other_wall, 0.35, unit="s")
+            compare(f"{name}-{RUNS}-runs-cpu", cpu, other_cpu, 0.30, unit="s")
 
 
 if __name__ == "__main__":

@@ -151,10 +151,10 @@ def _settle(gare: Gare, release: Release, waits: list[Wait]) -> Release:
         if step.id not in records or records[step.id].state is not StepState.DONE
     ]
     if missing:
-        # No step has failed: the engine could not begin one (its server is away). It is brought on when that is back.
+        # No step has failed: the engine could not begin one, or the ledger was away. Brought on when they are back.
         raise Unavailable(
-            f"The engine did not run {', '.join(missing)} of {release.id}.",
-            where="Prefect server",
+            f"The engine or the ledger was away; not done of {release.id}: {', '.join(missing)}.",
+            where="Prefect server, ledger",
             hint=f"The station brings it on by itself; `gare resume {release.id}` does it now.",
         )
     return releases.mark(

@@ -14,6 +14,8 @@ from gare.wiring import Gare
 from tasks.step import STOPPING
 
 _LOOK_S = 0.5
+_PATIENCE_S = 60.0
+"""How long a ledger that is away is waited for in place; after that the run ends and is brought on."""
 _TAKEN_OVER = 75
 """Exit code EX_TEMPFAIL (sysexits.h): somebody else goes on with it."""
 
@@ -30,10 +32,12 @@ async def the_only_process(gare: Gare, run_id: str) -> AsyncIterator[None]:
         await asyncio.sleep(_LOOK_S)
     leases.on_lost = lambda: _stop(gare)
     gare.ledger.database.fence(name, fence)
+    gare.ledger.database.patience_s = _PATIENCE_S
     reached("after lease")
     try:
         yield
     finally:
+        gare.ledger.database.patience_s = 0
         # What keeps the ledger from being told here ends the lease as well, by and by.
         with suppress(GareError):
             leases.free(name)

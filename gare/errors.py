@@ -54,6 +54,10 @@ class Unavailable(ConnectorError):
     retryable = True
 
 
+class LedgerAway(Unavailable):
+    """The ledger itself cannot be used now: no failure of what was being done; that is done when it is back."""
+
+
 class Unsure(ConnectorError):
     """The connection broke after something was sent: nobody knows whether it was done. Never repeated by itself."""
 

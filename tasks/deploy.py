@@ -4,8 +4,9 @@ from typing import Any
 
 from gare.connectors.artifacts import artifact_path
 from gare.domain.releases import ReleaseState
-from gare.errors import InternalError, RolloutFailed
+from gare.errors import InternalError, Refused, RolloutFailed
 from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt
+from gare.ledger.releases import number_of
 from gare.ports.target import Shipment
 from gare.strategies.rollout import rollout
 from tasks.step import STOPPING, Value, Work, step_task
@@ -15,6 +16,7 @@ from tasks.step import STOPPING, Value, Work, step_task
 def deploy(work: Work) -> Value:
     """Bring the release's artifacts to the environment and switch to them."""
     environment, plan = work.step.environment, work.plan
+    _refuse_overtaken(work)
     target = work.gare.target(plan, work.step, work.release.id)
     shipment = shipment_of(work)
     good = [work.ledger.verified_version(plan.project, environment)]
@@ -36,6 +38,19 @@ def deploy(work: Work) -> Value:
         roll_back_end(work, f"{environment}: {error}")
         raise
     return {"receipt": dict(receipt), "summary": f"{plan.version} at {target.place}"}
+
+
+def _refuse_overtaken(work: Work) -> None:
+    """Raise Refused when a release opened later was verified good there: this one would go back behind it."""
+    environment = work.step.environment
+    newest = work.ledger.verified_by(work.plan.project, environment)
+    if newest and number_of(newest) > number_of(work.release.id):
+        version = work.ledger.verified_version(work.plan.project, environment)
+        raise Refused(
+            f"{environment} has {version} of {newest} by now; {work.plan.version} would go back behind it.",
+            where=f"{work.release.id}, step {work.step.id}",
+            hint=f"End this one with `gare cancel {work.release.id}`.",
+        )
 
 
 def shipment_of(work: Work) -> Shipment:

@@ -21,7 +21,7 @@ from prefect.states import Completed
 from gare.boundaries import reached
 from gare.domain.plan import Plan, PlannedStep
 from gare.domain.releases import Release, StepState
-from gare.errors import ConnectorError, GareError, InternalError, StepFailed
+from gare.errors import ConnectorError, GareError, InternalError, LedgerAway, StepFailed
 from gare.ledger.ledger import Ledger
 from gare.ports.target import Say
 from gare.reports.markdown import escape
@@ -143,13 +143,19 @@ def _run(body: Body, release_id: str, step_id: str) -> State[Any]:
             _note_failure(gare.ledger, release_id, step, error)
         raise
     reached(f"before end {step_id}")
-    releases.end_step(release_id, step_id, StepState.DONE, value=value, actor=_actor())
+    # What it took to get here is not done twice for a ledger that is away for a moment.
+    gare.ledger.database.lasting(
+        lambda: releases.end_step(release_id, step_id, StepState.DONE, value=value, actor=_actor())
+    )
     reached(f"after end {step_id}")
     return Completed(message=str(value.get("summary", "")) or "Done.")
 
 
 def _note_failure(ledger: Ledger, release_id: str, step: PlannedStep, error: Exception) -> None:
     """Tell the ledger; an attempt that will be repeated leaves the step running."""
+    if isinstance(error, LedgerAway):
+        # No failure of the step's: it stays running, and the run is brought on when the ledger is back.
+        return
     if not isinstance(error, GareError):
         error = InternalError(
             f"{type(error).__name__}: {error}", where=f"{release_id}, step {step.id}"
@@ -159,8 +165,11 @@ def _note_failure(ledger: Ledger, release_id: str, step: PlannedStep, error: Exc
     if turn <= step.retries and may_repeat(error, failures=step.repeats_failures):
         ledger.note(release_id, "step repeats", _actor(), {"step": step.id, "error": str(error)})
         return
-    ledger.releases.end_step(
-        release_id, step.id, StepState.FAILED, error=str(error), actor=_actor()
+    said = str(error)
+    ledger.database.lasting(
+        lambda: ledger.releases.end_step(
+            release_id, step.id, StepState.FAILED, error=said, actor=_actor()
+        )
     )
 
 

@@ -7,10 +7,10 @@ writes at a time (BEGIN IMMEDIATE, an advisory lock): what it has read stays tru
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     URL,
@@ -29,9 +29,10 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, DatabaseError, DataError, OperationalError
 
 from gare.domain.digest import canonical
-from gare.errors import ConfigError, Fenced, Refused, Unavailable
+from gare.errors import ConfigError, Fenced, LedgerAway, Refused
 from gare.ledger.chain import GENESIS, Event, link
 from gare.ledger.schema import events, leases, metadata, streams
+from gare.polling import looks
 
 HEAD_REVISION = "0002"
 """The newest migration; a test compares it with the migrations' own head."""
@@ -41,6 +42,7 @@ FORMS = {"0001": set(metadata.tables) - _SINCE_0002, "0002": set(metadata.tables
 """The tables of each form; a test compares them with what the migrations make."""
 
 Clock = Callable[[], datetime]
+_Found = TypeVar("_Found")
 
 _BUSY_S = 30
 _WRITER = 7461236
@@ -83,6 +85,8 @@ class Database:
 
     def __init__(self, url: str, *, clock: Clock = utc_now) -> None:
         self.url, self.clock = url, clock
+        self.patience_s = 0.0
+        """How long a database that is away is waited for. People want an answer; a release's process has time."""
         self._fences: dict[str, int] = {}
         try:
             self.engine = _engine(url)
@@ -108,11 +112,9 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Open a connection for reading; each statement sees what is committed."""
-        with (
-            self._told(),
-            self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
-        ):
-            yield connection
+        with self._told(), ExitStack() as stack:
+            connection = self._open(stack, self.engine.connect)
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -120,9 +122,35 @@ class Database:
 
         Raises Fenced when a lease that this process writes under has been taken over.
         """
-        with self._told(), self.engine.begin() as connection:
+        with self._told(), ExitStack() as stack:
+            connection = self._open(stack, self.engine.begin)
             self._check_fences(connection)
             yield connection
+
+    def lasting(self, write: Callable[[], _Found]) -> _Found:
+        """Do a write that must not be lost, anew while the database fails in the middle of it (full, restarted).
+
+        Whether a commit that failed has happened is not known: `write` must bear being done twice.
+        """
+        for left_s in looks(self.patience_s):
+            try:
+                return write()
+            except LedgerAway:
+                if not left_s:
+                    raise
+        raise AssertionError("the last look returns or raises")
+
+    def _open(
+        self, stack: ExitStack, connect: Callable[[], AbstractContextManager[Connection]]
+    ) -> Connection:
+        """Open a connection or a transaction, waiting for a database that is locked or away."""
+        for left_s in looks(self.patience_s):
+            try:
+                return stack.enter_context(connect())
+            except OperationalError:
+                if not left_s:
+                    raise
+        raise AssertionError("the last look returns or raises")
 
     def fence(self, lease: str, number: int) -> None:
         """Write from now on only while the lease has this number (gare.ledger.leases)."""
@@ -194,7 +222,7 @@ class Database:
         try:
             yield
         except OperationalError as error:
-            raise Unavailable(
+            raise LedgerAway(
                 f"The ledger cannot be used now: {error.orig}.",
                 where=make_url(self.url).render_as_string(hide_password=True),
                 hint="Check that the database is up, reachable, writable and has room; nothing was changed.",

@@ -296,9 +296,25 @@ class Effects:
         *,
         is_adopted: bool,
     ) -> Receipt:
-        number = number_of(release_id)
-        key = _key(number, step, effect.target)
         reached(f"before receipt {step} {effect.target}")
+        # It has happened: without this receipt nobody would know, so it is tried for as long as there is patience.
+        found = self._db.lasting(
+            lambda: self._write_receipt(release_id, step, effect.target, receipt, actor, is_adopted)
+        )
+        reached(f"after receipt {step} {effect.target}")
+        return found
+
+    def _write_receipt(
+        self,
+        release_id: str,
+        step: str,
+        target: str,
+        receipt: Receipt,
+        actor: str,
+        is_adopted: bool,
+    ) -> Receipt:
+        number = number_of(release_id)
+        key = _key(number, step, target)
         with self._db.write() as connection:
             now = self._db.clock()
             changed = connection.execute(
@@ -312,12 +328,11 @@ class Effects:
                 )
             )
             if changed.rowcount:
-                body = {"step": step, "target": effect.target, "receipt": dict(receipt)}
+                body = {"step": step, "target": target, "receipt": dict(receipt)}
                 kind = "effect adopted" if is_adopted else "effect done"
                 self._db.append(connection, f"R-{number}", kind, actor, body, at=now)
             # The first receipt stands, whoever came second.
             stored = connection.execute(select(effects.c.receipt).where(key)).scalar_one()
-        reached(f"after receipt {step} {effect.target}")
         found: Receipt = json.loads(stored)
         return found
 

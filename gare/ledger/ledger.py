@@ -52,6 +52,16 @@ class Ledger:
             ).scalar()
             return str(found or "")
 
+    def verified_by(self, project: str, environment: str) -> str:
+        """Return the release that brought the version last verified good there; empty when there is none."""
+        with self.database.read() as connection:
+            found = connection.execute(
+                select(verified.c.release).where(
+                    verified.c.project == project, verified.c.environment == environment
+                )
+            ).scalar()
+            return f"R-{found}" if found is not None else ""
+
     def set_verified(self, release_id: str, project: str, environment: str, version: str) -> None:
         """Remember that a version was verified good in an environment."""
         key = (verified.c.project == project) & (verified.c.environment == environment)

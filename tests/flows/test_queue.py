@@ -128,6 +128,22 @@ def test_the_next_goes_on_with_its_own_plan_when_the_first_is_cancelled(busy):
     assert kinds.index("lock granted") < kinds.index("approval asked")
 
 
+def test_a_resumed_one_does_not_put_its_older_version_over_that_of_a_later_release(shop):
+    flag = shop.root / f"{shop.name}.flag"
+    commands = f'["python3 make.py build", ["test", "-e", "{flag}"]]'
+    shop.configure(build=f'{{commands: {commands}, artifacts: ["dist/*.tar.gz"], sbom: none}}')
+    shop.release(code=1)
+    failed = shop.last()
+    flag.write_text("")
+    shop.commit("fix: the next one", text="3")
+    shop.release()
+    newer = shop.last()
+    assert newer.state is ReleaseState.RELEASED
+    said = shop.run("resume", failed.id, code=1)
+    assert f"production has {newer.version} of {newer.id} by now" in said
+    assert (shop.production / "current" / "version.txt").read_text() == newer.version
+
+
 def test_a_failed_one_holds_nothing_and_is_queued_again_when_it_is_resumed(shop):
     flag = shop.root / f"{shop.name}.flag"
     commands = f'["python3 make.py build", ["test", "-e", "{flag}"]]'
