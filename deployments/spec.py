@@ -7,6 +7,7 @@ from pathlib import Path
 from deployments import internals
 from deployments.catalog import POOL
 from deployments.child import RESTARTS, Program
+from deployments.polls import TICK_S
 from deployments.processes import MARK_VARIABLE
 from gare.station_state import StateFolder
 
@@ -120,8 +121,22 @@ def child_env(spec: StationSpec) -> dict[str, str]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_V2_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-        "PREFECT_WORKER_QUERY_SECONDS": "1",
+        # The warm worker decides at each of these ticks whether to ask.
+        "PREFECT_WORKER_QUERY_SECONDS": f"{TICK_S:g}" if spec.worker_type == "warm" else "1",
+        **_QUIET_SERVER,
     }
+
+
+_QUIET_SERVER = {
+    "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS": "60",
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "15",
+    "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "15",
+    "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_LOOP_SECONDS": "60",
+    "PREFECT_SERVER_SERVICES_CLEANUP_RECONCILER_LOOP_SECONDS": "30",
+    "PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY": "PT15S",
+}
+"""The server's own loops, most of them each 5 s by default, took half of its CPU while nothing happened. We set no
+timeouts on pauses; late runs, changed schedules and automations are seen within 15 s."""
 
 
 def _may_keep(name: str) -> bool:

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,10 @@ from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, Proc
 
 from deployments import internals
 from deployments.forks import Nursery, Zygote
+from deployments.polls import Polls
+from deployments.processes import MARK_VARIABLE
 from deployments.spec import CATALOG, CATALOG_VARIABLE
+from gare.station_state import StateFolder
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
@@ -78,6 +82,18 @@ class WarmWorker(ProcessWorker):
         self._nursery = Nursery(
             catalogue_modules(), internals.settings_environment, self._logger.warning
         )
+        state = os.environ.get(MARK_VARIABLE)
+        self._polls = Polls(StateFolder(Path(state)).bell if state else None)
+
+    async def get_and_submit_flow_runs(self) -> list["FlowRun"]:
+        """Ask the server for runs when that is due; Prefect calls this at every tick."""
+        if not self._polls.is_due():
+            self._last_polled_time = datetime.now(UTC)
+            return []
+        runs = await super().get_and_submit_flow_runs()
+        if runs:
+            self._polls.found()
+        return runs
 
     async def setup(self) -> None:
         """Begin to make the zygote, so that it is there for the first run."""

@@ -6,8 +6,10 @@ Facts about the calls: docs/decisions/0003-engine-over-rest.md.
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -52,9 +54,13 @@ class Run:
 
 
 class Engine:
-    """A Prefect server's API. `url` ends in /api. Every call raises ConnectorError with a hint."""
+    """A Prefect server's API. `url` ends in /api. Every call raises ConnectorError with a hint.
 
-    def __init__(self, url: str, *, timeout_s: float = 15) -> None:
+    `bell` is a file that the worker of this machine watches: touched when there is a run for it.
+    """
+
+    def __init__(self, url: str, *, timeout_s: float = 15, bell: Path | None = None) -> None:
+        self._bell = bell
         if not url:
             raise ConfigError(
                 "No station is up here.",
@@ -107,6 +113,7 @@ class Engine:
                 where=f"run {made['id']}",
                 hint="Take a new key for a new request.",
             )
+        self._ring()
         return _run(made)
 
     def run(self, run_id: str) -> Run:
@@ -147,6 +154,7 @@ class Engine:
     def resume(self, run_id: str) -> bool:
         """Wake a suspended run. False when it is not suspended now (a wake-up is never a decision)."""
         reply = self._call("POST", f"/flow_runs/{run_id}/resume", {}, what="resume the run")
+        self._ring()
         return str(reply["status"]) == "ACCEPT"
 
     def retry(self, run_id: str) -> None:
@@ -225,6 +233,12 @@ class Engine:
     def _set_state(self, run_id: str, state: dict[str, Any]) -> None:
         body = {"state": state, "force": True}
         self._call("POST", f"/flow_runs/{run_id}/set_state", body, what="change the run's state")
+        self._ring()
+
+    def _ring(self) -> None:
+        if self._bell is not None:
+            with suppress(OSError):
+                self._bell.touch()
 
     def _call(self, method: str, path: str, body: Any = None, *, what: str) -> Any:
         """One request; a busy server (SQLite locks give 503) is asked again with backoff."""

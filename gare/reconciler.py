@@ -143,11 +143,13 @@ class Reconciler:
         ledger = self._gare.ledger
         done = []
         # `gare cancel` ends the run first and says why to the ledger a moment later.
-        before = ledger.now() - GRACE
+        now = ledger.now()
         cancelled = [
             run.id
             for run in runs.values()
-            if run.state_type == "CANCELLED" and (run.since is None or run.since < before)
+            if run.state_type == "CANCELLED"
+            # A clock that was set back does not make it wait for longer.
+            and (run.since is None or abs(now - run.since) > GRACE)
         ]
         for release in ledger.releases.of_runs(cancelled).values():
             if not release.is_closed:
@@ -172,7 +174,7 @@ class Reconciler:
         ]
 
     def _judge(self, release: Release, run: Run | None) -> str:
-        if self._gare.ledger.now() - release.changed_at < GRACE:
+        if abs(self._gare.ledger.now() - release.changed_at) < GRACE:
             return ""
         if run is None:
             end = (

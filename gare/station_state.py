@@ -54,6 +54,11 @@ class StateFolder:
     root: Path
 
     @property
+    def bell(self) -> Path:
+        """Return the file that is touched when a run is there for the worker."""
+        return self.root / "bell"
+
+    @property
     def prefect(self) -> Path:
         """Return Prefect's own folder (PREFECT_HOME), its SQLite database included."""
         return self.root / "prefect"

@@ -51,7 +51,9 @@ class Gare:
     @cached_property
     def engine(self) -> Engine:
         """Return the engine of the station that is up here (or of PREFECT_API_URL inside a run)."""
-        return Engine(api_url(self.station.state) or os.environ.get("PREFECT_API_URL", ""))
+        state = self.station.state
+        url = api_url(state) or os.environ.get("PREFECT_API_URL", "")
+        return Engine(url, bell=StateFolder(state).bell)
 
     @property
     def store(self) -> Path:

@@ -303,7 +303,7 @@ def _has_process(gare: Gare, run_id: str) -> bool:
     if is_alive(gare, run_id):
         return True
     since = gare.engine.run(run_id).since
-    return since is None or (gare.ledger.now() - since).total_seconds() < _START_S
+    return since is None or abs((gare.ledger.now() - since).total_seconds()) < _START_S
 
 
 def _let_do_again(gare: Gare, release_id: str, step: str, person: str, comment: str) -> None:
@@ -342,6 +342,7 @@ def _requester(gare: Gare) -> str:
 
 def _wait_for_release(gare: Gare, run_id: str) -> str:
     """Wait until the run has opened its release; a run that ends before says why."""
+    from gare.engine import UNAVAILABLE
     from gare.errors import Refused, Unavailable
     from gare.polling import looks
 
@@ -350,8 +351,8 @@ def _wait_for_release(gare: Gare, run_id: str) -> str:
         if found is not None:
             return found.id
         run = gare.engine.run(run_id)
-        # A crashed one is brought on by the reconciler.
-        if run.is_over and run.state_type != "CRASHED":
+        # One that crashed, or met a ledger that was away, is brought on by the reconciler.
+        if run.is_over and run.state_type != "CRASHED" and run.state_name != UNAVAILABLE:
             raise Refused(
                 run.state_message or f"The run ended as {run.state_name}.",
                 where=gare.engine.run_address(run_id),

@@ -165,7 +165,7 @@ class Approvals:
                 now=now,
             )
             if standing.decision is not Decision.PENDING:
-                wake_sleeper(connection, number, now)
+                wake_sleeper(connection, number)
             return standing
 
     def standing(self, release_id: str, rule: PlannedApproval) -> Standing:

@@ -44,6 +44,8 @@ FORMS = {"0001": set(metadata.tables) - _SINCE_0002, "0002": set(metadata.tables
 Clock = Callable[[], datetime]
 _Found = TypeVar("_Found")
 
+AT_ONCE = datetime(2000, 1, 1, tzinfo=UTC)
+"""Past whatever the clock says, or is set back to: a release that is to be woken now."""
 _BUSY_S = 30
 _WRITER = 7461236
 # Built once: putting a statement together costs more than running it, and every write appends.

@@ -137,7 +137,7 @@ class Effects:
             raise Conflict(
                 f"{effect.target} was begun before and nobody can tell whether it went through; it is not repeated.",
                 where=f"{release_id}, step {step}",
-                hint=f"Look yourself, then `gare done {release_id} {step} --comment …`.",
+                hint=_ask_there(release_id, step),
             )
         if isinstance(seen, Unknowable):
             refuse_doubtful(self._db, release_id, step, effect.target)
@@ -145,7 +145,11 @@ class Effects:
         reached(f"before act {words}")
         try:
             receipt = effect.act()
-        except Unsure:
+        except Unsure as error:
+            if isinstance(seen, Unknowable):
+                raise Unsure(
+                    error.what, where=error.where, hint=_ask_there(release_id, step)
+                ) from error
             raise
         except GareError as error:
             if isinstance(seen, Unknowable):
@@ -335,6 +339,14 @@ class Effects:
             stored = connection.execute(select(effects.c.receipt).where(key)).scalar_one()
         found: Receipt = json.loads(stored)
         return found
+
+
+def _ask_there(release_id: str, step: str) -> str:
+    """Tell a person what to do about something that nobody can look up."""
+    return (
+        f"Ask there. It has arrived: `gare done {release_id} {step} --comment …`. It has not: "
+        f"`gare done {release_id} {step} --again --comment …`. Then `gare resume {release_id}`."
+    )
 
 
 def _refuse_ended(connection: Connection, number: int) -> None:

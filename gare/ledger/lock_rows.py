@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, Select, delete, insert, or_, select, upd
 
 from gare.domain.locks import LEASE, Claim, next_up
 from gare.domain.releases import ReleaseState
-from gare.ledger.database import read_instant, spell
+from gare.ledger.database import AT_ONCE, read_instant, spell
 from gare.ledger.schema import locks, releases
 
 Claims = dict[str, list[Claim]]
@@ -86,6 +86,6 @@ def wake(connection: Connection, project: str, now: datetime) -> list[int]:
                 releases.c.state == ReleaseState.WAITING,
                 or_(releases.c.wake_at.is_(None), releases.c.wake_at > spell(now)),
             )
-            .values(wake_at=spell(now))
+            .values(wake_at=spell(AT_ONCE))
         )
     return numbers

@@ -12,7 +12,7 @@ from gare.domain.digest import canonical, sha256
 from gare.domain.plan import PLAN_FORMAT, Plan
 from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
 from gare.errors import NotFound, Refused
-from gare.ledger.database import Database, plain, read_instant, spell
+from gare.ledger.database import AT_ONCE, Database, plain, read_instant, spell
 from gare.ledger.lock_rows import free, wake
 from gare.ledger.schema import plans, releases, steps
 
@@ -444,19 +444,19 @@ class Releases:
                 body: Mapping[str, Any] = {"step": step, "error": error, "value": value}
                 self._db.append(connection, f"R-{number}", f"step {state}", actor, body, at=now)
                 # A step that ends while the release sleeps was ticked off by a person.
-                wake_sleeper(connection, number, now)
+                wake_sleeper(connection, number)
 
     @staticmethod
     def _get(connection: Connection, number: int) -> Release:
         return _release(find_row(connection, number))
 
 
-def wake_sleeper(connection: Connection, number: int, now: datetime) -> None:
+def wake_sleeper(connection: Connection, number: int) -> None:
     """Let a waiting release be woken: within the transaction of what it waits for."""
     connection.execute(
         update(releases)
         .where(releases.c.number == number, releases.c.state == ReleaseState.WAITING)
-        .values(wake_at=spell(now))
+        .values(wake_at=spell(AT_ONCE))
     )
 
 

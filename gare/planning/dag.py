@@ -202,10 +202,10 @@ def _announce_effects(project: ProjectConfig) -> Iterable[PlannedEffect]:
     for place in project.announce:
         once = place.type != "file"
         yield PlannedEffect(
-            "announce the release",
+            "announce the release, at most once" if once else "announce the release",
             place.type,
             Reversibility.POINT_OF_NO_RETURN if once else Reversibility.REVERSIBLE,
-            "sent at most once: nobody can look whether a message has arrived" if once else "",
+            "nobody can look whether a message has arrived" if once else "",
         )
 
 

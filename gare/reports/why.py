@@ -348,7 +348,7 @@ def _next(view: View, blockers: Sequence[Blocker]) -> datetime | None:
     """Return when something happens by itself: a wake-up, an expiry."""
     instants = [blocker.until for blocker in blockers if blocker.until is not None]
     if view.release.state is ReleaseState.WAITING and view.release.wake_at is not None:
-        instants.append(view.release.wake_at)
+        instants.append(max(view.release.wake_at, view.now))
     return min(instants, default=None)
 
 

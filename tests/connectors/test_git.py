@@ -734,6 +734,7 @@ def test_settings_that_could_do_harm_are_refused(settings, message):
             Unavailable,
         ),
         ("fatal: the remote end hung up unexpectedly", Unavailable),
+        ("error: error in sideband demultiplexer", Unavailable),
         ("fatal: something new", ConnectorError),
     ],
 )

@@ -349,6 +349,8 @@ class Matrix:
         if run.point and not run.is_missed:
             self.result.runs += 1
             self.result.points.add(run.point)
+        if run.point:
+            # Also one that never came to its boundary: what was killed for others must not harm it.
             self.result.troubles += [(run, deviation) for deviation in run.deviations]
         for deviation in run.deviations:
             self.say(
