@@ -80,6 +80,7 @@ class Zygote:
     ) -> None:
         self.modules = modules
         self.is_alive = True
+        self._has_ended = False
         self._process = process
         self._reader = reader
         self._writer = writer
@@ -118,7 +119,9 @@ class Zygote:
         self._watch(self._listen())
 
     async def fork(self, env: Mapping[str, str], folder: Path, *, is_quiet: bool) -> Fork:
-        """Fork a run. Raises CannotFork."""
+        """Fork a run. Raises CannotFork, also when it has ended since it was asked for."""
+        if self._has_ended or self._writer.is_closing():
+            raise CannotFork("the process that forks runs has ended")
         number = next(self._numbers)
         self._asked[number] = asyncio.get_running_loop().create_future()
         order = {"number": number, "env": env, "folder": str(folder), "is_quiet": is_quiet}
@@ -143,7 +146,7 @@ class Zygote:
             self._heed(json.loads(line))
             if not self.is_alive:
                 self._close_if_idle()
-        self.is_alive = False
+        self.is_alive, self._has_ended = False, True
         self._writer.close()
         for question in self._asked.values():
             if not question.done():
@@ -164,10 +167,15 @@ class Zygote:
             self._forks.pop(number).end(said["exit"])
         elif "pid" in said:
             fork = self._forks[number] = Fork(said["pid"])
-            if number in self._asked:
-                self._asked[number].set_result(fork)
-        elif number in self._asked:
-            self._asked[number].set_exception(CannotFork(said["problem"]))
+            if (question := self._open_question(number)) is not None:
+                question.set_result(fork)
+        elif (question := self._open_question(number)) is not None:
+            question.set_exception(CannotFork(said["problem"]))
+
+    def _open_question(self, number: int) -> "asyncio.Future[Fork] | None":
+        """Return the question of this number, unless whoever asked was cancelled meanwhile."""
+        question = self._asked.get(number)
+        return None if question is None or question.done() else question
 
     def _close_if_idle(self) -> None:
         if not self._forks and not self._asked:

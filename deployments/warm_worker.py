@@ -23,7 +23,7 @@ from prefect.utilities.processutils import command_from_string
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
 
 from deployments import internals
-from deployments.forks import Nursery, Zygote
+from deployments.forks import CannotFork, Fork, Nursery
 from deployments.polls import Polls
 from deployments.processes import MARK_VARIABLE
 from deployments.spec import CATALOG, CATALOG_VARIABLE
@@ -45,9 +45,15 @@ class Starter:
     """Starts one run for Prefect's executor: forks it and waits for its end."""
 
     def __init__(
-        self, zygote: Zygote, configuration: ProcessJobConfiguration, folder: Path, control: Any
+        self,
+        nursery: Nursery,
+        module: str,
+        configuration: ProcessJobConfiguration,
+        folder: Path,
+        control: Any,
     ) -> None:
-        self._zygote = zygote
+        self._nursery = nursery
+        self._module = module
         self._configuration = configuration
         self._folder = folder
         self._control = control
@@ -62,12 +68,19 @@ class Starter:
         env = internals.run_environment(flow_run.id, self._configuration.env, control)
         is_quiet = not self._configuration.stream_output
         try:
-            fork = await self._zygote.fork(env, self._folder, is_quiet=is_quiet)
+            fork = await self._fork(env, is_quiet=is_quiet)
         except BaseException:
             self._control.unregister(flow_run.id)
             raise
         task_status.started(internals.handle_of(fork))
         await fork.wait()
+
+    async def _fork(self, env: Mapping[str, str], *, is_quiet: bool) -> Fork:
+        # Asked for at the last moment: an upgrade may have put another in the place of the one there was before.
+        zygote = await self._nursery.zygote(self._module)
+        if zygote is None:
+            raise CannotFork("there is no process that forks runs; worker.log says why")
+        return await zygote.fork(env, self._folder, is_quiet=is_quiet)
 
 
 class WarmWorker(ProcessWorker):
@@ -121,13 +134,13 @@ class WarmWorker(ProcessWorker):
         if zygote is None:
             return await super().run(flow_run, configuration, task_status)
         async with _folder(configuration) as folder:
-            return await self._run_warm(flow_run, configuration, zygote, folder, task_status)
+            return await self._run_warm(flow_run, configuration, module, folder, task_status)
 
     async def _run_warm(
         self,
         flow_run: "FlowRun",
         configuration: ProcessJobConfiguration,
-        zygote: Zygote,
+        module: str,
         folder: Path,
         task_status: anyio.abc.TaskStatus[int] | None,
     ) -> ProcessWorkerResult:
@@ -135,7 +148,9 @@ class WarmWorker(ProcessWorker):
         _is_reported.set(False)
         crashes: list[bool] = []
         async with internals.executor_context() as context:
-            starter = Starter(zygote, configuration, folder, context.control_channel)
+            starter = Starter(
+                self._nursery, module, configuration, folder, context.control_channel
+            )
             executor = context.create_executor(
                 flow_run,
                 starter,

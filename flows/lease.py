@@ -10,6 +10,7 @@ from prefect.logging import get_run_logger
 from gare.boundaries import reached
 from gare.domain.releases import Release
 from gare.errors import GareError
+from gare.rescue import lease_of
 from gare.wiring import Gare
 from tasks.step import STOPPING
 
@@ -21,11 +22,14 @@ _TAKEN_OVER = 75
 
 
 @asynccontextmanager
-async def the_only_process(gare: Gare, run_id: str) -> AsyncIterator[None]:
-    """Hold the lease of a run: what this process writes counts while it does, and not a moment longer."""
-    leases, name = gare.ledger.leases, f"run {run_id}"
+async def the_only_process(gare: Gare, run_id: str, turn: int) -> AsyncIterator[None]:
+    """Hold the lease of a run: what this process writes counts while it does, and not a moment longer.
+
+    `turn` is the engine's count of the processes that have begun this run.
+    """
+    leases, name = gare.ledger.leases, lease_of(run_id)
     is_told = False
-    while (fence := leases.take(name)) is None:
+    while (fence := leases.take(name, turn=turn)) is None:
         if not is_told:
             get_run_logger().warning("Another process of this run is alive; waiting for its end.")
             is_told = True

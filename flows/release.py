@@ -54,7 +54,7 @@ async def release(request: ReleaseRequest) -> State[Any]:
     reached("start of process")
     try:
         gare = open_gare()
-        async with the_only_process(gare, flow_run.id):
+        async with the_only_process(gare, flow_run.id, flow_run.run_count):
             record = open_release(gare, request, flow_run.id)
             if not record.is_closed:
                 keep_locks(gare, record)

@@ -41,6 +41,8 @@ class Run:
     state_message: str
     since: datetime | None = None
     """When the engine gave it this state, by its own clock."""
+    turn: int = 0
+    """How often a process of it has begun to run (Prefect's run_count)."""
 
     @property
     def is_suspended(self) -> bool:
@@ -303,5 +305,6 @@ def _run(item: Mapping[str, Any]) -> Run:
         state_type=state.get("type", ""),
         state_name=state.get("name", ""),
         state_message=state.get("message") or "",
+        turn=item.get("run_count") or 0,
         since=datetime.fromisoformat(state["timestamp"]) if state.get("timestamp") else None,
     )

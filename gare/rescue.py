@@ -5,12 +5,12 @@ live, and Running ones be dead. Never decides about a release: the flow does, fr
 """
 
 import time
-from dataclasses import dataclass
 from datetime import timedelta
 
 from gare.domain.releases import Release, ReleaseState, StepState
 from gare.engine import ALIVE, UNAVAILABLE, Run
 from gare.errors import Refused
+from gare.ledger.leases import Lease
 from gare.requests import ReleaseRequest
 from gare.wiring import Gare
 
@@ -21,8 +21,9 @@ _GOOD_ENDS = {
     ReleaseState.EXPIRED: "COMPLETED",
     ReleaseState.ROLLED_BACK: "FAILED",
 }
-_START_FACTOR = 3
-_PENDING_FACTOR = 6
+_START_FACTOR = 6
+"""How many times the quiet time a process may take from the worker's hands to its first line."""
+_NEVER = Lease(is_held=False, turn=-1)
 
 
 def lease_of(run_id: str) -> str:
@@ -32,14 +33,8 @@ def lease_of(run_id: str) -> str:
 
 def is_alive(gare: Gare, run_id: str) -> bool:
     """Tell whether a process of this run lives somewhere."""
-    name = lease_of(run_id)
-    return gare.ledger.leases.held([name]).get(name, False)
-
-
-@dataclass(slots=True)
-class _Suspect:
-    since: float
-    reason: str
+    found = gare.ledger.leases.look([lease_of(run_id)])
+    return any(lease.is_held for lease in found.values())
 
 
 class Rescuer:
@@ -48,7 +43,7 @@ class Rescuer:
     def __init__(self, gare: Gare) -> None:
         self._gare = gare
         self._settings = gare.station.config.rescue
-        self._suspects: dict[str, _Suspect] = {}
+        self._suspects: dict[str, float] = {}
 
     def forget(self) -> None:
         """Judge everything anew: the ledger or the engine was away, and so perhaps for the processes themselves."""
@@ -56,18 +51,17 @@ class Rescuer:
 
     def look(self, runs: list[Run]) -> list[str]:
         """Judge these runs; return a sentence for each thing done. Those not among them are forgotten."""
-        names = {lease_of(run.id): run.id for run in runs}
-        held = self._gare.ledger.leases.held(list(names))
+        leases = self._gare.ledger.leases.look([lease_of(run.id) for run in runs])
         releases = self._gare.ledger.releases.of_runs([run.id for run in runs])
         done, suspects = list[str](), set[str]()
         for run in runs:
-            reason = _why_dead(run, held.get(lease_of(run.id)), releases.get(run.id))
+            lease = leases.get(lease_of(run.id), _NEVER)
+            reason = _why_dead(run, lease, releases.get(run.id))
             if reason:
                 suspects.add(run.id)
-                suspect = self._suspects.setdefault(run.id, _Suspect(time.monotonic(), reason))
-                if time.monotonic() - suspect.since >= self._patience_s(
-                    run, began=lease_of(run.id) in held
-                ) and (told := self._act(run, releases.get(run.id), reason)):
+                since = self._suspects.setdefault(run.id, time.monotonic())
+                is_patient = time.monotonic() - since < self._patience_s(run, lease)
+                if not is_patient and (told := self._act(run, releases.get(run.id), reason)):
                     done.append(told)
         for run_id in set(self._suspects) - suspects:
             del self._suspects[run_id]
@@ -78,12 +72,11 @@ class Rescuer:
         """Return the runs that were found dead and are not brought back yet."""
         return list(self._suspects)
 
-    def _patience_s(self, run: Run, *, began: bool) -> float:
+    def _patience_s(self, run: Run, lease: Lease) -> float:
         """Return how long a run must be dead: one that has only just been started takes its time to begin."""
         quiet_s = self._settings.quiet.total_seconds()
-        if run.state_type == "PENDING":
-            return quiet_s * _PENDING_FACTOR
-        return quiet_s if began or run.is_over else quiet_s * _START_FACTOR
+        is_starting = not run.is_over and not _has_begun(run, lease)
+        return quiet_s * _START_FACTOR if is_starting else quiet_s
 
     def _act(self, run: Run, release: Release | None, reason: str) -> str:
         if run.state_type == "CANCELLING":
@@ -185,14 +178,19 @@ def is_settled(release: Release, run: Run | None) -> bool:
     return run.is_over and (wanted is None or run.state_type == wanted)
 
 
-def _why_dead(run: Run, is_held: bool | None, release: Release | None) -> str:
-    """Return why a run has to be brought on, empty when it is well. `is_held` is None when no process ever began."""
-    if is_held:
+def _has_begun(run: Run, lease: Lease) -> bool:
+    """Tell whether the process of the run's present turn has got as far as its lease."""
+    return run.state_type != "PENDING" and lease.turn >= run.turn
+
+
+def _why_dead(run: Run, lease: Lease, release: Release | None) -> str:
+    """Return why a run has to be brought on, empty when it is well."""
+    if lease.is_held:
         return ""
     if run.state_type == "PENDING":
         return "no process began after a worker had taken the run"
     if run.state_type in ALIVE:
-        return "its process is gone" if is_held is not None else "no process ever began"
+        return "its process is gone" if _has_begun(run, lease) else "its process did not begin"
     if release is None:
         # A run that opened no release: refused ones are ends; crashed ones never got so far.
         is_lost = run.state_type == "CRASHED" or run.state_name == UNAVAILABLE

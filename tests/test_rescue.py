@@ -87,7 +87,7 @@ def clock():
 @pytest.fixture
 def gare(tmp_path, clock):
     ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", clock=lambda: clock.now)
-    settings = RescueSettings(quiet=timedelta(milliseconds=1), attempts=3)
+    settings = RescueSettings(quiet=timedelta(microseconds=50), attempts=3)
     station = SimpleNamespace(config=SimpleNamespace(rescue=settings))
     made = SimpleNamespace(
         ledger=ledger, engine=FakeEngine(), station=station, work_folder=tmp_path / "work"
@@ -116,7 +116,7 @@ def rounds(reconciler, count=6):
 @pytest.mark.parametrize(
     ("state", "reason"),
     [
-        ("RUNNING", "no process ever began"),
+        ("RUNNING", "its process did not begin"),
         ("PENDING", "no process began after a worker had taken the run"),
         ("CRASHED", "the run ended as Crashed: killed"),
         ("FAILED", "the run ended as Failed: killed"),
@@ -170,7 +170,7 @@ def test_a_step_done_since_starts_the_count_anew(gare, release, reconciler, cloc
 
 
 def test_the_second_attempt_waits_longer(gare, release, reconciler, clock):
-    gare.station.config.rescue = RescueSettings(quiet=timedelta(milliseconds=1), attempts=3)
+    gare.station.config.rescue = RescueSettings(quiet=timedelta(microseconds=50), attempts=3)
     gare.engine.put(release.flow_run_id, "CRASHED")
     rounds(reconciler)
     gare.engine.put(release.flow_run_id, "CRASHED")

@@ -271,7 +271,8 @@ def done(release_id: str, step: str, comment: str, *, again: bool) -> None:
 def recover(release_ids: tuple[str, ...]) -> None:
     """Make new runs for open releases whose runs the engine has lost.
 
-    It lost its database, or somebody deleted them there. Without R-…: for every release that runs, waits or needs attention. Each goes on from where it stands.
+    It lost its database, or somebody deleted them there. Each goes on from where it stands. Without R-…: for every
+    release that runs, waits or needs attention.
     """
     from gare import rescue
     from gare.cli.station_here import gare_here

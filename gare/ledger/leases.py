@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from functools import cache
+from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -25,6 +26,13 @@ TTL = timedelta(seconds=20)
 """A process that could not renew for so long is taken for dead. Four beats: a busy machine misses one or two."""
 BEAT_S = 5.0
 _RETRY_S = 1.0
+
+
+class Lease(NamedTuple):
+    """How a lease stands: whether a living process holds it, and which turn took it last."""
+
+    is_held: bool
+    turn: int
 
 
 class Leases:
@@ -52,13 +60,17 @@ class Leases:
                 threading.Thread(target=_beat, args=args, name="lease", daemon=True).start()
             return self._me
 
-    def take(self, name: str) -> int | None:
-        """Take a lease that nobody living holds; return its fencing number, None when another process has it."""
+    def take(self, name: str, *, turn: int = 0) -> int | None:
+        """Take a lease that nobody living holds; return its fencing number, None when another process has it.
+
+        `turn` counts the processes that were started for the same work: it tells one that has ended from one that has
+        not begun yet.
+        """
         me = self.me
         with self._db.write() as connection:
             row = connection.execute(select(leases).where(leases.c.name == name)).first()
             if row is None:
-                connection.execute(insert(leases).values(name=name, holder=me, fence=1))
+                connection.execute(insert(leases).values(name=name, holder=me, fence=1, turn=turn))
                 return 1
             if row.holder == me:
                 return int(row.fence)
@@ -66,7 +78,9 @@ class Leases:
                 return None
             fence = int(row.fence) + 1
             connection.execute(
-                update(leases).where(leases.c.name == name).values(holder=me, fence=fence)
+                update(leases)
+                .where(leases.c.name == name)
+                .values(holder=me, fence=fence, turn=turn)
             )
             return fence
 
@@ -79,11 +93,11 @@ class Leases:
                 .values(holder="")
             )
 
-    def held(self, names: list[str]) -> dict[str, bool]:
-        """Return, for those of the leases that were ever taken, whether a living process holds it."""
+    def look(self, names: list[str]) -> dict[str, Lease]:
+        """Return those of the leases that were ever taken."""
         with self._db.write() as connection:
             rows = connection.execute(select(leases).where(leases.c.name.in_(names))).all()
-            return {row.name: self.lives(connection, row.holder) for row in rows}
+            return {row.name: Lease(self.lives(connection, row.holder), row.turn) for row in rows}
 
     def lives(self, connection: Connection, holder: str | None) -> bool:
         """Tell within a transaction whether a holder is a living process."""

@@ -174,6 +174,7 @@ leases = Table(
     Column("name", String(127), primary_key=True),
     Column("holder", String(HOLDER_LENGTH), nullable=False),
     Column("fence", Integer, nullable=False),
+    Column("turn", Integer, nullable=False, default=0),
 )
 
 rescues = Table(

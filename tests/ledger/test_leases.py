@@ -33,7 +33,7 @@ def elsewhere(ledger):
         with ledger.database.write() as connection:
             connection.execute(insert(holders).values(name="far:17:99:ab", until=spell(until)))
             connection.execute(
-                insert(leases).values(name="run 1", holder="far:17:99:ab", fence=fence)
+                insert(leases).values(name="run 1", holder="far:17:99:ab", fence=fence, turn=1)
             )
 
     return hold
@@ -50,15 +50,18 @@ def test_a_lease_belongs_to_the_first_until_it_lets_go(ledger, other):
 
 def test_a_holder_that_leaves_frees_all_it_held(ledger, other):
     ledger.leases.take("run 1")
-    ledger.leases.take("run 2")
+    ledger.leases.take("run 2", turn=3)
     ledger.leases.leave()
-    assert other.leases.held(["run 1", "run 2", "run 3"]) == {"run 1": False, "run 2": False}
+    assert other.leases.look(["run 1", "run 2", "run 3"]) == {
+        "run 1": (False, 0),
+        "run 2": (False, 3),
+    }
     assert other.leases.take("run 2") == 2
 
 
 def test_a_process_of_another_host_is_believed_until_its_row_ends(ledger, elsewhere):
     elsewhere(ledger.now() + timedelta(seconds=5))
-    assert ledger.leases.held(["run 1"]) == {"run 1": True}
+    assert ledger.leases.look(["run 1"])["run 1"].is_held
     assert ledger.leases.take("run 1") is None
     with ledger.database.write() as connection:
         connection.execute(update(holders).values(until=spell(ledger.now() - timedelta(seconds=1))))
@@ -111,11 +114,13 @@ def test_who_was_overtaken_can_write_nothing_more_and_is_told(ledger, other):
         pass
     with other.database.write() as connection:
         connection.execute(update(leases).values(holder="", fence=2))
-    with pytest.raises(
-        Fenced, match="Another process has taken over run 1: it has number 2, this one 1"
+    with (
+        pytest.raises(
+            Fenced, match="Another process has taken over run 1: it has number 2, this one 1"
+        ),
+        ledger.database.write(),
     ):
-        with ledger.database.write():
-            pytest.fail("a fenced process was let in")
+        pytest.fail("a fenced process was let in")
     assert told.wait(10), "the process itself learns it at its next beat"
 
 

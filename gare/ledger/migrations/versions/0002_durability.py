@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=127), nullable=False),
         sa.Column("holder", sa.String(length=127), nullable=False),
         sa.Column("fence", sa.Integer(), nullable=False),
+        sa.Column("turn", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_leases")),
     )
     op.create_table(
