@@ -216,7 +216,10 @@ with without_slow_import():
     from gare.requests import ReleaseRequest
     from prefect.client.orchestration import get_client
     from prefect.flow_engine import run_flow
-import tasks.step, gare.wiring, sqlalchemy, psutil, gare.ledger.ledger
+import importlib
+from deployments.internals import IMPORTS
+for name in IMPORTS:
+    importlib.import_module(name)
 with get_client(sync_client=True) as client:
     run = client.read_flow_run(sys.argv[1])
 started = time.time()

@@ -41,9 +41,21 @@ IMPORTS = (
     "prefect.utilities.visualization",
     "anyio._backends._asyncio",
     "encodings.idna",
+    "prefect._internal.observers",
     "rich._emoji_codes",
+    # What our flows import when they first need it.
+    "git",
+    "psutil",
+    "ruamel.yaml",
+    "sqlalchemy.dialects.sqlite",
+    "gare.connectors.directory",
+    "gare.connectors.git",
+    "gare.connectors.notify",
+    "gare.connectors.tracker_file",
+    "gare.strategies.replace",
+    "gare.strategies.rollout",
 )
-"""What every run imports sooner or later."""
+"""What every run imports sooner or later. Great Expectations is not among it (docs/decisions/0012-warm-worker.md)."""
 
 _SYSTEMS = {"darwin": "macOS", "win32": "Windows"}
 _SETTINGS_FILES = ("prefect.toml", "pyproject.toml", ".env")

@@ -275,6 +275,8 @@ def _engine_state(gare: Gare, release: Release) -> EngineState:
     try:
         run = gare.engine.run(release.flow_run_id)
     except NotFound:
+        if release.is_stopped:
+            return EngineState()
         return EngineState(problem="it does not know the run; is this the right station?")
     except GareError as error:
         return EngineState(problem=error.what)

@@ -80,7 +80,7 @@ class Webhook:
             ) from error
         except httpx.HTTPError as error:
             raise Unsure(
-                f"The webhook did not answer: {str(error) or type(error).__name__}.",
+                f"The webhook did not answer: {(str(error) or type(error).__name__).rstrip('.')}.",
                 where=self.place,
                 hint="Look whether the message has arrived.",
             ) from error

@@ -109,6 +109,10 @@ _SENTENCES: Mapping[str, Callable[[Json, str], str]] = {
     "effect done": lambda b, _: f"{b['step']} changed {b['target']}: {_receipt(b)}",
     "effect adopted": lambda b, _: f"{b['step']} found {b['target']} as wanted: {_receipt(b)}",
     "effect withdrawn": lambda b, _: f"{b['step']} did not change {b['target']}: {b['error']}",
+    "run brought on": lambda b, _: (
+        f"the station brings it on (attempt {b['attempt']}): {b['reason']}"
+    ),
+    "run replaced": lambda _, actor: f"{actor} gave it a new run: the engine had lost the old one",
     "verified good": lambda b, _: f"{b['environment']} runs {b['version']}, verified",
     "station restored": lambda b, _: (
         f"the station was restored from a backup of {b['backup_made_at']}"

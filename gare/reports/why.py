@@ -149,10 +149,11 @@ def _failures(view: View) -> Iterator[Blocker]:
         record = view.records[step.id]
         logs = tuple(f"log: {path}" for path in view.logs.get(step.id, ()))
         again = f" (attempt {record.attempt})" if record.attempt > 1 else ""
+        first = "Ask there and say so" if "`gare done " in record.error else "Remove the cause"
         yield Blocker(
             f"Step {step.id} failed{again}: {record.error}",
             view.release.requested_by or "whoever started it",
-            f"Remove the cause, then `{resume}`; or end it with `gare cancel {view.release.id}`.",
+            f"{first}, then `{resume}`; or end it with `gare cancel {view.release.id}`.",
             step.id,
             record.ended_at,
             details=logs,
@@ -183,10 +184,13 @@ def _waits(view: View) -> Iterator[Blocker]:
 
 
 def _attention(release: Release) -> Blocker:
+    do = f"Remove the cause, then `gare resume {release.id}`; or end it with `gare cancel {release.id}`."
+    if "`gare recover " in release.end:
+        do = "One of these two. `gare recover` alone does it for all releases without a run."
     return Blocker(
         release.end or "It was brought back too often.",
         KEEPER,
-        f"Remove the cause, then `gare resume {release.id}`; or end it with `gare cancel {release.id}`.",
+        do,
         since=release.changed_at,
     )
 
@@ -310,20 +314,19 @@ def _engine(view: View) -> Iterator[Blocker]:
         return
     said = f": {engine.message}" if engine.message else ""
     resume = f"`gare resume {release.id}`"
+    by_itself = f"Nothing: the station brings it on by itself; {resume} does it now."
     match engine.type:
         case "SCHEDULED" | "PENDING" if engine.name == "Late":
             yield Blocker(
                 "No worker has taken the run yet.", KEEPER, "Look at the worker: `gare doctor`."
             )
         case "CRASHED":
-            yield Blocker(f"The run's process died{said}", KEEPER, f"Bring it back with {resume}.")
+            yield Blocker(f"The run's process died{said}", KEEPER, by_itself)
         case "CANCELLED" | "CANCELLING":
             do = f"End it for good with `gare cancel {release.id}`, or bring it back with {resume}."
             yield Blocker(f"The run was cancelled in the engine{said}", "whoever cancelled it", do)
         case "COMPLETED" | "FAILED" if not release.is_stopped:
-            yield Blocker(
-                f"The run ended as {engine.name}{said}", KEEPER, f"Bring it back with {resume}."
-            )
+            yield Blocker(f"The run ended as {engine.name}{said}", KEEPER, by_itself)
         case "PAUSED" if release.state is ReleaseState.RUNNING:
             yield Blocker(
                 "The run sleeps although nothing is waited for.", KEEPER, f"Wake it with {resume}."

@@ -4,8 +4,13 @@ The station is this module's own: its server is frozen and killed, its engine's 
 """
 
 import json
+import os
+import shutil
+import signal
 import socket
 import sqlite3
+import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -48,10 +53,7 @@ while not pathlib.Path("{root}/{name}-gate").exists():
 def station_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A station whose ledger does not wait long for a lock."""
     root = tmp_path_factory.mktemp("failing")
-    ledger = f"sqlite:///{root / 'ledger' / 'ledger.db'}?timeout=1"
-    (root / "station.yaml").write_text(STATION_YAML.format(ledger=ledger))
-    (root / "projects").mkdir()
-    up(root)
+    make_station(root, f"sqlite:///{root / 'ledger' / 'ledger.db'}?timeout=1")
     yield root
     down(root / ".gare", say=print)
 
@@ -106,6 +108,8 @@ def test_a_server_that_is_away_when_a_run_would_suspend_and_people_vote_loses_no
 ):
     shop.configure_approval()
     release, let_go = start_nap(shop, "before: [approve-production], ")
+    # Beside the nap; without a server no step begins any more.
+    wait_until(lambda: shop.events().count("step done") == 4)
     supervisor = psutil.Process(read_record(StateFolder(station_root / ".gare")).supervisor.pid)
     server = server_of(station_root)
     # Killed for longer than a moment: who would start it again is asleep.
@@ -218,6 +222,81 @@ def test_a_push_whose_reply_is_lost_is_adopted(shop):
     ]
     assert tag.is_adopted
     assert_once(shop)
+
+
+def test_a_database_server_that_is_stopped_while_a_release_runs_is_waited_for(
+    tmp_path, new_shop, database
+):
+    make_station(tmp_path, f"postgresql+psycopg://gare@/postgres?host={database.folder}")
+    try:
+        shop = new_shop.func(tmp_path, "shop")
+        _, let_go = start_nap(shop)
+        database.stop()
+        let_go()
+        wait_until(lambda: not marked(shop.name))
+        time.sleep(5)
+        said = shop.run("status", code=4)
+        assert "gare: error: The ledger cannot be used now" in said
+        database.start()
+        shop.wait_for(ReleaseState.RELEASED)
+        assert "run brought on" not in shop.events()
+        assert_once(shop)
+        assert naps(shop) == 1
+    finally:
+        down(tmp_path / ".gare", say=print)
+
+
+@pytest.fixture
+def database():
+    """Make a PostgreSQL server that can be stopped and started."""
+    made = Postgres()
+    made.start()
+    yield made
+    made.stop()
+    shutil.rmtree(made.folder)
+
+
+class Postgres:
+    """A PostgreSQL server with a socket of its own."""
+
+    def __init__(self):
+        if missing := [name for name in ("initdb", "postgres") if shutil.which(name) is None]:
+            pytest.skip(f"PostgreSQL is not installed: {', '.join(missing)} not on PATH")
+        # The path of a socket may have 107 characters.
+        self.folder = Path(tempfile.mkdtemp(prefix="gare-pg-"))
+        self.process = None
+        self.quiet = {"stdin": subprocess.DEVNULL, "cwd": self.folder}
+        if os.geteuid() == 0:  # PostgreSQL refuses to run as root.
+            import pwd
+
+            nobody = pwd.getpwnam("nobody")
+            self.quiet |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+            os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
+        subprocess.run(
+            ["initdb", "-D", self.folder / "data", "-U", "gare", "-A", "trust", "-N", "-E", "UTF8"],
+            check=True, capture_output=True, **self.quiet,
+        )  # fmt: skip
+
+    def start(self):
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                ["postgres", "-D", self.folder / "data", "-k", self.folder, "-c", "listen_addresses="],
+                stdout=log, stderr=log, **self.quiet,
+            )  # fmt: skip
+        wait_until(lambda: (self.folder / ".s.PGSQL.5432").exists())
+
+    def stop(self):
+        if self.process is not None:
+            self.process.send_signal(signal.SIGINT)  # fast shutdown: it ends its clients
+            self.process.wait(timeout=30)
+            self.process = None
+
+
+def make_station(root, ledger):
+    """Write a station's file and start it."""
+    (root / "station.yaml").write_text(STATION_YAML.format(ledger=ledger))
+    (root / "projects").mkdir()
+    up(root)
 
 
 def up(root):

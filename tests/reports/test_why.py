@@ -248,10 +248,10 @@ def test_a_release_that_moves_says_what_is_under_way():
     ("engine", "what", "do"),
     [
         (EngineState(problem="No station is up here."), "The station does not answer: No station is up here.", "Start it with `gare up`; votes and ticks are kept meanwhile."),
-        (EngineState("CRASHED", "Crashed", "killed"), "The run's process died: killed", "Bring it back with `gare resume R-1`."),
+        (EngineState("CRASHED", "Crashed", "killed"), "The run's process died: killed", "Nothing: the station brings it on by itself; `gare resume R-1` does it now."),
         (EngineState("CANCELLED", "Cancelled"), "The run was cancelled in the engine", "End it for good with `gare cancel R-1`, or bring it back with `gare resume R-1`."),
         (EngineState("SCHEDULED", "Late"), "No worker has taken the run yet.", "Look at the worker: `gare doctor`."),
-        (EngineState("FAILED", "TimedOut"), "The run ended as TimedOut", "Bring it back with `gare resume R-1`."),
+        (EngineState("FAILED", "TimedOut"), "The run ended as TimedOut", "Nothing: the station brings it on by itself; `gare resume R-1` does it now."),
         (EngineState("PAUSED", "Suspended"), "The run sleeps although nothing is waited for.", "Wake it with `gare resume R-1`."),
     ],
 )  # fmt: skip
