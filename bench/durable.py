@@ -106,14 +106,15 @@ def repository(folder: Path) -> None:
 
 def suspended(gare: Gare) -> None:
     """Measure a station on which releases wait."""
-    processes = len(own(gare))
-    before = memory(child(gare, "reconciler"))
     _, plan = gare.make_plan(ReleaseRequest(project="shop"))
     run = gare.engine.start({"project": "none-such"}, at=None).id
     until(lambda: gare.engine.run(run).is_over)
+    time.sleep(15)  # everything is up and has done its first rounds
+    processes = len(own(gare))
+    before = memory(child(gare, "reconciler"))
     for number in range(WAITING):
         wait_in(gare, replace(plan, project=f"shop-{number}"))
-    time.sleep(25)  # a sweep or two of the reconciler
+    time.sleep(75)  # the worker and the reconciler have seen that nothing moves
     server, reconciler = child(gare, "server"), child(gare, "reconciler")
     started = [cpu(server), cpu(reconciler)]
     time.sleep(IDLE_S)

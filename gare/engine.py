@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from gare.errors import ConfigError, Conflict, NotFound, Refused, Unavailable, UnexpectedReply
+
+if TYPE_CHECKING:
+    import httpx
 
 DEPLOYMENT = "release/gare"
 TAG = "gare"
@@ -73,12 +75,18 @@ class Engine:
         self.ui_url = self.url.removesuffix("/api")
         # Plain http needs no certificates; loading them takes 20 ms.
         is_tls = self.url.startswith("https:")
-        self._http = httpx.Client(
-            base_url=self.url, timeout=timeout_s, trust_env=False, verify=is_tls
+        self._client = partial(
+            _client, base_url=self.url, timeout=timeout_s, trust_env=False, verify=is_tls
         )
+
+    @cached_property
+    def _http(self) -> "httpx.Client":
+        return self._client()
 
     def is_healthy(self) -> bool:
         """Tell whether the server answers."""
+        import httpx
+
         try:
             return self._http.get("/health").status_code == httpx.codes.OK
         except httpx.HTTPError:
@@ -244,6 +252,8 @@ class Engine:
 
     def _call(self, method: str, path: str, body: Any = None, *, what: str) -> Any:
         """One request; a busy server (SQLite locks give 503) is asked again with backoff."""
+        import httpx
+
         for attempt in range(_TRIES):
             try:
                 reply = self._http.request(method, path, json=body)
@@ -266,7 +276,9 @@ class Engine:
             hint="Try again in a minute.",
         )
 
-    def _read(self, reply: httpx.Response, what: str) -> Any:
+    def _read(self, reply: "httpx.Response", what: str) -> Any:
+        import httpx
+
         where = f"{reply.request.method} {reply.request.url}"
         if reply.status_code == httpx.codes.NOT_FOUND:
             raise NotFound(
@@ -289,7 +301,14 @@ class Engine:
         return reply.json() if reply.content else None
 
 
-def _detail(reply: httpx.Response) -> str:
+def _client(**options: Any) -> "httpx.Client":
+    # Imported on use: it takes 60 ms, and most commands ask the ledger alone.
+    import httpx
+
+    return httpx.Client(**options)
+
+
+def _detail(reply: "httpx.Response") -> str:
     try:
         detail = reply.json().get("detail", reply.text)
     except ValueError:

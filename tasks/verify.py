@@ -1,6 +1,6 @@
 """verify: ask the environment what really runs. When it is not the version, or not well, the last good one returns."""
 
-from gare.errors import GareError, RolloutFailed, StepFailed
+from gare.errors import GareError, LedgerAway, RolloutFailed, StepFailed
 from gare.ledger.effects import Absent, Effect, Receipt
 from gare.ports.target import Target
 from gare.strategies.rollout import revert
@@ -53,6 +53,8 @@ def _put_back(work: Work, target: Target, error: StepFailed) -> None:
     )
     try:
         work.ledger.effects.perform(work.release.id, work.step.id, effect)
+    except LedgerAway:
+        raise  # says nothing about the environment: looked at again when the ledger is back
     except GareError as second:
         raise RolloutFailed(
             f"Verification failed ({error.what}) and {before or 'nothing'} could not be put back: {second.what}",

@@ -48,8 +48,6 @@ def status(release_id: str, project: str, *, is_all: bool, as_json: bool) -> Non
 
 def release_lines(gare: Gare, project: str, *, is_all: bool) -> list[dict[str, Any]]:
     """Return a line for each release, the newest first."""
-    import json
-
     from gare.reports.status import release_line
 
     releases = gare.ledger.releases
@@ -62,11 +60,7 @@ def release_lines(gare: Gare, project: str, *, is_all: bool) -> list[dict[str, A
     }
     done = releases.done_counts(list(found))
     now, places = gare.ledger.now(), gare.ledger.locks.places(project)
-    # Only the number of steps is needed: the plan is not made into objects for it.
-    steps = {
-        digest: len(json.loads(gare.ledger.plans.body(digest))["steps"])
-        for digest in {r.plan for r in found.values()}
-    }
+    steps = gare.ledger.plans.step_counts({release.plan for release in found.values()})
     return [
         release_line(
             release,

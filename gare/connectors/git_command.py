@@ -58,7 +58,8 @@ _ERRORS: tuple[tuple[str, type[ConnectorError], str], ...] = (
     ),
     (
         r"could not resolve|connection (refused|timed out|reset|closed)|timed out|unable to access"
-        r"|could not read from remote|early eof|hung up|sideband demultiplexer|unexpected disconnect|failed to connect|no route to host",
+        r"|could not read from remote|early eof|hung up|failed to connect|no route to host"
+        r"|sideband demultiplexer|unexpected disconnect",
         Unavailable,
         "Check the network and the host, then try again.",
     ),

@@ -205,7 +205,7 @@ def _announce_effects(project: ProjectConfig) -> Iterable[PlannedEffect]:
             "announce the release, at most once" if once else "announce the release",
             place.type,
             Reversibility.POINT_OF_NO_RETURN if once else Reversibility.REVERSIBLE,
-            "nobody can look whether a message has arrived" if once else "",
+            "sent at most once: nobody can look whether a message has arrived" if once else "",
         )
 
 

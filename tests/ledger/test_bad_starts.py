@@ -213,7 +213,7 @@ def full_disk(url: str, phase: str) -> list[str]:
 @pytest.mark.skipif(os.name == "nt", reason="limits of POSIX")
 def test_a_full_disk_at_the_start_is_told_and_the_next_start_goes_well(tmp_path):
     first, second = full_disk(f"sqlite:///{tmp_path / 'ledger.db'}", "start")
-    assert first.startswith("Unavailable True The ledger cannot be used now: ")
+    assert first.startswith("LedgerAway True The ledger cannot be used now: ")
     assert "writable and has room; nothing was changed." in first
     assert second == "went well"
 
@@ -225,7 +225,7 @@ def test_a_disk_that_gets_full_under_a_release_loses_nothing_and_goes_on_with_ro
     story.open_release(ledger)
     ledger.database.close()
     ends, goes_on = full_disk(url, "run")
-    assert ends.startswith("2 Unavailable True The ledger cannot be used now: ")
+    assert ends.startswith("2 LedgerAway True The ledger cannot be used now: ")
     assert "has room; nothing was changed." in ends
     assert goes_on == "True"
     ledger = Ledger(url)
