@@ -6,15 +6,18 @@ writes at a time (BEGIN IMMEDIATE, an advisory lock): what it has read stays tru
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import (
     URL,
+    ClauseElement,
     Connection,
+    CursorResult,
     Engine,
     bindparam,
     create_engine,
@@ -48,7 +51,7 @@ AT_ONCE = datetime(2000, 1, 1, tzinfo=UTC)
 """Past whatever the clock says, or is set back to: a release that is to be woken now."""
 _BUSY_S = 30
 _WRITER = 7461236
-# Built once: putting a statement together costs more than running it, and every write appends.
+# Spelled once a database: putting a statement together costs more than running it, and every write appends.
 _NEWEST = select(streams.c.seq, streams.c.head).where(streams.c.stream == bindparam("of"))
 _APPEND = insert(events)
 _ADVANCE = (
@@ -82,6 +85,20 @@ def plain(value: str) -> str:
     return _NO_TEXT.sub("\ufffd", value)
 
 
+class _Prepared:
+    """A statement in the words of one database, run without being put together again."""
+
+    def __init__(self, statement: ClauseElement, engine: Engine) -> None:
+        compiled = statement.compile(dialect=engine.dialect)
+        self._text = str(compiled)
+        self._order: Sequence[str] | None = getattr(compiled, "positiontup", None)
+
+    def __call__(self, connection: Connection, values: dict[str, Any]) -> CursorResult[Any]:
+        order = self._order
+        params = values if order is None else tuple(values[name] for name in order)
+        return connection.exec_driver_sql(self._text, params)
+
+
 class Database:
     """One ledger database. Thread-safe; open one per process."""
 
@@ -104,6 +121,9 @@ class Database:
                 where=str(error.filename),
                 hint="Make it writable, or name another `state` folder in station.yaml.",
             ) from error
+        prepare = partial(_Prepared, engine=self.engine)
+        self._newest, self._append = prepare(_NEWEST), prepare(_APPEND)
+        self._advance, self._begin = prepare(_ADVANCE), prepare(_BEGIN)
         try:
             with self._told(), _told_at_start(url):
                 migrate(self.engine)
@@ -192,13 +212,13 @@ class Database:
 
         `at` is the instant that the caller writes into its row, so that both say the same.
         """
-        row = connection.execute(_NEWEST, {"of": stream}).first()
+        row = self._newest(connection, {"of": stream}).first()
         seq, prev = (row.seq + 1, row.head) if row else (1, GENESIS)
         text = plain(canonical(body))
         made = link(stream, seq, spell(at or self.clock()), kind, plain(actor), text, prev)
-        connection.execute(_APPEND, made._asdict())
-        step = _ADVANCE if row else _BEGIN
-        connection.execute(step, {"of": stream, "number": seq, "digest": made.hash})
+        self._append(connection, made._asdict())
+        step = self._advance if row else self._begin
+        step(connection, {"of": stream, "number": seq, "digest": made.hash})
         return made
 
     def events(self, stream: str, after: int = 0) -> list[Event]:
