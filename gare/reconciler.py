@@ -115,7 +115,7 @@ class Reconciler:
     def _wake(self) -> list[str]:
         """Wake the waiting releases whose moment has come: a vote, a tick, a lock, a time."""
         done = []
-        for release in self._gare.ledger.releases.due(self._gare.ledger.now()):
+        for release in self._gare.ledger.runs.due(self._gare.ledger.now()):
             # A run that is not suspended is on its way there, or is brought back by the other looks.
             with suppress(ConnectorError):
                 if self._gare.engine.resume(release.flow_run_id):
@@ -127,8 +127,8 @@ class Reconciler:
         asked_at = ledger.now()
         found = {run.id: run for run in engine.moving(self._since)}
         self._since = asked_at - OVERLAP
-        ended = ledger.releases.unsettled()
-        running = ledger.releases.in_state(ReleaseState.RUNNING)
+        ended = ledger.runs.unsettled()
+        running = ledger.runs.in_state(ReleaseState.RUNNING)
         named = [*(release.flow_run_id for release in (*running, *ended)), *self._rescuer.suspects]
         named += self._odd
         self._odd = []
@@ -144,7 +144,7 @@ class Reconciler:
             release.id for release in ended if is_settled(release, runs.get(release.flow_run_id))
         ]
         if settled:
-            self._gare.ledger.releases.settle(settled)
+            self._gare.ledger.runs.settle(settled)
 
     def _note_ends(self, runs: dict[str, Run]) -> list[str]:
         """Write down which runs people ended in the engine."""
@@ -159,7 +159,7 @@ class Reconciler:
             # A clock that was set back does not make it wait for longer.
             and (run.since is None or abs(now - run.since) > GRACE)
         ]
-        for release in ledger.releases.of_runs(cancelled).values():
+        for release in ledger.runs.of_runs(cancelled).values():
             if not release.is_closed:
                 ledger.releases.mark(
                     release.id, ReleaseState.CANCELLED, actor="engine", end="the run was cancelled"
@@ -170,9 +170,7 @@ class Reconciler:
     def _sweep(self) -> list[str]:
         """Look at one page of the open releases after the other, for runs that are gone or ended long ago."""
         ledger = self._gare.ledger
-        page = ledger.releases.in_state(
-            ReleaseState.WAITING, ReleaseState.RUNNING, after=self._swept
-        )
+        page = ledger.runs.in_state(ReleaseState.WAITING, ReleaseState.RUNNING, after=self._swept)
         self._swept = int(page[-1].id[2:]) if len(page) == PAGE else 0
         runs = self._gare.engine.runs([release.flow_run_id for release in page])
         return [

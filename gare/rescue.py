@@ -52,7 +52,7 @@ class Rescuer:
     def look(self, runs: list[Run]) -> list[str]:
         """Judge these runs; return a sentence for each thing done. Those not among them are forgotten."""
         leases = self._gare.ledger.leases.look([lease_of(run.id) for run in runs])
-        releases = self._gare.ledger.releases.of_runs([run.id for run in runs])
+        releases = self._gare.ledger.runs.of_runs([run.id for run in runs])
         done, suspects = list[str](), set[str]()
         for run in runs:
             lease = leases.get(lease_of(run.id), _NEVER)
@@ -110,7 +110,7 @@ class Rescuer:
     def _give_up(self, run: Run, release: Release | None, attempts: int, reason: str) -> str:
         end = f"brought on {attempts} times without a further step done; last: {reason}"
         if release and release.is_closed:
-            self._gare.ledger.releases.settle([release.id])
+            self._gare.ledger.runs.settle([release.id])
         elif release:
             self._gare.ledger.releases.mark(
                 release.id, ReleaseState.ATTENTION, actor="reconciler", end=end
@@ -148,7 +148,7 @@ def recover(gare: Gare, release: Release, *, actor: str) -> Release:
         idempotency_key=f"recover {release.id} {release.flow_run_id}",
         at=gare.ledger.now() + timedelta(days=3650),
     )
-    release = gare.ledger.releases.replace_run(release.id, run.id, actor=actor)
+    release = gare.ledger.runs.replace_run(release.id, run.id, actor=actor)
     plan = gare.plan(release.plan)
     gare.engine.rename(
         run.id,
@@ -163,7 +163,7 @@ def lost(gare: Gare) -> list[Release]:
     """Return the open releases that go on by themselves or need attention, and whose runs the engine does not have."""
     found, after = list[Release](), 0
     states = (ReleaseState.RUNNING, ReleaseState.WAITING, ReleaseState.ATTENTION)
-    while page := gare.ledger.releases.in_state(*states, after=after):
+    while page := gare.ledger.runs.in_state(*states, after=after):
         after = int(page[-1].id[2:])
         runs = gare.engine.runs([release.flow_run_id for release in page])
         found += [release for release in page if release.flow_run_id not in runs]

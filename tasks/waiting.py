@@ -52,13 +52,14 @@ def _approval(gare: Gare, release: Release, plan: Plan, step: PlannedStep) -> Wa
     }
     wanted = manifest(plan, release.plan, step.id, values)
     before = gare.ledger.approvals.get(release.id, step.id)
+    if before is None or before.is_pending and before.manifest != wanted.digest:
+        # Shown first: a process that dies in between shows it once more, and asks once.
+        page = approval_page(plan, rule, release, wanted.digest, values)
+        gare.engine.publish(
+            release.flow_run_id, f"{release.id.lower()}-{step.id}", page, step.title
+        )
     request = gare.ledger.approvals.ask(release.id, rule, wanted)
     standing = gare.ledger.approvals.standing(release.id, rule)
     if standing.decision is not Decision.PENDING:
         return None
-    if before is None or before.manifest != request.manifest:
-        page = approval_page(plan, rule, release, request.manifest, values)
-        gare.engine.publish(
-            release.flow_run_id, f"{release.id.lower()}-{step.id}", page, step.title
-        )
     return Wait(f"{step.id}: {standing}", request.expires_at)

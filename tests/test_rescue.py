@@ -226,7 +226,7 @@ def test_a_release_that_ended_shows_its_end_in_the_engine_too(gare, release, rec
     assert "R-1 has ended, its run not" in rounds(reconciler)[0]
     gare.engine.put(release.flow_run_id, "COMPLETED")
     rounds(reconciler)
-    assert gare.ledger.releases.unsettled() == []
+    assert gare.ledger.runs.unsettled() == []
 
 
 def test_a_run_that_died_before_it_opened_a_release_is_brought_on_and_a_refused_one_is_not(

@@ -11,6 +11,7 @@ from gare.ledger.leases import Leases
 from gare.ledger.locks import Locks
 from gare.ledger.releases import Plans, Releases, number_of
 from gare.ledger.rescues import Rescues
+from gare.ledger.runs import Runs
 from gare.ledger.schema import verified
 
 
@@ -25,6 +26,7 @@ class Ledger:
         self.leases = Leases(self.database)
         self.effects = Effects(self.database, self.leases)
         self.rescues = Rescues(self.database)
+        self.runs = Runs(self.database)
         self.locks = Locks(self.database)
         self.tokens = Tokens(self.database)
 

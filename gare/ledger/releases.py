@@ -115,7 +115,7 @@ class Releases:
                 select(releases).where(releases.c.flow_run_id == flow_run_id)
             ).first()
             if found is not None:
-                return _release(found)
+                return release_of(found)
             now = self._db.clock()
             number = connection.execute(
                 insert(releases)
@@ -211,7 +211,7 @@ class Releases:
             found = connection.execute(
                 select(releases).where(releases.c.flow_run_id == flow_run_id)
             ).first()
-            return _release(found) if found is not None else None
+            return release_of(found) if found is not None else None
 
     def find(self, *, is_open: bool = False, project: str = "", limit: int = 50) -> list[Release]:
         """Return the newest releases first."""
@@ -221,69 +221,7 @@ class Releases:
         if project:
             query = query.where(releases.c.project == project)
         with self._db.read() as connection:
-            return [_release(row) for row in connection.execute(query)]
-
-    def of_runs(self, flow_run_ids: Sequence[str]) -> dict[str, Release]:
-        """Return the releases of these runs, by run; a run that has opened none is absent."""
-        query = select(releases).where(releases.c.flow_run_id.in_(flow_run_ids))
-        with self._db.read() as connection:
-            return {row.flow_run_id: _release(row) for row in connection.execute(query)}
-
-    def in_state(self, *states: ReleaseState, after: int = 0, limit: int = PAGE) -> list[Release]:
-        """Return a page of the releases in these states, the oldest first, with numbers above `after`."""
-        query = (
-            select(releases)
-            .where(releases.c.state.in_(states), releases.c.number > after)
-            .order_by(releases.c.number)
-            .limit(limit)
-        )
-        with self._db.read() as connection:
-            return [_release(row) for row in connection.execute(query)]
-
-    def due(self, now: datetime, limit: int = PAGE) -> list[Release]:
-        """Return a page of the waiting releases whose moment to be woken has come."""
-        query = (
-            select(releases)
-            .where(releases.c.state == ReleaseState.WAITING, releases.c.wake_at <= spell(now))
-            .order_by(releases.c.wake_at)
-            .limit(limit)
-        )
-        with self._db.read() as connection:
-            return [_release(row) for row in connection.execute(query)]
-
-    def unsettled(self, limit: int = PAGE) -> list[Release]:
-        """Return a page of the ended releases whose runs are not known to have ended in the engine."""
-        query = (
-            select(releases)
-            .where(releases.c.closed_at.is_not(None), releases.c.settled.is_(False))
-            .order_by(releases.c.number.desc())
-            .limit(limit)
-        )
-        with self._db.read() as connection:
-            return [_release(row) for row in connection.execute(query)]
-
-    def settle(self, release_ids: Sequence[str]) -> None:
-        """Note that the engine shows these ended releases as ended."""
-        numbers = [number_of(release_id) for release_id in release_ids]
-        with self._db.write() as connection:
-            connection.execute(
-                update(releases).where(releases.c.number.in_(numbers)).values(settled=True)
-            )
-
-    def replace_run(self, release_id: str, flow_run_id: str, *, actor: str) -> Release:
-        """Give a release another run of the engine: the one it had is gone."""
-        number = number_of(release_id)
-        with self._db.write() as connection:
-            before = self._get(connection, number)
-            if before.flow_run_id != flow_run_id:
-                connection.execute(
-                    update(releases)
-                    .where(releases.c.number == number)
-                    .values(flow_run_id=flow_run_id)
-                )
-                body = {"run": flow_run_id, "before": before.flow_run_id}
-                self._db.append(connection, before.id, "run replaced", actor, body)
-            return self._get(connection, number)
+            return [release_of(row) for row in connection.execute(query)]
 
     def ended_since_plan(self, release: Release) -> list[Release]:
         """Return the project's other releases that changed anything and ended since a release's plan was made.
@@ -302,7 +240,7 @@ class Releases:
             .order_by(releases.c.closed_at.desc())
         )
         with self._db.read() as connection:
-            return [_release(row) for row in connection.execute(query)]
+            return [release_of(row) for row in connection.execute(query)]
 
     def other_open(self, release: Release) -> list[str]:
         """Return the ids of the project's other releases that have not ended."""
@@ -461,7 +399,7 @@ class Releases:
 
     @staticmethod
     def _get(connection: Connection, number: int) -> Release:
-        return _release(find_row(connection, number))
+        return release_of(find_row(connection, number))
 
 
 def wake_sleeper(connection: Connection, number: int) -> None:
@@ -485,7 +423,8 @@ def find_row(connection: Connection, number: int) -> Row[Any]:
     return row
 
 
-def _release(row: Row[Any]) -> Release:
+def release_of(row: Row[Any]) -> Release:
+    """Make a release of its row."""
     return Release(
         id=f"R-{row.number}",
         project=row.project,

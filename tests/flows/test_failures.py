@@ -278,12 +278,14 @@ class Postgres:
         )  # fmt: skip
 
     def start(self):
+        ready = b"database system is ready to accept connections"
         with (self.folder / "log").open("ab") as log:
+            before = (self.folder / "log").read_bytes().count(ready)
             self.process = subprocess.Popen(
                 ["postgres", "-D", self.folder / "data", "-k", self.folder, "-c", "listen_addresses="],
                 stdout=log, stderr=log, **self.quiet,
             )  # fmt: skip
-        wait_until(lambda: (self.folder / ".s.PGSQL.5432").exists())
+        wait_until(lambda: (self.folder / "log").read_bytes().count(ready) > before)
 
     def stop(self):
         if self.process is not None:

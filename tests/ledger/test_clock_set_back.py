@@ -17,11 +17,11 @@ def test_a_vote_wakes_its_release_although_the_clock_is_set_back_after_it(
     sqlite_ledger, story, clock, store, tmp_path
 ):
     release, _ = waiting(sqlite_ledger, story, store, tmp_path)
-    assert sqlite_ledger.releases.due(sqlite_ledger.now()) == []
+    assert sqlite_ledger.runs.due(sqlite_ledger.now()) == []
     story.vote(sqlite_ledger, release, story.ALICE)
     story.vote(sqlite_ledger, release, story.BOB)
     clock.pass_by(-HOUR)
-    assert [found.id for found in sqlite_ledger.releases.due(sqlite_ledger.now())] == [release.id]
+    assert [found.id for found in sqlite_ledger.runs.due(sqlite_ledger.now())] == [release.id]
     assert story.decide(sqlite_ledger, release) is Decision.APPROVED
 
 
@@ -32,7 +32,7 @@ def test_a_step_ticked_off_wakes_its_release_although_the_clock_is_set_back_afte
     sqlite_ledger.releases.begin_step(release.id, "backup", actor="bob")
     sqlite_ledger.releases.end_step(release.id, "backup", StepState.DONE, actor="bob")
     clock.pass_by(-HOUR)
-    assert [found.id for found in sqlite_ledger.releases.due(sqlite_ledger.now())] == [release.id]
+    assert [found.id for found in sqlite_ledger.runs.due(sqlite_ledger.now())] == [release.id]
 
 
 def test_who_is_next_in_the_queue_is_woken_although_the_clock_is_set_back(
@@ -45,7 +45,7 @@ def test_who_is_next_in_the_queue_is_woken_although_the_clock_is_set_back(
     sqlite_ledger.releases.mark(second.id, ReleaseState.WAITING, actor="gare", waiting=["turn"])
     sqlite_ledger.releases.mark(first.id, ReleaseState.RELEASED, actor="gare")
     clock.pass_by(-HOUR)
-    assert [found.id for found in sqlite_ledger.releases.due(sqlite_ledger.now())] == [second.id]
+    assert [found.id for found in sqlite_ledger.runs.due(sqlite_ledger.now())] == [second.id]
     assert sqlite_ledger.locks.ask(second.id, {"production"}) is None
 
 
@@ -57,7 +57,7 @@ def test_an_approval_expires_by_the_clock_and_not_before(
     clock.pass_by(-HOUR)
     assert sqlite_ledger.approvals.standing(release.id, story.RULE).decision is Decision.PENDING
     clock.now = expires_at
-    assert [found.id for found in sqlite_ledger.releases.due(sqlite_ledger.now())] == [release.id]
+    assert [found.id for found in sqlite_ledger.runs.due(sqlite_ledger.now())] == [release.id]
     assert sqlite_ledger.approvals.standing(release.id, story.RULE).decision is Decision.EXPIRED
 
 
