@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Test files run side by side; most of them wait for processes.
+JOBS ?= 2
 
 .PHONY: demo test crash check lint types imports bench lock clean
 
@@ -10,7 +12,7 @@ demo: $(STAMP) ## Release a sample project on a station of its own
 	$(BIN)/gare demo $(DEMO)
 
 test: $(STAMP) ## Run the tests
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(TESTS)
 
 crash: $(STAMP) ## Kill everything at every boundary, on SQLite and PostgreSQL; a part of it: CRASH="--sample 40 --seed 7"
 	$(BIN)/python tests/crash --database sqlite,postgresql $(CRASH)

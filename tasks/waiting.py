@@ -52,7 +52,7 @@ def _approval(gare: Gare, release: Release, plan: Plan, step: PlannedStep) -> Wa
     }
     wanted = manifest(plan, release.plan, step.id, values)
     before = gare.ledger.approvals.get(release.id, step.id)
-    if before is None or before.is_pending and before.manifest != wanted.digest:
+    if before is None or (before.is_pending and before.manifest != wanted.digest):
         # Shown first: a process that dies in between shows it once more, and asks once.
         page = approval_page(plan, rule, release, wanted.digest, values)
         gare.engine.publish(
