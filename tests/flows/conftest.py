@@ -175,6 +175,12 @@ def new_shop(station_root: Path) -> Callable[[str], Shop]:
     return partial(make_shop, station_root)
 
 
+@pytest.fixture
+def make() -> Callable[[Path, str], Shop]:
+    """Give the way to make a project in any station."""
+    return make_shop
+
+
 @pytest.fixture(scope="module")
 def released(station_root: Path, request: pytest.FixtureRequest) -> Shop:
     """Make a project and release it once, for tests that only look."""

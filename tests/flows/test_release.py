@@ -199,8 +199,6 @@ def test_retry_of_a_closed_release_returns_its_stored_end(released):
     assert shop.gare().ledger.database.head(release.id) == before
 
 
-
-
 def test_an_unknown_key_or_a_wrong_value_is_refused_by_the_server_at_once(released):
     shop = released
     url = shop.gare().engine.url
