@@ -9,7 +9,7 @@ from prefect.logging import get_run_logger
 
 from gare.boundaries import reached
 from gare.domain.releases import Release
-from gare.errors import GareError
+from gare.errors import Fenced, GareError
 from gare.rescue import lease_of
 from gare.wiring import Gare
 from tasks.step import STOPPING
@@ -40,6 +40,9 @@ async def the_only_process(gare: Gare, run_id: str, turn: int) -> AsyncIterator[
     reached("after lease")
     try:
         yield
+    except Fenced:
+        _stop(gare)
+        raise
     finally:
         gare.ledger.database.patience_s = 0
         # What keeps the ledger from being told here ends the lease as well, by and by.
