@@ -25,6 +25,8 @@ UNAVAILABLE = "Unavailable"
 """Name of the end of a run that met something away for a while (the ledger): it is brought on."""
 NEEDS_ATTENTION = "NeedsAttention"
 """Name of the end of a run that a person must look at."""
+LATE = "Late"
+"""Name of the state of a run that no worker has taken in time."""
 ALIVE = ("RUNNING", "PENDING", "CANCELLING")
 """States in which a process should be there."""
 _PAGE = 200
@@ -123,7 +125,7 @@ class Engine:
                 where=f"run {made['id']}",
                 hint="Take a new key for a new request.",
             )
-        self._ring()
+        self.ring()
         return _run(made)
 
     def run(self, run_id: str) -> Run:
@@ -140,10 +142,11 @@ class Engine:
         return found
 
     def moving(self, ended_after: datetime) -> list[Run]:
-        """Return our runs that should have a process now, and those that ended since an instant."""
+        """Return our runs that should have a process, those that no worker took, and those that ended since an instant."""
+        states = {"operator": "or_", "type": {"any_": list(ALIVE)}, "name": {"any_": [LATE]}}
         wanted = {
             "operator": "or_",
-            "state": {"type": {"any_": list(ALIVE)}},
+            "state": states,
             "end_time": {"after_": ended_after.isoformat()},
         }
         body: dict[str, Any] = {
@@ -164,7 +167,7 @@ class Engine:
     def resume(self, run_id: str) -> bool:
         """Wake a suspended run. False when it is not suspended now (a wake-up is never a decision)."""
         reply = self._call("POST", f"/flow_runs/{run_id}/resume", {}, what="resume the run")
-        self._ring()
+        self.ring()
         return str(reply["status"]) == "ACCEPT"
 
     def retry(self, run_id: str) -> None:
@@ -243,9 +246,10 @@ class Engine:
     def _set_state(self, run_id: str, state: dict[str, Any]) -> None:
         body = {"state": state, "force": True}
         self._call("POST", f"/flow_runs/{run_id}/set_state", body, what="change the run's state")
-        self._ring()
+        self.ring()
 
-    def _ring(self) -> None:
+    def ring(self) -> None:
+        """Let the worker of this machine look for runs at once."""
         if self._bell is not None:
             with suppress(OSError):
                 self._bell.touch()

@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from gare.domain.releases import Release, ReleaseState
-from gare.engine import Run
+from gare.engine import LATE, Run
 from gare.errors import ConnectorError, Fenced, GareError
 from gare.ledger.releases import PAGE
 from gare.rescue import Rescuer, is_settled
@@ -133,6 +133,9 @@ class Reconciler:
         named += self._odd
         self._odd = []
         found |= engine.runs([run_id for run_id in named if run_id not in found])
+        if any(run.state_name == LATE for run in found.values()):
+            # Not brought on: a worker at its limit takes it when it has room. One that sleeps is woken.
+            engine.ring()
         self._settle(ended, found)
         done = self._note_ends(found)
         done += self._rescuer.look(list(found.values()))

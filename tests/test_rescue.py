@@ -42,6 +42,9 @@ class FakeEngine:
         self._answer()
         return [run for run in self.runs_by_id.values() if run.state_type in ALIVE or run.is_over]
 
+    def ring(self):
+        self.calls.append("ring")
+
     def resume(self, run_id):
         self._answer()
         self.calls.append(f"resume {run_id}")
@@ -237,6 +240,14 @@ def test_a_run_that_died_before_it_opened_a_release_is_brought_on_and_a_refused_
     gare.engine.put("database away", "FAILED", "Unavailable")
     rounds(reconciler)
     assert sorted(gare.engine.calls) == ["retry database away", "retry lost"]
+
+
+def test_a_run_that_no_worker_took_is_not_counted_as_dead_but_the_worker_is_woken(
+    gare, release, reconciler
+):
+    gare.engine.put(release.flow_run_id, "SCHEDULED", "Late")
+    assert rounds(reconciler) == []
+    assert set(gare.engine.calls) == {"ring"}
 
 
 def test_while_the_engine_is_away_it_is_said_once_and_nothing_is_judged(gare, release, reconciler):

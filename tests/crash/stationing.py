@@ -28,7 +28,7 @@ people:
 """
 _RESTART_S = 0.2
 _READY_S = 120.0
-_QUIET_S = {"warm": 6, "stock": 10}
+_QUIET_S = {"warm": 2, "stock": 10}
 """How long a dead run is left alone: short, and yet longer than a run takes to begin on a busy machine."""
 
 
