@@ -142,7 +142,7 @@ class Engine:
         return found
 
     def moving(self, ended_after: datetime) -> list[Run]:
-        """Return our runs that should have a process, those that no worker took, and those that ended since an instant."""
+        """Return our runs that should have a process, that no worker took, or that ended since an instant."""
         states = {"operator": "or_", "type": {"any_": list(ALIVE)}, "name": {"any_": [LATE]}}
         wanted = {
             "operator": "or_",
