@@ -74,7 +74,7 @@ def test_a_waiting_release_whose_run_the_engine_lost_is_recovered_with_its_votes
     shop.wait_for(ReleaseState.RELEASED)
     assert shop.events().count("approval asked") == 1
     assert_once(shop)
-    assert "Nothing to recover" in shop.run("recover")
+    assert "has ended: released" in shop.run("recover", release.id, code=3)
 
 
 def start_nap(shop, seconds):

@@ -160,14 +160,14 @@ def test_a_run_that_was_deleted_in_the_engine_does_not_block_its_project(shop):
     engine = shop.gare().engine
     wait_until(lambda: engine.run(release.flow_run_id).is_suspended)
     httpx.delete(f"{engine.url}/flow_runs/{release.flow_run_id}").raise_for_status()
-    failed = shop.wait_for(ReleaseState.FAILED)
-    assert failed.end.startswith("the engine has no run of it any more")
+    lost = shop.wait_for(ReleaseState.ATTENTION)
+    assert lost.end.startswith("the engine has no run of it any more")
     shop.run("cancel", release.id)
     assert shop.last().state is ReleaseState.CANCELLED
 
 
 def test_who_leaves_with_ctrl_c_leaves_the_release_running_and_joins_again(shop):
-    nap = f"[{PY}, 'import time; time.sleep(3)']"
+    nap = f"[{PY}, 'import time; time.sleep(8)']"
     shop.configure(f"\nsteps:\n  - {{id: nap, type: run, command: {nap}}}\n")
     process = start(shop, "release", shop.name)
     wait_until(lambda: shop.gare().ledger.releases.find(project=shop.name))
