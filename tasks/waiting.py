@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from prefect.logging import get_run_logger
+
 from gare.domain.approvals import Decision
 from gare.domain.locks import Priority, locks_of
 from gare.domain.manifest import manifest
 from gare.domain.plan import Plan, PlannedStep
 from gare.domain.releases import Release, StepState
+from gare.errors import ConnectorError
 from gare.reports.markdown import approval_page
 from gare.wiring import Gare
 
@@ -52,14 +55,27 @@ def _approval(gare: Gare, release: Release, plan: Plan, step: PlannedStep) -> Wa
     }
     wanted = manifest(plan, release.plan, step.id, values)
     before = gare.ledger.approvals.get(release.id, step.id)
-    if before is None or (before.is_pending and before.manifest != wanted.digest):
-        # Shown first: a process that dies in between shows it once more, and asks once.
-        page = approval_page(plan, rule, release, wanted.digest, values)
-        gare.engine.publish(
-            release.flow_run_id, f"{release.id.lower()}-{step.id}", page, step.title
-        )
     request = gare.ledger.approvals.ask(release.id, rule, wanted)
     standing = gare.ledger.approvals.standing(release.id, rule)
     if standing.decision is not Decision.PENDING:
         return None
+    is_new = before is None or before.manifest != request.manifest
+    _show(
+        gare,
+        release,
+        step,
+        approval_page(plan, rule, release, wanted.digest, values),
+        is_new=is_new,
+    )
     return Wait(f"{step.id}: {standing}", request.expires_at)
+
+
+def _show(gare: Gare, release: Release, step: PlannedStep, page: str, *, is_new: bool) -> None:
+    """Show what is asked in the run's artifacts; people vote without it while the engine is away."""
+    key = f"{release.id.lower()}-{step.id}"
+    try:
+        # Looked for: a process that died, or an engine that was away, has asked and not shown it.
+        if is_new or not gare.engine.artifact(key):
+            gare.engine.publish(release.flow_run_id, key, page, step.title)
+    except ConnectorError as error:
+        get_run_logger().warning("The page of %s is shown later: %s", step.id, error)

@@ -32,11 +32,6 @@ class Request:
     expires_at: datetime
     decision: Decision
 
-    @property
-    def is_pending(self) -> bool:
-        """Whether it has not been written down as decided."""
-        return self.decision is Decision.PENDING
-
 
 class Approvals:
     """What was asked, who answered, and where it stands."""
