@@ -148,9 +148,7 @@ class WarmWorker(ProcessWorker):
         _is_reported.set(False)
         crashes: list[bool] = []
         async with internals.executor_context() as context:
-            starter = Starter(
-                self._nursery, module, configuration, folder, context.control_channel
-            )
+            starter = Starter(self._nursery, module, configuration, folder, context.control_channel)
             executor = context.create_executor(
                 flow_run,
                 starter,
