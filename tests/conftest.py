@@ -1,11 +1,17 @@
-"""What tests of several folders share."""
+"""What tests of several folders share: the modules of tests/shared, and the story of a release."""
 
 import importlib.util
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+sys.path.append(str(Path(__file__).parent / "shared"))
+
+from postgres_server import PostgresServer, missing, serving
 
 
 def _load_story() -> ModuleType:
@@ -25,3 +31,26 @@ _load_story()  # so that tests may import from it by that name
 @pytest.fixture(scope="session")
 def story() -> ModuleType:
     return _load_story()
+
+
+@pytest.fixture
+def database_server() -> Iterator[PostgresServer]:
+    """Have a PostgreSQL server that a test may stop and start."""
+    _need_postgres()
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """Have one PostgreSQL server for all tests."""
+    _need_postgres()
+    with serving() as server:
+        yield server
+
+
+def _need_postgres() -> None:
+    if (why := missing()) and os.environ.get("CI"):
+        pytest.fail(why + "; in CI the ledger must be tested on it")
+    elif why:
+        pytest.skip(why)

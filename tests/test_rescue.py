@@ -12,6 +12,7 @@ from gare.engine import ALIVE, Run
 from gare.errors import Refused, Unavailable
 from gare.ledger.ledger import Ledger
 from gare.reconciler import Reconciler
+from gare.requests import ReleaseRequest
 from gare.rescue import lost, recover
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -24,6 +25,7 @@ class FakeEngine:
     runs_by_id: dict[str, Run] = field(default_factory=dict)
     is_away: bool = False
     calls: list[str] = field(default_factory=list)
+    requests: list[dict] = field(default_factory=list)
 
     def put(self, run_id: str, state: str, name: str = "", message: str = "") -> None:
         since = NOW - timedelta(minutes=1)
@@ -66,6 +68,7 @@ class FakeEngine:
         self.put(run_id, "FAILED", "NeedsAttention", reason)
 
     def start(self, request, *, idempotency_key, at):
+        self.requests.append(request)
         run_id = f"new-{idempotency_key}"[:36]
         if run_id not in self.runs_by_id:
             self.put(run_id, "SCHEDULED")
@@ -291,3 +294,20 @@ def test_a_release_whose_run_is_gone_needs_attention_and_is_recovered_once(
     with pytest.raises(Refused, match="The engine has the run of R-1"):
         recover(gare, made, actor="alice")
     assert lost(gare) == []
+
+
+def test_a_recovered_run_is_asked_for_what_the_lost_one_was(gare, story):
+    plan = story.make_plan()
+    asked = {"project": plan.project, "version": "1.4.0", "ref": "main", "replan": True}
+    release = gare.ledger.releases.open(
+        gare.ledger.plans.store(plan), plan, story.RUN, "", "why\x00", ReleaseRequest(**asked).model_dump()
+    )  # fmt: skip
+    recover(gare, release, actor="alice")
+    [request] = gare.engine.requests
+    assert request == ReleaseRequest(**asked).model_dump()
+
+
+def test_a_release_that_an_older_gare_opened_is_recovered_with_its_plan(gare, release):
+    recover(gare, release, actor="alice")
+    [request] = gare.engine.requests
+    assert (request["project"], request["plan"]) == (release.project, release.plan)

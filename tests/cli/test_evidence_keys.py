@@ -1,6 +1,5 @@
 """`gare key`, `gare audit verify` and keys that an auditor trusts, as commands."""
 
-import importlib.util
 import json
 import os
 import shutil
@@ -14,17 +13,6 @@ import pytest
 
 from gare.cli.app import run
 from gare.ledger.ledger import Ledger
-
-
-@pytest.fixture(scope="session")
-def story() -> ModuleType:
-    name = "gare_tests_story"
-    if name not in sys.modules:
-        path = Path(__file__).parents[1] / "ledger" / "story.py"
-        spec = importlib.util.spec_from_file_location(name, path)
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """What a person reads about releases: status, why, log, evidence; with the station down."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -24,17 +23,6 @@ people:
   - {name: rita, email: rita@example.org, groups: [operations]}
 """
 DOWN = "The station does not answer: No station is up here."
-
-
-@pytest.fixture(scope="session")
-def story() -> ModuleType:
-    name = "gare_tests_story"
-    if name not in sys.modules:
-        path = Path(__file__).parents[1] / "ledger" / "story.py"
-        spec = importlib.util.spec_from_file_location(name, path)
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
 
 
 @pytest.fixture

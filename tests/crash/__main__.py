@@ -12,11 +12,13 @@ from contextlib import ExitStack
 from itertools import product
 from pathlib import Path
 
-import postgres
 from matrix import Matrix, Point, Result
 from receiver import receiving
 from scenarios import SCENARIOS
 from stationing import CrashStation, Kill
+
+sys.path.append(str(Path(__file__).parents[1] / "shared"))
+from postgres_server import serving
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -80,9 +82,7 @@ def run(options: argparse.Namespace, database: str) -> int:
 def execute(options: argparse.Namespace, database: str, folder: Path) -> Result:
     """Make the station, list the boundaries, kill at them, end the station."""
     with ExitStack() as stack:
-        ledger = (
-            stack.enter_context(postgres.serving(folder / "pg")) if database == "postgresql" else ""
-        )
+        ledger = stack.enter_context(serving()).address() if database == "postgresql" else ""
         receiver = stack.enter_context(receiving())
         station = CrashStation(
             folder / "station", ledger=ledger, worker=options.worker, jobs=options.jobs

@@ -145,6 +145,20 @@ class Shop:
             time.sleep(0.2)
         return release
 
+    def assert_once(self) -> None:
+        """Every step of the last release was done once, every effect has one receipt, and the evidence says so."""
+        release, ledger = self.last(), self.gare().ledger
+        events = ledger.database.events(release.id)
+        done = [event.body for event in events if event.kind == "step done"]
+        assert len(done) == len(set(done)) == len(ledger.releases.steps(release.id))
+        effects = ledger.effects.of(release.id)
+        assert all(effect.receipt is not None for effect in effects)
+        receipts = [event for event in events if event.kind in ("effect done", "effect adopted")]
+        assert len(receipts) == len(effects)
+        bundle = str(self.root / f"{release.id}.zip")
+        self.run("evidence", release.id, "-o", bundle)
+        self.run("evidence", "verify", bundle)
+
     def events(self) -> list[str]:
         return [event.kind for event in self.gare().ledger.database.events(self.last().id)]
 

@@ -2,11 +2,10 @@
 
 import os
 import signal
-import time
 
 import httpx
-import psutil
 import pytest
+from waiting import is_running, marked, wait_until
 
 from gare.domain.releases import ReleaseState
 from gare.rescue import lease_of
@@ -23,7 +22,7 @@ def test_a_killed_run_goes_on_by_itself_and_does_nothing_twice(shop):
     shop.wait_for(ReleaseState.RELEASED, timeout_s=90)
     assert shop.events().count("run brought on") == 1
     assert shop.gare().ledger.releases.steps(release.id)["build"].attempt == 1
-    assert_once(shop)
+    shop.assert_once()
 
 
 def test_a_run_whose_worker_died_with_it_goes_on_by_itself(shop):
@@ -32,7 +31,7 @@ def test_a_run_whose_worker_died_with_it_goes_on_by_itself(shop):
     kill_child(shop, "worker")
     os.kill(pid, signal.SIGKILL)
     shop.wait_for(ReleaseState.RELEASED, timeout_s=120)
-    assert_once(shop)
+    shop.assert_once()
 
 
 def test_a_dead_run_is_ended_by_cancel(shop):
@@ -52,8 +51,8 @@ def test_a_process_that_was_asleep_while_another_took_over_writes_nothing_and_en
         shop.wait_for(ReleaseState.RELEASED, timeout_s=120)
     finally:
         os.kill(pid, signal.SIGCONT)
-    wait_until(lambda: not psutil.pid_exists(pid) or is_zombie(pid))
-    assert_once(shop)
+    wait_until(lambda: not is_running(pid))
+    shop.assert_once()
     engine = shop.gare().engine
     wait_until(lambda: engine.run(release.flow_run_id).state_name == "Released", timeout_s=60)
 
@@ -73,7 +72,7 @@ def test_a_waiting_release_whose_run_the_engine_lost_is_recovered_with_its_votes
     shop.run("approve", release.id, "--env", "production", person="carol")
     shop.wait_for(ReleaseState.RELEASED)
     assert shop.events().count("approval asked") == 1
-    assert_once(shop)
+    shop.assert_once()
     assert "has ended: released" in shop.run("recover", release.id, code=3)
 
 
@@ -84,22 +83,6 @@ def start_nap(shop, seconds):
     shop.run("release", shop.name, "--no-follow")
     wait_until(lambda: marked(mark))
     return shop.last()
-
-
-def assert_once(shop):
-    """Every step was done once, every effect has one receipt, and the evidence says so."""
-    release = shop.last()
-    ledger = shop.gare().ledger
-    events = ledger.database.events(release.id)
-    done = [event.body for event in events if event.kind == "step done"]
-    assert len(done) == len(set(done)) == len(ledger.releases.steps(release.id))
-    effects = ledger.effects.of(release.id)
-    assert all(effect.receipt is not None for effect in effects)
-    receipts = [event for event in events if event.kind in ("effect done", "effect adopted")]
-    assert len(receipts) == len(effects)
-    bundle = str(shop.root / f"{release.id}.zip")
-    shop.run("evidence", release.id, "-o", bundle)
-    shop.run("evidence", "verify", bundle)
 
 
 def process_of(shop, release):
@@ -120,22 +103,3 @@ def kill_child(shop, name):
     record = read_record(StateFolder(shop.root / ".gare"))
     [child] = [child for child in record.children if child.name == name]
     os.kill(child.pid, signal.SIGKILL)
-
-
-def is_zombie(pid):
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
-def marked(mark):
-    return [p for p in psutil.process_iter(["cmdline"]) if mark in (p.info["cmdline"] or [])]
-
-
-def wait_until(is_so, timeout_s=40):
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise AssertionError("it did not happen in time")
-        time.sleep(0.2)

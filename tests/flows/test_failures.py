@@ -4,13 +4,8 @@ The station is this module's own: its server is frozen and killed, its engine's 
 """
 
 import json
-import os
-import shutil
-import signal
 import socket
 import sqlite3
-import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 from sqlalchemy import select
+from waiting import marked, wait_until
 
 from deployments.local import down, spec_of, up_detached
 from gare.config.loader import load_station
@@ -63,11 +59,11 @@ def test_a_ledger_that_is_locked_for_longer_than_writes_wait_is_waited_for(shop,
     with locked(station_root / "ledger" / "ledger.db"):
         let_go()
         # The step has ended: for three times as long as a write waits, nothing can be written down.
-        wait_until(lambda: not marked(shop.name))
+        wait_until(lambda: not marked(f"mark-{shop.name}"))
         time.sleep(3)
     shop.wait_for(ReleaseState.RELEASED)
     assert "run brought on" not in shop.events()
-    assert_once(shop)
+    shop.assert_once()
     assert naps(shop) == 1
 
 
@@ -78,7 +74,7 @@ def test_a_station_that_ends_in_the_middle_of_a_step_goes_on_when_it_is_up(shop,
     up(station_root)
     let_go()
     shop.wait_for(ReleaseState.RELEASED, timeout_s=120)
-    assert_once(shop)
+    shop.assert_once()
 
 
 def test_a_server_that_is_frozen_while_a_step_ends_and_people_vote_loses_nothing(
@@ -99,7 +95,7 @@ def test_a_server_that_is_frozen_while_a_step_ends_and_people_vote_loses_nothing
         server.resume()
     shop.wait_for(ReleaseState.RELEASED, timeout_s=180)
     assert shop.events().count("approval asked") == 1
-    assert_once(shop)
+    shop.assert_once()
     assert naps(shop) == 1
 
 
@@ -127,7 +123,7 @@ def test_a_server_that_is_away_when_a_run_would_suspend_and_people_vote_loses_no
         supervisor.resume()
     shop.wait_for(ReleaseState.RELEASED, timeout_s=180)
     assert shop.events().count("approval asked") == 1
-    assert_once(shop)
+    shop.assert_once()
     assert naps(shop) == 1
 
 
@@ -154,8 +150,8 @@ def test_releases_outlive_the_database_of_the_engine(new_shop, station_root):
     waiting.run("approve", first.id, "--env", "production", person="carol")
     waiting.wait_for(ReleaseState.RELEASED)
     assert waiting.events().count("approval asked") == 1
-    assert_once(waiting)
-    assert_once(running)
+    waiting.assert_once()
+    running.assert_once()
 
 
 def test_an_upgrade_between_two_wakes_changes_nothing_of_a_release(shop, station_root):
@@ -174,7 +170,7 @@ def test_an_upgrade_between_two_wakes_changes_nothing_of_a_release(shop, station
     assert released.plan == digest
     assert shop.events().count("approval asked") == 1
     assert {record.attempt for record in steps_of(shop).values()} == {1}
-    assert_once(shop)
+    shop.assert_once()
 
 
 @pytest.mark.parametrize("way", ["cut in the middle of the reply", "reply lost"])
@@ -192,7 +188,7 @@ def test_a_message_whose_reply_is_lost_is_not_sent_twice(shop, way):
         shop.run("resume", release.id)
     assert len(requests) == 1
     assert shop.last().state is ReleaseState.RELEASED
-    assert_once(shop)
+    shop.assert_once()
 
 
 def test_a_message_that_has_not_arrived_is_sent_again_on_a_persons_word(shop):
@@ -205,7 +201,7 @@ def test_a_message_that_has_not_arrived_is_sent_again_on_a_persons_word(shop):
         shop.run("resume", release.id)
     assert len(requests) == 3
     assert shop.last().state is ReleaseState.RELEASED
-    assert_once(shop)
+    shop.assert_once()
 
 
 def test_a_push_whose_reply_is_lost_is_adopted(shop):
@@ -221,77 +217,29 @@ def test_a_push_whose_reply_is_lost_is_adopted(shop):
         effect for effect in shop.gare().ledger.effects.of(release.id) if "tag" in effect.target
     ]
     assert tag.is_adopted
-    assert_once(shop)
+    shop.assert_once()
 
 
 def test_a_database_server_that_is_stopped_while_a_release_runs_is_waited_for(
-    tmp_path, new_shop, database
+    tmp_path, new_shop, database_server
 ):
-    make_station(tmp_path, f"postgresql+psycopg://gare@/postgres?host={database.folder}")
+    make_station(tmp_path, database_server.address())
     try:
         shop = new_shop.func(tmp_path, "shop")
         _, let_go = start_nap(shop)
-        database.stop()
+        database_server.stop()
         let_go()
-        wait_until(lambda: not marked(shop.name))
+        wait_until(lambda: not marked(f"mark-{shop.name}"))
         time.sleep(5)
         said = shop.run("status", code=4)
         assert "gare: error: The ledger cannot be used now" in said
-        database.start()
+        database_server.start()
         shop.wait_for(ReleaseState.RELEASED)
         assert "run brought on" not in shop.events()
-        assert_once(shop)
+        shop.assert_once()
         assert naps(shop) == 1
     finally:
         down(tmp_path / ".gare", say=print)
-
-
-@pytest.fixture
-def database():
-    """Make a PostgreSQL server that can be stopped and started."""
-    made = Postgres()
-    made.start()
-    yield made
-    made.stop()
-    shutil.rmtree(made.folder)
-
-
-class Postgres:
-    """A PostgreSQL server with a socket of its own."""
-
-    def __init__(self):
-        if missing := [name for name in ("initdb", "postgres") if shutil.which(name) is None]:
-            pytest.skip(f"PostgreSQL is not installed: {', '.join(missing)} not on PATH")
-        # The path of a socket may have 107 characters.
-        self.folder = Path(tempfile.mkdtemp(prefix="gare-pg-"))
-        self.process = None
-        self.quiet = {"stdin": subprocess.DEVNULL, "cwd": self.folder}
-        if os.geteuid() == 0:  # PostgreSQL refuses to run as root.
-            import pwd
-
-            nobody = pwd.getpwnam("nobody")
-            self.quiet |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-            os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
-        subprocess.run(
-            ["initdb", "-D", self.folder / "data", "-U", "gare", "-A", "trust", "-N", "-E", "UTF8"],
-            check=True, capture_output=True, **self.quiet,
-        )  # fmt: skip
-
-    def start(self):
-        ready = b"database system is ready to accept connections"
-        with (self.folder / "log").open("ab") as log:
-            before = (self.folder / "log").read_bytes().count(ready)
-            self.process = subprocess.Popen(
-                ["postgres", "-D", self.folder / "data", "-k", self.folder, "-c", "listen_addresses="],
-                stdout=log, stderr=log, **self.quiet,
-            )  # fmt: skip
-        wait_until(lambda: (self.folder / "log").read_bytes().count(ready) > before)
-
-    def stop(self):
-        if self.process is not None:
-            self.process.send_signal(signal.SIGINT)  # fast shutdown: it ends its clients
-            self.process.wait(timeout=30)
-            self.process = None
 
 
 def make_station(root, ledger):
@@ -312,18 +260,13 @@ def start_nap(shop, more=""):
     file = shop.root / "projects" / f"{shop.name}.yaml"
     file.write_text(file.read_text() + NAP.format(mark=f"mark-{shop.name}", more=more))
     shop.run("release", shop.name, "--no-follow")
-    wait_until(lambda: marked(shop.name))
+    wait_until(lambda: marked(f"mark-{shop.name}"))
     return shop.last(), (shop.root / f"{shop.name}-gate").touch
 
 
 def naps(shop):
     """Return how often the step has slept."""
     return len((shop.root / f"{shop.name}-naps").read_text().splitlines())
-
-
-def marked(name):
-    mark = f"mark-{name}"
-    return [p for p in psutil.process_iter(["cmdline"]) if mark in (p.info["cmdline"] or [])]
 
 
 @contextmanager
@@ -418,27 +361,3 @@ def steps_of(shop):
 def server_of(root):
     record = read_record(StateFolder(root / ".gare"))
     return psutil.Process(next(c.pid for c in record.children if c.name == "server"))
-
-
-def assert_once(shop):
-    """Every step was done once, every effect has one receipt, and the evidence says so."""
-    release = shop.last()
-    ledger = shop.gare().ledger
-    events = ledger.database.events(release.id)
-    done = [event.body for event in events if event.kind == "step done"]
-    assert len(done) == len(set(done)) == len(ledger.releases.steps(release.id))
-    effects = ledger.effects.of(release.id)
-    assert all(effect.receipt is not None for effect in effects)
-    receipts = [event for event in events if event.kind in ("effect done", "effect adopted")]
-    assert len(receipts) == len(effects)
-    bundle = str(shop.root / f"{release.id}.zip")
-    shop.run("evidence", release.id, "-o", bundle)
-    shop.run("evidence", "verify", bundle)
-
-
-def wait_until(is_so, timeout_s=60):
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise AssertionError("it did not happen in time")
-        time.sleep(0.2)

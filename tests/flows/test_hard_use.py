@@ -13,6 +13,7 @@ from contextlib import redirect_stderr
 import httpx
 import psutil
 import pytest
+from waiting import wait_until
 
 from gare.cli import app
 from gare.domain.releases import ReleaseState
@@ -282,11 +283,3 @@ def post(shop, request):
 
 def ask_for_a_release(shop, request):
     return post(shop, request).json()["id"]
-
-
-def wait_until(is_so, timeout_s=40):
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise AssertionError("it did not happen in time")
-        time.sleep(0.2)

@@ -4,14 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
-import psutil
 import pytest
+from waiting import is_running, marked, wait_until
 
 from deployments.local import down, spec_of, up_detached
-from deployments.processes import marked
+from deployments.processes import marked as marked_state
 from gare.config.loader import load_station
 from gare.domain.releases import ReleaseState
 from gare.station_state import StateFolder, read_record
@@ -49,7 +48,7 @@ def test_a_release_ends_as_if_nothing_had_happened_when_all_is_killed_twice(tmp_
     shop.configure(STEPS.format(nap=NAP, mark="mark-twice"))
     shop.run("release", shop.name, "--no-follow", person="alice")
     for moment in ("before", "after"):
-        wait_until(lambda moment=moment: running(f"mark-twice-{moment}"))
+        wait_until(lambda moment=moment: marked(f"mark-twice-{moment}"))
         kill_all(tmp_path / ".gare")
         up()
     shop.wait_for(ReleaseState.RELEASED, timeout_s=150)
@@ -88,24 +87,6 @@ def kill_all(state):
     record = read_record(StateFolder(state))
     assert record is not None
     os.kill(record.supervisor.pid, signal.SIGKILL)
-    for process in marked(state):
+    for process in marked_state(state):
         process.kill()
-    wait_until(lambda: not marked(state) and not is_running(record.supervisor.pid))
-
-
-def is_running(pid):
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def running(mark):
-    return [p for p in psutil.process_iter(["cmdline"]) if mark in (p.info["cmdline"] or [])]
-
-
-def wait_until(is_so, timeout_s=60):
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
+    wait_until(lambda: not marked_state(state) and not is_running(record.supervisor.pid))

@@ -1,9 +1,9 @@
 """Several releases of one project at once, on the real engine: a queue, and a new plan for who was overtaken."""
 
 import json
-import time
 
 import pytest
+from waiting import wait_until
 
 from gare.domain.releases import ReleaseState
 
@@ -33,14 +33,6 @@ def stands(shop, release_id):
 def wait_for(shop, release_id, *states):
     wait_until(lambda: stands(shop, release_id).state in states)
     return stands(shop, release_id)
-
-
-def wait_until(is_so, timeout_s=90):
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise AssertionError("it did not happen in time")
-        time.sleep(0.2)
 
 
 def ask_again(shop, release_id):

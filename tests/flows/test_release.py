@@ -1,12 +1,12 @@
 """A release from plan to production, on the real engine: every way it can go and end."""
 
 import json
-import time
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
+from waiting import marked, wait_until
 
 from gare.domain.releases import ReleaseState, StepState
 from gare.requests import ReleaseRequest
@@ -270,18 +270,6 @@ def test_the_steps_values_are_json_that_anybody_can_read(released):
     for record in shop.gare().ledger.releases.steps(shop.last().id).values():
         assert record.state is StepState.DONE
         assert json.loads(json.dumps(record.value)) == record.value
-
-
-def wait_until(is_so, timeout_s=40):
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise AssertionError("it did not happen in time")
-        time.sleep(0.2)
-
-
-def marked(mark):
-    return [p for p in psutil.process_iter(["cmdline"]) if mark in (p.info["cmdline"] or [])]
 
 
 def runs_of(run_id):

@@ -534,7 +534,7 @@ def test_a_ledger_on_postgresql_comes_back_with_its_own_tools(
     (state / "prefect" / "prefect.db").write_text("the engine's, newer than the dump")
     ledger = Ledger(new_postgres)
     story.open_release(ledger)
-    where = ["-h", postgres, "-U", "gare", "-d", make_url(new_postgres).database]
+    where = ["-h", postgres.folder, "-U", "gare", "-d", make_url(new_postgres).database]
     subprocess.run(["pg_dump", "-Fc", "-f", tmp_path / "ledger.dump", *where], check=True)
     ledger.note("R-1", "note", "gare", {"text": "after the dump"})
     ledger.database.close()

@@ -48,23 +48,6 @@ CLEAN = {
 }
 
 
-@pytest.fixture(scope="module")
-def told(story, tmp_path_factory):
-    """A ledger with one whole release, its store, and its bundle."""
-    folder = tmp_path_factory.mktemp("told")
-    ledger = Ledger(f"sqlite:///{folder / 'ledger.db'}", clock=story.Clock())
-    (folder / "files").mkdir()
-    release = story.tell(ledger, folder / "store", folder / "files")
-    story.write_bundle(ledger, folder / "store", release.id, folder / "bundle.zip")
-    yield ledger, folder / "store", folder / "bundle.zip"
-    ledger.database.close()
-
-
-@pytest.fixture
-def bundle(told, tmp_path) -> Path:
-    return Path(shutil.copy(told[2], tmp_path / "copy.zip"))
-
-
 def problems(path: Path, **more: object) -> list[str]:
     return [str(problem) for problem in verify_bundle(path, **more).problems]
 

@@ -20,26 +20,8 @@ from gare.ledger.chain import Event
 from gare.ledger.dsse import fingerprint
 from gare.ledger.evidence import event_line, pretty
 from gare.ledger.keys import Keys
-from gare.ledger.ledger import Ledger
 from gare.ledger.tags import Tag
 from gare.ledger.verify import verify_bundle
-
-
-@pytest.fixture(scope="module")
-def told(story, tmp_path_factory):
-    """A ledger with one whole release, its store, and its bundle."""
-    folder = tmp_path_factory.mktemp("told")
-    ledger = Ledger(f"sqlite:///{folder / 'ledger.db'}", clock=story.Clock())
-    (folder / "files").mkdir()
-    release = story.tell(ledger, folder / "store", folder / "files")
-    story.write_bundle(ledger, folder / "store", release.id, folder / "bundle.zip")
-    yield ledger, folder / "store", folder / "bundle.zip"
-    ledger.database.close()
-
-
-@pytest.fixture
-def bundle(told, tmp_path) -> Path:
-    return Path(shutil.copy(told[2], tmp_path / "copy.zip"))
 
 
 def problems(path: Path, **more: object) -> list[str]:
