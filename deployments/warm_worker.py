@@ -67,11 +67,10 @@ class Starter:
         control = internals.open_control(self._control, flow_run.id)
         env = internals.run_environment(flow_run.id, self._configuration.env, control)
         is_quiet = not self._configuration.stream_output
-        try:
+        with contextlib.ExitStack() as unless_forked:
+            unless_forked.callback(self._control.unregister, flow_run.id)
             fork = await self._fork(env, is_quiet=is_quiet)
-        except BaseException:
-            self._control.unregister(flow_run.id)
-            raise
+            unless_forked.pop_all()
         task_status.started(internals.handle_of(fork))
         await fork.wait()
 

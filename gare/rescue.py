@@ -6,6 +6,7 @@ live, and Running ones be dead. Never decides about a release: the flow does, fr
 
 import time
 from datetime import timedelta
+from typing import Any
 
 from gare.domain.releases import Release, ReleaseState, StepState
 from gare.engine import ALIVE, UNAVAILABLE, Run
@@ -136,15 +137,9 @@ def recover(gare: Gare, release: Release, *, actor: str) -> Release:
             where=gare.engine.run_address(release.flow_run_id),
             hint=f"Nothing to recover: `gare resume {release.id}` brings it on.",
         )
-    request = ReleaseRequest(
-        project=release.project,
-        plan=release.plan,
-        requested_by=release.requested_by,
-        reason=release.reason,
-    )
     # Begins only when the ledger knows it: it would open a second release otherwise.
     run = gare.engine.start(
-        request.model_dump(),
+        _request(gare, release),
         idempotency_key=f"recover {release.id} {release.flow_run_id}",
         at=gare.ledger.now() + timedelta(days=3650),
     )
@@ -157,6 +152,19 @@ def recover(gare: Gare, release: Release, *, actor: str) -> Release:
     )
     gare.engine.begin(run.id)
     return release
+
+
+def _request(gare: Gare, release: Release) -> dict[str, Any]:
+    """Return what the release was asked for with: one that waits in the queue is planned anew from it."""
+    asked = gare.ledger.releases.request(release.id)
+    if asked is None:
+        asked = {
+            "project": release.project,
+            "plan": release.plan,
+            "requested_by": release.requested_by,
+            "reason": release.reason,
+        }
+    return ReleaseRequest.model_validate(asked).model_dump()
 
 
 def lost(gare: Gare) -> list[Release]:

@@ -47,7 +47,9 @@ def plan_first(request: dict[str, object], run_id: str) -> str:
             hint=f"Make one with `gare plan {wanted.project}`.",
         )
     reached("before open")
-    release = gare.ledger.releases.open(digest, plan, run_id, wanted.requested_by, wanted.reason)
+    release = gare.ledger.releases.open(
+        digest, plan, run_id, wanted.requested_by, wanted.reason, request
+    )
     reached("after open")
     value = _value(digest, plan)
     gare.ledger.releases.begin_step(release.id, "plan", actor="gare")

@@ -14,7 +14,7 @@ from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
 from gare.errors import NotFound, Refused
 from gare.ledger.database import AT_ONCE, Database, plain, read_instant, spell
 from gare.ledger.lock_rows import free, wake
-from gare.ledger.schema import plans, releases, steps
+from gare.ledger.schema import events, plans, releases, steps
 
 _PLAN = TypeAdapter(Plan)
 
@@ -107,9 +107,18 @@ class Releases:
         self._db = database
 
     def open(
-        self, plan_digest: str, plan: Plan, flow_run_id: str, requested_by: str, reason: str
+        self,
+        plan_digest: str,
+        plan: Plan,
+        flow_run_id: str,
+        requested_by: str,
+        reason: str,
+        request: Mapping[str, Any] | None = None,
     ) -> Release:
-        """Open a release for a run, or return the one that this run has opened already."""
+        """Open a release for a run, or return the one that this run has opened already.
+
+        `request` is all that was asked for: a run that the engine loses is made again from it.
+        """
         with self._db.write() as connection:
             found = connection.execute(
                 select(releases).where(releases.c.flow_run_id == flow_run_id)
@@ -145,6 +154,7 @@ class Releases:
                     "run": flow_run_id,
                     "requested_by": requested_by,
                     "reason": plain(reason),
+                    **({"request": dict(request)} if request else {}),
                 },
                 at=now,
             )
@@ -204,6 +214,14 @@ class Releases:
         """Return a release. Raises NotFound."""
         with self._db.read() as connection:
             return self._get(connection, number_of(release_id))
+
+    def request(self, release_id: str) -> dict[str, Any] | None:
+        """Return what a release was asked for with; None for one that an older Gare opened."""
+        query = select(events.c.body).where(events.c.stream == release_id, events.c.seq == 1)
+        with self._db.read() as connection:
+            body = json.loads(connection.execute(query).scalar_one())
+        found: dict[str, Any] | None = body.get("request")
+        return found
 
     def of_run(self, flow_run_id: str) -> Release | None:
         """Return the release that a run has opened."""

@@ -6,7 +6,7 @@ The file may come from anybody. Until the last check has passed nothing changes 
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -300,18 +300,20 @@ def _opened(backup: Path) -> Iterator[IO[bytes]]:
 def _held(state: Path) -> Iterator[None]:
     """Hold the state folder as a station does, so that none starts meanwhile; leave no trace when nothing was done."""
     folder = StateFolder(state)
-    is_new = not state.exists()
-    state.mkdir(parents=True, exist_ok=True)
-    try:
+    with ExitStack() as unless_done:
+        if not state.exists():
+            unless_done.callback(_remove_new, folder)
+        state.mkdir(parents=True, exist_ok=True)
         with hold(folder) as is_ours:
             _refuse_in_use(folder, is_ours=is_ours)
             yield
-    except BaseException:
-        if is_new:
-            with suppress(OSError):
-                folder.lock.unlink()
-                state.rmdir()
-        raise
+        unless_done.pop_all()
+
+
+def _remove_new(folder: StateFolder) -> None:
+    with suppress(OSError):
+        folder.lock.unlink()
+        folder.root.rmdir()
 
 
 def _refuse_in_use(folder: StateFolder, *, is_ours: bool) -> None:
