@@ -18,7 +18,7 @@ from gare.domain.plan import Plan, PlannedStep
 from gare.domain.releases import Release, ReleaseState, StepState
 from gare.domain.schedule import ready
 from gare.errors import Unavailable
-from gare.requests import ReleaseRequest
+from gare.requests import Request
 from gare.wiring import Gare
 from tasks.plan import plan_anew
 from tasks.progress import Progress
@@ -28,7 +28,7 @@ from tasks.waiting import Wait, line_up, look
 Kinds = Mapping[str, Task[[str, str], Any]]
 
 
-async def conduct(gare: Gare, release: Release, kinds: Kinds, request: ReleaseRequest) -> Release:
+async def conduct(gare: Gare, release: Release, kinds: Kinds, request: Request) -> Release:
     """Run all that can run; return the release when it ended or failed; suspend the run when it must wait.
 
     `request` is what the run was started with: a release that was overtaken in the queue is planned anew from it.
@@ -56,7 +56,7 @@ async def conduct(gare: Gare, release: Release, kinds: Kinds, request: ReleaseRe
 
 
 async def _run_and_settle(
-    gare: Gare, release: Release, kinds: Kinds, request: ReleaseRequest
+    gare: Gare, release: Release, kinds: Kinds, request: Request
 ) -> tuple[Release, list[Wait]]:
     """Run what can run and write down where the release stands; return it with what it waits for."""
     waits = await _run_in_turn(gare, release, kinds, request)
@@ -70,9 +70,7 @@ async def _run_and_settle(
     return release, waits
 
 
-async def _run_in_turn(
-    gare: Gare, release: Release, kinds: Kinds, request: ReleaseRequest
-) -> list[Wait]:
+async def _run_in_turn(gare: Gare, release: Release, kinds: Kinds, request: Request) -> list[Wait]:
     """Run what can run once the release has all its locks; return what is waited for."""
     before = gare.plan(release.plan)
     reached("before lock")

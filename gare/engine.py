@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     import httpx
 
 DEPLOYMENT = "release/gare"
+
+
+def deployment_of(kind: str) -> str:
+    """Name the deployment that runs releases of a kind."""
+    return f"{kind}/gare"
+
+
 TAG = "gare"
 """On every deployment of ours (deployments/catalog.py)."""
 UNAVAILABLE = "Unavailable"

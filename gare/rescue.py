@@ -9,10 +9,10 @@ from datetime import timedelta
 from typing import Any
 
 from gare.domain.releases import Release, ReleaseState, StepState
-from gare.engine import ALIVE, UNAVAILABLE, Run
+from gare.engine import ALIVE, UNAVAILABLE, Run, deployment_of
 from gare.errors import Refused
 from gare.ledger.leases import Lease
-from gare.requests import ReleaseRequest
+from gare.requests import request_of
 from gare.wiring import Gare
 
 LONGEST_WAIT = timedelta(minutes=5)
@@ -140,6 +140,7 @@ def recover(gare: Gare, release: Release, *, actor: str) -> Release:
     # Begins only when the ledger knows it: it would open a second release otherwise.
     run = gare.engine.start(
         _request(gare, release),
+        deployment=deployment_of(release.kind),
         idempotency_key=f"recover {release.id} {release.flow_run_id}",
         at=gare.ledger.now() + timedelta(days=3650),
     )
@@ -164,7 +165,7 @@ def _request(gare: Gare, release: Release) -> dict[str, Any]:
             "requested_by": release.requested_by,
             "reason": release.reason,
         }
-    return ReleaseRequest.model_validate(asked).model_dump()
+    return request_of(release.kind, asked).model_dump(mode="json")
 
 
 def lost(gare: Gare) -> list[Release]:

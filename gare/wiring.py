@@ -15,7 +15,7 @@ from gare.connectors.registry import AnnounceSettings, SourceSettings, TargetSet
 from gare.domain.approvals import Voter
 from gare.domain.plan import Plan, PlannedStep
 from gare.engine import Engine
-from gare.errors import AuthenticationFailed, ConfigError
+from gare.errors import AuthenticationFailed, ConfigError, InternalError
 from gare.ledger.keys import Keys
 from gare.ledger.ledger import Ledger
 from gare.planning.planner import Earlier, make_plan
@@ -23,7 +23,7 @@ from gare.ports.notifier import Notifier
 from gare.ports.source import Source, TagWriter
 from gare.ports.target import ReplaceTarget
 from gare.ports.tracker import Tracker
-from gare.requests import ReleaseRequest
+from gare.requests import ReleaseRequest, Request
 from gare.secrets import resolve
 from gare.station_state import StateFolder, api_url
 
@@ -79,11 +79,19 @@ class Gare:
         """Return a stored plan; plans do not change, so the last ones are kept in memory."""
         return _plan(self.ledger, digest)
 
-    def make_plan(self, request: ReleaseRequest) -> tuple[str, Plan]:
-        """Plan a project's next release and store the plan; return its digest and the plan. Changes nothing else."""
+    def make_plan(self, request: Request) -> tuple[str, Plan]:
+        """Plan what is asked for and store the plan; return its digest and the plan. Changes nothing else."""
+        match request:
+            case ReleaseRequest():
+                plan = self._plan_release(request)
+            case _:
+                raise InternalError(f"nobody plans a {request.kind}", where="wiring")
+        return self.ledger.plans.store(plan), plan
+
+    def _plan_release(self, request: ReleaseRequest) -> Plan:
         project = self.project(request.project)
         source = self.source_of(project.config, project.base)
-        plan = make_plan(
+        return make_plan(
             project.config,
             self.station.config,
             source,
@@ -94,7 +102,6 @@ class Gare:
                 self.ledger.effects.deployed(project.config.name),
             ),
         )
-        return self.ledger.plans.store(plan), plan
 
     def project(self, name: str) -> Project:
         """Return a project of the station. Raises ConfigError with the nearest name."""

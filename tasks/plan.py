@@ -3,6 +3,8 @@
 A release that was overtaken in the queue is planned anew, as long as it has done nothing.
 """
 
+from typing import Any
+
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
@@ -13,38 +15,39 @@ from gare.domain.releases import Release, ReleaseState, StepState
 from gare.domain.versions import is_prerelease, pick_previous
 from gare.errors import Refused
 from gare.reports.markdown import plan_page
-from gare.requests import ReleaseRequest
+from gare.requests import ReleaseRequest, Request, request_of
 from gare.wiring import Gare, open_gare
 
 
-def open_release(gare: Gare, request: ReleaseRequest, run_id: str) -> Release:
-    """Return the release of this run; plan the project and open one when there is none yet.
+def open_release(gare: Gare, request: Request, run_id: str) -> Release:
+    """Return the release of this run; plan it and open one when there is none yet.
 
     A process that died in between is continued: the plan that the release was opened with stands.
     """
     found = gare.ledger.releases.of_run(run_id)
     if found is not None and (found.is_closed or _is_planned(gare, found)):
         return found
-    release_id = plan_first.with_options(task_run_name=f"plan {request.project}")(
-        request.model_dump(), run_id
+    release_id = plan_first.with_options(task_run_name=f"plan {request.subject}")(
+        request.kind.value, request.model_dump(mode="json"), run_id
     )
     return gare.ledger.releases.get(release_id)
 
 
 @task(name="plan", cache_policy=NO_CACHE, persist_result=False)
-def plan_first(request: dict[str, object], run_id: str) -> str:
+def plan_first(kind: str, request: dict[str, Any], run_id: str) -> str:
     """Plan the release, open it in the ledger, and show the plan before anything happens."""
-    gare, wanted = open_gare(), ReleaseRequest.model_validate(request)
+    gare, wanted = open_gare(), request_of(kind, request)
     if wanted.requested_by:
         gare.voter(wanted.requested_by)
     found = gare.ledger.releases.of_run(run_id)
-    stored = found.plan if found else wanted.plan
+    stored = found.plan if found else wanted.stored_plan
     digest, plan = (stored, gare.plan(stored)) if stored else gare.make_plan(wanted)
-    if plan.project != wanted.project:
+    if (plan.kind, plan.project) != (wanted.kind, wanted.subject):
         raise Refused(
-            f"The plan {digest[:19]}… is for {plan.project}, not {wanted.project}.",
+            f"The plan {digest[:19]}… is of a {plan.kind} of {plan.project}, "
+            f"not of a {wanted.kind} of {wanted.subject}.",
             where="plan",
-            hint=f"Make one with `gare plan {wanted.project}`.",
+            hint=f"Make one with `gare plan {wanted.subject}`.",
         )
     reached("before open")
     release = gare.ledger.releases.open(
@@ -58,26 +61,28 @@ def plan_first(request: dict[str, object], run_id: str) -> str:
     return release.id
 
 
-def plan_anew(gare: Gare, release: Release, request: ReleaseRequest) -> Release:
+def plan_anew(gare: Gare, release: Release, request: Request) -> Release:
     """Plan a release again whose turn has come, when another one was faster; return it as it stands then.
 
     One that has begun keeps its plan. When nothing is left to release, or what was asked for exactly is taken, it ends
     as cancelled. `request` is what the run was started with.
     """
-    reason = _overtaken(gare, release, gare.plan(release.plan), is_fixed=_is_fixed(request))
+    if not isinstance(request, ReleaseRequest):
+        return release
+    reason = _overtaken(gare, release, gare.plan(release.plan), is_fixed=request.is_fixed)
     if reason:
         plan_again.with_options(task_run_name=f"plan {release.project} again")(
-            release.id, request.model_dump(), reason
+            release.id, request.model_dump(mode="json"), reason
         )
     return gare.ledger.releases.get(release.id)
 
 
 @task(name="plan", cache_policy=NO_CACHE, persist_result=False)
-def plan_again(release_id: str, request: dict[str, object], reason: str) -> None:
+def plan_again(release_id: str, request: dict[str, Any], reason: str) -> None:
     """Plan the release on what stands now, or end it when nothing is left."""
     gare, wanted = open_gare(), ReleaseRequest.model_validate(request)
     release = gare.ledger.releases.get(release_id)
-    if _is_fixed(wanted):
+    if wanted.is_fixed:
         _end(gare, release, f"{release.version} is taken: {reason}")
         return
     project = gare.project(release.project)
@@ -97,10 +102,6 @@ def plan_again(release_id: str, request: dict[str, object], reason: str) -> None
 
 def _is_planned(gare: Gare, release: Release) -> bool:
     return gare.ledger.releases.step_states(release.id).get("plan") is StepState.DONE
-
-
-def _is_fixed(request: ReleaseRequest) -> bool:
-    return bool(request.plan) and not request.replan
 
 
 def _overtaken(gare: Gare, release: Release, plan: Plan, *, is_fixed: bool) -> str:

@@ -67,7 +67,8 @@ class FakeEngine:
     def give_up(self, run_id, reason):
         self.put(run_id, "FAILED", "NeedsAttention", reason)
 
-    def start(self, request, *, idempotency_key, at):
+    def start(self, request, *, deployment, idempotency_key, at):
+        assert deployment == "release/gare"
         self.requests.append(request)
         run_id = f"new-{idempotency_key}"[:36]
         if run_id not in self.runs_by_id:

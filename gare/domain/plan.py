@@ -11,7 +11,17 @@ from typing import Any
 
 Json = Mapping[str, Any]
 
-PLAN_FORMAT = 1
+PLAN_FORMAT = 2
+"""2 has `kind` and `details`; a plan of format 1 is that of a release."""
+
+
+class Kind(StrEnum):
+    """What a release is for. All kinds have a plan, steps, locks, votes, effects and evidence alike."""
+
+    RELEASE = "release"
+    HOTFIX = "hotfix"
+    ROLLBACK = "rollback"
+    TRAIN = "train"
 
 
 class Reversibility(StrEnum):
@@ -97,7 +107,10 @@ class PlannedApproval:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything one release will do. Steps are in a valid order of execution."""
+    """Everything one release will do. Steps are in a valid order of execution.
+
+    `details` is what only its kind has: gare.planning.hotfix, .rollback and .train say what.
+    """
 
     project: str
     title: str
@@ -119,6 +132,8 @@ class Plan:
     env: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     authors: tuple[str, ...] = ()
+    kind: Kind = Kind.RELEASE
+    details: Json = field(default_factory=dict)
     format: int = PLAN_FORMAT
 
     def step(self, step_id: str) -> PlannedStep:

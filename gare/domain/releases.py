@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from gare.domain.plan import Kind
+
 
 class ReleaseState(StrEnum):
     """Where a release stands. The closed ones are ends; a stopped one is open and stands still until a person acts."""
@@ -84,6 +86,9 @@ class Release:
     end: str
     waiting: tuple[str, ...]
     wake_at: datetime | None
+    kind: Kind = Kind.RELEASE
+    train: str = ""
+    """The train that it is a member of, such as R-12; empty for none."""
 
     @property
     def is_closed(self) -> bool:

@@ -74,6 +74,10 @@ def _check_release(view: View, release_id: str) -> Iterator[Problem]:
         ("approvals", approval_rows(view, release_id, order), wanted),
         ("effects", effect_rows(view.effects.of(release_id)), _by_intent(record)),
     ]  # fmt: skip
+    if release.kind != plan.value.get("kind", "release"):
+        yield Problem(
+            release_id, f"its kind is {release.kind}, its plan is of a {plan.value.get('kind')}"
+        )
     for name, found, made in pairs:
         for place, what in differences(found, made, f"{release_id}: {name}"):
             yield Problem(place, what)

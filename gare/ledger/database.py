@@ -37,11 +37,16 @@ from gare.ledger.chain import GENESIS, Event, link
 from gare.ledger.schema import events, leases, metadata, streams
 from gare.polling import looks
 
-HEAD_REVISION = "0002"
+HEAD_REVISION = "0003"
 """The newest migration; a test compares it with the migrations' own head."""
 
 _SINCE_0002 = {"holders", "leases", "rescues", "locks", "keys"}
-FORMS = {"0001": set(metadata.tables) - _SINCE_0002, "0002": set(metadata.tables)}
+_SINCE_0003 = {"freezes", "overrides", "holds", "fixes", "slots", "stops"}
+FORMS = {
+    "0001": set(metadata.tables) - _SINCE_0003 - _SINCE_0002,
+    "0002": set(metadata.tables) - _SINCE_0003,
+    "0003": set(metadata.tables),
+}
 """The tables of each form; a test compares them with what the migrations make."""
 
 Clock = Callable[[], datetime]

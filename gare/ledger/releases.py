@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
 from gare.domain.digest import canonical, sha256
-from gare.domain.plan import PLAN_FORMAT, Plan
+from gare.domain.plan import PLAN_FORMAT, Kind, Plan
 from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
 from gare.errors import NotFound, Refused
 from gare.ledger.database import AT_ONCE, Database, plain, read_instant, spell
@@ -138,6 +138,8 @@ class Releases:
                     reason=plain(reason),
                     opened_at=spell(now),
                     changed_at=spell(now),
+                    kind=plan.kind,
+                    train=number_of(train) if (train := (request or {}).get("train")) else None,
                 )
                 .returning(releases.c.number)
             ).scalar_one()
@@ -151,6 +153,7 @@ class Releases:
                     "version": plan.version,
                     "commit": plan.commit,
                     "plan": plan_digest,
+                    "kind": plan.kind,
                     "run": flow_run_id,
                     "requested_by": requested_by,
                     "reason": plain(reason),
@@ -241,6 +244,14 @@ class Releases:
         with self._db.read() as connection:
             return [release_of(row) for row in connection.execute(query)]
 
+    def members(self, train: str) -> list[Release]:
+        """Return the releases that a train has started, the oldest first."""
+        query = (
+            select(releases).where(releases.c.train == number_of(train)).order_by(releases.c.number)
+        )
+        with self._db.read() as connection:
+            return [release_of(row) for row in connection.execute(query)]
+
     def ended_since_plan(self, release: Release) -> list[Release]:
         """Return the project's other releases that changed anything and ended since a release's plan was made.
 
@@ -310,6 +321,8 @@ class Releases:
                     connection, "station", "release closed", actor,
                     {"release": before.id, "state": state, "head": event.hash},
                 )  # fmt: skip
+            if before.train and (state.is_closed or state.is_stopped):
+                wake_sleeper(connection, number_of(before.train))
             if state.is_closed or state.is_stopped:
                 free(connection, before.project, [number], now)
             elif state is ReleaseState.WAITING:
@@ -458,6 +471,8 @@ def release_of(row: Row[Any]) -> Release:
         end=row.end,
         waiting=tuple(json.loads(row.waiting)),
         wake_at=read_instant(row.wake_at) if row.wake_at else None,
+        kind=Kind(row.kind),
+        train=f"R-{row.train}" if row.train else "",
     )
 
 

@@ -62,8 +62,11 @@ releases = Table(
     Column("wake_at", String(32)),
     Column("asks", Integer, nullable=False, default=0),
     Column("settled", Boolean, nullable=False, default=False, server_default=false()),
+    Column("kind", String(16), nullable=False, default="release", server_default="release"),
+    Column("train", Integer),
     Index("ix_releases_project_state", "project", "state"),
     Index("ix_releases_state_wake_at", "state", "wake_at"),
+    Index("ix_releases_train", "train"),
 )
 
 steps = Table(
@@ -209,3 +212,68 @@ keys = Table(
     Column("endorsed_by", String(71)),
     Column("endorsement", Text),
 )
+
+freezes = Table(
+    "freezes",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("name", String(63), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("made_by", String(63), nullable=False),
+    Column("made_at", String(32), nullable=False),
+    Column("until", String(32)),
+    Column("lifted_at", String(32)),
+)
+
+overrides = Table(
+    "overrides",
+    metadata,
+    Column("release", ForeignKey("releases.number"), primary_key=True),
+    Column("environment", String(63), primary_key=True),
+    Column("person", String(63), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", String(32), nullable=False),
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("project", String(63), primary_key=True),
+    Column("environment", String(63), primary_key=True),
+    Column("release", ForeignKey("releases.number"), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("since", String(32), nullable=False),
+)
+
+fixes = Table(
+    "fixes",
+    metadata,
+    Column("release", ForeignKey("releases.number"), primary_key=True),
+    Column("commit", String(64), primary_key=True),
+    Column("line", String(200), primary_key=True),
+    Column("project", String(63), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("changed_by", String(63), nullable=False),
+    Column("changed_at", String(32), nullable=False),
+    Index("ix_fixes_project_state", "project", "state"),
+)
+
+slots = Table(
+    "slots",
+    metadata,
+    Column("train", String(63), primary_key=True),
+    Column("at", String(32), primary_key=True),
+    Column("person", String(63), nullable=False),
+    Column("reason", Text, nullable=False),
+)
+"""Departures of trains that a person has skipped ahead."""
+
+stops = Table(
+    "stops",
+    metadata,
+    Column("train", String(63), primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("since", String(32), nullable=False),
+)
+"""Trains whose schedule stands still until a person resumes it."""

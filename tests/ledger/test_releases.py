@@ -38,7 +38,7 @@ def test_a_plan_of_a_newer_gare_is_refused(ledger, story):
     digest = ledger.plans.store(story.make_plan(format=99))
     with pytest.raises(Refused) as caught:
         ledger.plans.get(digest)
-    assert caught.value.what == "The plan has format 99; this Gare reads 1."
+    assert caught.value.what == "The plan has format 99; this Gare reads 2."
 
 
 def test_the_same_run_opens_one_release_once(ledger, story):

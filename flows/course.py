@@ -1,0 +1,65 @@
+"""The course of every kind of release: one process per run, plan once, bring the steps on, tell how it ended."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from prefect import Task
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+from prefect.states import Completed, Failed
+
+from flows.conductor import conduct
+from flows.lease import keep_locks, the_only_process
+from gare.boundaries import enter, reached
+from gare.domain.releases import Release, ReleaseState
+from gare.engine import NEEDS_ATTENTION, UNAVAILABLE
+from gare.errors import ConfigError, GareError, Refused
+from gare.requests import Request
+from gare.wiring import open_gare
+from tasks.plan import open_release
+
+
+async def bring_on(request: Request, kinds: Mapping[str, Task[[str, str], Any]]) -> State[Any]:
+    """Bring one release on with the steps that its kind knows; suspend while it waits; return how it ended."""
+    enter(request.subject)
+    reached("start of process")
+    try:
+        gare = open_gare()
+        async with the_only_process(gare, flow_run.id, flow_run.run_count):
+            record = open_release(gare, request, flow_run.id)
+            if not record.is_closed:
+                keep_locks(gare, record)
+                record = await conduct(gare, record, kinds, request)
+            reached("before return")
+    except GareError as error:
+        return Failed(name=_name(error), message=str(error))
+    return end(record)
+
+
+def _name(error: GareError) -> str:
+    """Name the end of a run that could not go on; an unavailable one is brought on by the reconciler."""
+    match error:
+        case Refused() | ConfigError():
+            return "Refused"
+        case _:
+            return UNAVAILABLE if error.retryable else "Failed"
+
+
+def end(record: Release) -> State[Any]:
+    """Tell the engine how a release stands. Rejected and expired are ends of their own, not failures."""
+    match record.state:
+        case ReleaseState.FAILED:
+            return Failed(message=record.end)
+        case ReleaseState.ATTENTION:
+            return Failed(name=NEEDS_ATTENTION, message=record.end)
+        case ReleaseState.ROLLED_BACK:
+            return Failed(name="RolledBack", message=record.end)
+        case (
+            ReleaseState.RELEASED
+            | ReleaseState.REJECTED
+            | ReleaseState.EXPIRED
+            | ReleaseState.CANCELLED
+        ):
+            return Completed(name=record.state.value.capitalize(), message=record.end)
+        case _:
+            return Failed(message=f"{record.id} stands at {record.state}, which is no end.")
