@@ -150,11 +150,11 @@ def _place(station: Station) -> Place:
     """Return what is saved. Raises ConfigError for a ledger that is no SQLite file."""
     from sqlalchemy import make_url
 
+    from gare.config.station_file import ledger_url
     from gare.errors import ConfigError
     from gare.ledger.backup import Place
-    from gare.wiring import ledger_url
 
-    url = make_url(ledger_url(station))
+    url = make_url(ledger_url(station.state, station.config.ledger))
     if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
         raise ConfigError(
             "The ledger is not a SQLite file, so this command cannot copy or restore it.",

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from gare.config.ecosystems import ecosystems_of
 from gare.config.ecosystems.found import Ecosystem
-from gare.config.loader import PROJECT_FILE, STATION_FILE, find_station, load_station_file
+from gare.config.loader import load_station_file
 from gare.config.names import slug
 from gare.config.repository import Repository, look
 from gare.config.starter import Place, Someone, project_text, station_text
+from gare.config.station_file import PROJECT_FILE, STATION_FILE, find_station
 from gare.errors import ConfigError
 
 _PASSED_ON = (

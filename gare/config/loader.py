@@ -3,27 +3,18 @@
 Paths in a file are relative to the folder of that file. Reads only; resolves no secret, reaches no network.
 """
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
-
-from pydantic import ValidationError
 
 from gare.config.checks import project_problems, station_problems
 from gare.config.document import Document, read_document
 from gare.config.models import ProjectConfig, StationConfig
+from gare.config.parsed import parsed
 from gare.config.problems import InvalidFiles, Problem, listed, nearest, shown
-from gare.config.wording import problems_of, secrets_of
+from gare.config.station_file import PROJECT_FILE, station_file
+from gare.config.train_files import Train, Trains
 from gare.errors import ConfigError
-from gare.settings import Settings
-
-STATION_FILE = "station.yaml"
-PROJECT_FILE = "gare.yaml"
-STATION_VARIABLE = "GARE_STATION"
-
-Model = TypeVar("Model", bound=Settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +93,7 @@ class Station:
     file: Path
     state: Path
     projects: Projects
+    trains: Trains
 
     def project(self, name: str | None = None) -> Project:
         """Return a project; without a name, the only one. Raises ConfigError that names those there are."""
@@ -129,6 +121,18 @@ class Station:
             hint=f"{nearest(name, self.projects)}Projects are {listed(self.projects)}.",
         )
 
+    def train(self, name: str) -> Train:
+        """Return a train. Raises ConfigError that names those there are."""
+        if name in self.trains:
+            return self.trains[name]
+        if self.trains.problems:
+            raise InvalidFiles(self.trains.problems)
+        raise ConfigError(
+            f"There is no train `{name}`.",
+            where=shown(self.file),
+            hint=f"{nearest(name, self.trains)}Trains are {listed(self.trains)}; each is a file in trains/.",
+        )
+
 
 def load_station(start: Path | None = None, *, leave_out_broken: bool = False) -> Station:
     """Load the station above `start`; without it, the one of GARE_STATION, else the one above the working folder.
@@ -141,85 +145,34 @@ def load_station(start: Path | None = None, *, leave_out_broken: bool = False) -
     config = load_station_file(file, document)
     root = file.parent
     projects = Projects(root, document, config)
-    if not leave_out_broken and projects.problems:
-        raise InvalidFiles(projects.problems)
-    return Station(config, root, file, (root / config.state).absolute(), projects)
+    trains = Trains(
+        root, config, lambda: {name: project.config.labels for name, project in projects.items()}
+    )
+    if not leave_out_broken and (problems := (*projects.problems, *trains.problems)):
+        raise InvalidFiles(problems)
+    return Station(config, root, file, (root / config.state).absolute(), projects, trains)
+
+
+def files_of(station: Station) -> list[Path]:
+    """Return the files that a station is read from, those of its repositories whether they are there or not."""
+    listed = (station.root / Path(text).expanduser() for text in station.config.repositories)
+    own = (*_beside(station.root), *sorted(station.root.glob("trains/*.y*ml")))
+    return [station.file, *own, *(folder / PROJECT_FILE for folder in listed)]
 
 
 def load_station_file(file: Path, document: Document | None = None) -> StationConfig:
     """Load station.yaml alone. Raises ConfigError with every problem found."""
     read = document or read_document(file)
-    return _parsed(read, StationConfig, lambda parsed: station_problems(read, parsed))
-
-
-def station_file(start: Path | None = None) -> Path:
-    """Find station.yaml. Raises ConfigError that says where it was looked for."""
-    named = os.environ.get(STATION_VARIABLE, "") if start is None else ""
-    if named:
-        return _named_file(Path(named).expanduser().absolute())
-    first = (start or Path.cwd()).absolute()
-    if found := find_station(first):
-        return found
-    if (first / PROJECT_FILE).is_file():
-        raise ConfigError(
-            f"There is a {PROJECT_FILE} here, but no {STATION_FILE} here or in any folder above.",
-            where=str(first),
-            hint="Write one with `gare init`, or name the station's folder: `gare --station DIR …`.",
-        )
-    raise ConfigError(
-        f"There is no {STATION_FILE} here or in any folder above.",
-        where=str(first),
-        hint="Make one with `gare init` in a repository, or name the station's folder: `gare --station DIR …`.",
-    )
-
-
-def find_station(start: Path) -> Path | None:
-    """Return the station.yaml in `start` or the nearest folder above, if any."""
-    return next(
-        (
-            folder / STATION_FILE
-            for folder in (start, *start.parents)
-            if (folder / STATION_FILE).is_file()
-        ),
-        None,
-    )
-
-
-def _named_file(named: Path) -> Path:
-    file = named / STATION_FILE if named.is_dir() else named
-    if file.name == STATION_FILE and file.is_file():
-        return file
-    raise ConfigError(
-        f"There is no {STATION_FILE} in {named}.",
-        where=f"--station or {STATION_VARIABLE}",
-        hint=f"Name the folder that holds {STATION_FILE}.",
-    )
+    return parsed(read, StationConfig, lambda station: station_problems(read, station))
 
 
 def load_project(file: Path, station: StationConfig) -> Project:
     """Load one project's file against a station. Raises ConfigError with every problem found."""
     document = read_document(file)
-    config = _parsed(
-        document, ProjectConfig, lambda parsed: project_problems(document, parsed, station)
+    config = parsed(
+        document, ProjectConfig, lambda project: project_problems(document, project, station)
     )
     return Project(config, file, file.parent)
-
-
-def _parsed(
-    document: Document, model: type[Model], check: Callable[[Model], Iterable[Problem]]
-) -> Model:
-    """Make the model of a document. The checks across keys run only when every key is right by itself."""
-    problems = [*document.problems, *secrets_of(document)]
-    try:
-        config = model.model_validate(document.data)
-    except ValidationError as error:
-        told = {problem.path for problem in problems}
-        found = problems_of(document, model, error)
-        raise InvalidFiles([*problems, *(p for p in found if p.path not in told)]) from None
-    problems += check(config)
-    if problems:
-        raise InvalidFiles(problems)
-    return config
 
 
 def _project_files(

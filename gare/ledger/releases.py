@@ -3,10 +3,10 @@
 import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter
-from sqlalchemy import Connection, Row, Select, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
 from gare.domain.digest import canonical, sha256
 from gare.domain.plan import PLAN_FORMAT, Kind, Plan
@@ -14,9 +14,10 @@ from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
 from gare.errors import NotFound, Refused
 from gare.ledger.database import AT_ONCE, Database, plain, read_instant, spell
 from gare.ledger.lock_rows import free, wake
-from gare.ledger.schema import events, plans, releases, steps
+from gare.ledger.schema import approvals, effects, events, plans, releases, steps, votes
 
-_PLAN = TypeAdapter(Plan)
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 
 def number_of(release_id: str) -> int:
@@ -31,6 +32,14 @@ def number_of(release_id: str) -> int:
     return int(digits)
 
 
+@cache
+def _adapter() -> "TypeAdapter[Plan]":
+    # Not at the start: a command that lists releases reads no plan, and pydantic takes 50 ms to import.
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Plan)
+
+
 class Plans:
     """Stored plans, by digest."""
 
@@ -39,7 +48,7 @@ class Plans:
 
     def store(self, plan: Plan) -> str:
         """Keep a plan and return its digest; the same plan again changes nothing."""
-        body = canonical(_PLAN.dump_python(plan, mode="json"))
+        body = canonical(_adapter().dump_python(plan, mode="json"))
         digest = sha256(body)
         with self._db.write() as connection:
             if (
@@ -73,7 +82,7 @@ class Plans:
 
     def get(self, digest: str) -> Plan:
         """Return a stored plan. Raises NotFound; Refused when a newer Gare wrote it."""
-        plan = _PLAN.validate_json(self.body(digest))
+        plan = _adapter().validate_json(self.body(digest))
         if plan.format > PLAN_FORMAT:
             raise Refused(
                 f"The plan has format {plan.format}; this Gare reads {PLAN_FORMAT}.",
@@ -174,21 +183,15 @@ class Releases:
     ) -> Release:
         """Give a release another plan, and its step `plan` the value that goes with it.
 
-        Raises Refused when another step has begun: from then on a plan does not change.
+        Steps that have begun begin anew, and what was said about the old plan counts no more. Raises Refused when one
+        of them may have done something outside: from then on a plan does not change.
         """
         number = number_of(release_id)
         with self._db.write() as connection:
             before = self._get(connection, number)
             if before.is_closed or before.plan == plan_digest:
                 return before
-            mine = steps.c.release == number
-            begun = select(steps.c.step).where(mine, steps.c.step != "plan").limit(1)
-            if (step := connection.execute(begun).scalar()) is not None:
-                raise Refused(
-                    f"{before.id} has begun ({step}): its plan does not change any more.",
-                    where=before.id,
-                    hint=f"Cancel it with `gare cancel {before.id}` and start a new one.",
-                )
+            is_restart = _begin_anew(connection, before)
             now = self._db.clock()
             connection.execute(
                 update(releases)
@@ -201,11 +204,16 @@ class Releases:
                 "version": plan.version,
                 "commit": plan.commit,
                 "reason": plain(reason),
+                **({"restart": True} if is_restart else {}),
             }
             self._db.append(connection, before.id, "planned anew", "gare", body, at=now)
             planned = connection.execute(
                 update(steps)
-                .where(mine, steps.c.step == "plan", steps.c.state == StepState.DONE)
+                .where(
+                    steps.c.release == number,
+                    steps.c.step == "plan",
+                    steps.c.state == StepState.DONE,
+                )
                 .values(value=plain(canonical(value)), ended_at=spell(now))
             )
             if planned.rowcount:
@@ -431,6 +439,24 @@ class Releases:
     @staticmethod
     def _get(connection: Connection, number: int) -> Release:
         return release_of(find_row(connection, number))
+
+
+def _begin_anew(connection: Connection, release: Release) -> bool:
+    """Take back the steps of a release that has done nothing outside, and its votes; tell whether there were any."""
+    number = number_of(release.id)
+    outside = select(effects.c.step).where(effects.c.release == number).limit(1)
+    if (step := connection.execute(outside).scalar()) is not None:
+        raise Refused(
+            f"{release.id} has begun ({step}): its plan does not change any more.",
+            where=release.id,
+            hint=f"Cancel it with `gare cancel {release.id}` and start a new one.",
+        )
+    gone = connection.execute(
+        delete(steps).where(steps.c.release == number, steps.c.step != "plan")
+    )
+    for table in (votes, approvals):
+        connection.execute(delete(table).where(table.c.release == number))
+    return bool(gone.rowcount)
 
 
 def wake_sleeper(connection: Connection, number: int) -> None:
