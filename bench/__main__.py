@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHES = ("notes", "steps", "gate", "cli", "warm", "durable", "ledger")
+BENCHES = ("notes", "steps", "gate", "cli", "warm", "durable", "ledger", "fleet")
 
 
 def main(names: list[str]) -> int:

@@ -1,6 +1,6 @@
 """Version control as Gare needs it: read history, check out, tag, publish."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -21,11 +21,8 @@ class Head(NamedTuple):
     commit: str
 
 
-class Source(Protocol):
-    """Reads of a project's version control. Every call raises ConnectorError or Refused with a hint."""
-
-    def check(self, *, allow_dirty: bool = False) -> list[str]:
-        """Refuse a repository that cannot be planned (absent, shallow, dirty, detached); return warnings."""
+class History(Protocol):
+    """What decides the next version: the head, the tags, the commits. Calls raise ConnectorError or Refused."""
 
     def head(self, ref: str = "") -> Head:
         """Return the branch and commit to release; `ref` overrides the configured branch."""
@@ -33,11 +30,21 @@ class Source(Protocol):
     def tags(self, reachable_from: str = "") -> list[Tag]:
         """Return the tags under the configured prefix, or only those in a commit's history; in no promised order."""
 
+    def commits(self, since: str, until: str, paths: Iterable[str] = ()) -> Iterator[Commit]:
+        """Yield commits in `since..until`, newest first; empty `since` means from the beginning."""
+
+
+class Source(History, Protocol):
+    """Reads of a project's version control. Every call raises ConnectorError or Refused with a hint."""
+
+    def check(self, *, allow_dirty: bool = False) -> list[str]:
+        """Refuse a repository that cannot be planned (absent, shallow, dirty, detached); return warnings."""
+
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Tell whether `newer` contains `older`."""
 
-    def commits(self, since: str, until: str, paths: Iterable[str] = ()) -> Iterator[Commit]:
-        """Yield commits in `since..until`, newest first; empty `since` means from the beginning."""
+    def lacks(self, line: str, commits: Sequence[str]) -> list[str]:
+        """Return the commits of which the history of `line` has neither themselves nor an equal patch."""
 
     def read_file(self, commit: str, path: str) -> str:
         """Return the text of a file at a commit. Raises NotFound."""
