@@ -43,6 +43,7 @@ WAKES = 7
 STATION = """
 name: bench
 server: {port: 0}
+gateway: {port: 0}
 people: [{name: alice, email: alice@example.org, groups: [qa]}]
 """
 PROJECT = """
@@ -115,12 +116,13 @@ def suspended(gare: Gare) -> None:
     for number in range(WAITING):
         wait_in(gare, replace(plan, project=f"shop-{number}"))
     time.sleep(75)  # the worker and the reconciler have seen that nothing moves
-    server, reconciler = child(gare, "server"), child(gare, "reconciler")
-    started = [cpu(server), cpu(reconciler)]
+    children = {name: child(gare, name) for name in ("server", "reconciler", "gateway")}
+    started = {name: cpu(process) for name, process in children.items()}
     time.sleep(IDLE_S)
-    spent = [cpu(server) - started[0], cpu(reconciler) - started[1]]
-    limit("suspended-cpu", round(100 * sum(spent) / IDLE_S, 2), 5, "% of a core")
-    print(f"  server {100 * spent[0] / IDLE_S:.2f} %, reconciler {100 * spent[1] / IDLE_S:.2f} %")
+    spent = {name: cpu(process) - started[name] for name, process in children.items()}
+    limit("suspended-cpu", round(100 * sum(spent.values()) / IDLE_S, 2), 5, "% of a core")
+    shares = (f"{name} {100 * seconds / IDLE_S:.2f} %" for name, seconds in spent.items())
+    print(f"  {', '.join(shares)}")
     limit("suspended-processes", len(own(gare)) - processes + 1, 1, "processes beyond, plus one")
     status = [sys.executable, "-m", "gare", "status"]
     took = statistics.median(wall(status, env=dict(os.environ)) for _ in range(5))

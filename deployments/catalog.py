@@ -47,4 +47,22 @@ CATALOG = (
         ),
         tags=("release",),
     ),
+    Deployment(
+        flow="flows.hotfix:hotfix",
+        description=(
+            "Release chosen fixes on top of the last released version, before every other release of the project."
+            "\n\nStart it here with **Run**, with `gare hotfix PROJECT --commit SHA`, through Gare's gateway "
+            "(`POST /api/v1/hotfixes`), or through the REST API."
+        ),
+        tags=("hotfix",),
+    ),
+    Deployment(
+        flow="flows.rollback:rollback",
+        description=(
+            "Bring one environment of a project back to a version that was verified good there; automation there is "
+            "on hold afterwards.\n\nStart it here with **Run**, with `gare rollback PROJECT --env ENVIRONMENT`, or "
+            "through the REST API."
+        ),
+        tags=("rollback",),
+    ),
 )

@@ -53,6 +53,8 @@ def spec_of(station: Station) -> StationSpec:
         state=station.state,
         host=config.server.host,
         port=config.server.port,
+        gateway_host=config.gateway.host if config.gateway else "",
+        gateway_port=config.gateway.port if config.gateway else None,
         worker_limit=config.worker_limit,
         worker=config.worker,
         extras=EXTRAS,
@@ -80,7 +82,7 @@ def up(
             supervisor = Record(describe(psutil.Process(), "supervisor"))
             write_record(folder, supervisor)
             try:
-                spec = replace(spec, port=usable_port(spec.host, spec.port))
+                spec = with_ports(spec)
                 plant(folder)
                 Supervisor(spec, say, requests, on_ready).run(supervisor)
             finally:
@@ -146,8 +148,17 @@ def clean(folder: StateFolder, say: Say) -> bool:
     return True
 
 
-def usable_port(host: str, port: int) -> int:
-    """Return the port to listen on; a free one for 0. Raises ConfigError when it cannot be used."""
+def with_ports(spec: StationSpec) -> StationSpec:
+    """Return the spec with the ports to listen on. Raises ConfigError when one cannot be used."""
+    port = usable_port("server", spec.host, spec.port)
+    if spec.gateway_port is None:
+        return replace(spec, port=port)
+    gateway_port = usable_port("gateway", spec.gateway_host, spec.gateway_port)
+    return replace(spec, port=port, gateway_port=gateway_port)
+
+
+def usable_port(section: str, host: str, port: int) -> int:
+    """Return the port to listen on; a free one for 0. `section` of station.yaml names it in the ConfigError."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -158,27 +169,27 @@ def usable_port(host: str, port: int) -> int:
             probe.bind(address)
             return int(probe.getsockname()[1])
     except OSError as error:
-        raise _unusable_port(host, port, error) from error
+        raise _unusable_port(section, host, port, error) from error
 
 
-def _unusable_port(host: str, port: int, error: OSError) -> ConfigError:
+def _unusable_port(section: str, host: str, port: int, error: OSError) -> ConfigError:
     if error.errno == errno.EADDRINUSE:
         holder = port_holder(port)
         return ConfigError(
             f"Port {port} is in use{f' by {holder}' if holder else ''}.",
             where=f"{host}:{port}",
-            hint="End that program, or set another `server.port` in station.yaml (0 takes a free one).",
+            hint=f"End that program, or set another `{section}.port` in station.yaml (0 takes a free one).",
         )
     if error.errno == errno.EACCES:
         return ConfigError(
             f"You may not listen on port {port}.",
             where=f"{host}:{port}",
-            hint="Set a `server.port` of 1024 or more in station.yaml.",
+            hint=f"Set a `{section}.port` of 1024 or more in station.yaml.",
         )
     return ConfigError(
         f"The station cannot listen on {host}: {error.strerror or error}.",
         where=f"{host}:{port}",
-        hint="Set `server.host` in station.yaml to an address of this machine, such as 127.0.0.1.",
+        hint=f"Set `{section}.host` in station.yaml to an address of this machine, such as 127.0.0.1.",
     )
 
 

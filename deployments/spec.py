@@ -29,6 +29,9 @@ class StationSpec:
     state: Path
     host: str = "127.0.0.1"
     port: int = 4200
+    gateway_host: str = "127.0.0.1"
+    gateway_port: int | None = None
+    """None: the station has no gateway."""
     worker_limit: int = 10
     worker: str = "warm"
     """`warm` or `stock`: how runs are started."""
@@ -49,8 +52,12 @@ class StationSpec:
     @property
     def base_url(self) -> str:
         """Return where this machine reaches the server (also when it listens on every address)."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        return _address(self.host, self.port)
+
+    @property
+    def gateway_url(self) -> str:
+        """Return where this machine reaches the gateway; empty when there is none."""
+        return "" if self.gateway_port is None else _address(self.gateway_host, self.gateway_port)
 
     @property
     def worker_name(self) -> str:
@@ -97,6 +104,15 @@ def programs(spec: StationSpec) -> list[Program]:
     ]
 
 
+def gateway(spec: StationSpec) -> Program:
+    """Return the gateway as a program: started once the deployments are there that it starts runs of."""
+    return Program(
+        "gateway",
+        "The gateway",
+        ("gare.gateway", "--host", spec.gateway_host, "--port", str(spec.gateway_port)),
+    )
+
+
 def child_env(spec: StationSpec) -> dict[str, str]:
     """Return the environment of every process of the station.
 
@@ -137,6 +153,11 @@ _QUIET_SERVER = {
 }
 """The server's own loops, most of them each 5 s by default, took half of its CPU while nothing happened. We set no
 timeouts on pauses; late runs, changed schedules and automations are seen within 15 s."""
+
+
+def _address(host: str, port: int) -> str:
+    there = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"http://[{there}]:{port}" if ":" in there else f"http://{there}:{port}"
 
 
 def _may_keep(name: str) -> bool:

@@ -22,7 +22,7 @@ from deployments.catalog import POOL
 from deployments.child import WINDOW_S, Child, Program
 from deployments.launch import answers
 from deployments.processes import end, marked, with_descendants
-from deployments.spec import StationSpec, child_env, programs
+from deployments.spec import StationSpec, child_env, gateway, programs
 from gare.errors import GareError
 from gare.station_state import Phase, Record, write_record
 
@@ -81,7 +81,9 @@ class Supervisor:
     def run(self, supervisor: Record) -> None:
         """Start, watch, end. Raises GareError when the station cannot start or a child keeps dying."""
         base = self.spec.base_url
-        self._record = replace(supervisor, api_url=f"{base}/api", ui_url=base)
+        self._record = replace(
+            supervisor, api_url=f"{base}/api", ui_url=base, gateway_url=self.spec.gateway_url
+        )
         try:
             self._start()
             self._watch()
@@ -99,11 +101,17 @@ class Supervisor:
         self._await("The Prefect server did not answer", "server", self._is_server_up)
         self._await("The deployments were not registered", "apply", self._are_deployments_applied)
         del self._children["apply"]
+        if self.spec.gateway_url:
+            self._launch(gateway(self.spec))
         self._await("The worker did not report", "worker", lambda: self._is_worker_up(since))
+        if self.spec.gateway_url:
+            self._await("The gateway did not answer", "gateway", self._is_gateway_up)
         for program in self.spec.extras:
             self._launch(program)
         record = self._note(Phase.READY)
         self.say(f"Prefect UI: {record.ui_url}")
+        if record.gateway_url:
+            self.say(f"Gateway: {record.gateway_url}")
         self.say(
             f"Ready after {time.monotonic() - self._started:.1f} s. "
             f"Ctrl-C or `gare down` ends it; logs are in {self.spec.folder.logs}"
@@ -153,6 +161,9 @@ class Supervisor:
 
     def _is_server_up(self) -> bool:
         return answers(f"{self.spec.base_url}/api/health")
+
+    def _is_gateway_up(self) -> bool:
+        return answers(f"{self.spec.gateway_url}/health")
 
     def _are_deployments_applied(self) -> bool:
         return self._children["apply"].exit_code == 0

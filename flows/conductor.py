@@ -22,8 +22,9 @@ from gare.requests import Request
 from gare.wiring import Gare
 from tasks.plan import plan_anew
 from tasks.progress import Progress
-from tasks.step import STOPPING, options
-from tasks.waiting import Wait, line_up, look
+from tasks.step import CLOSED, STOPPING, options
+from tasks.wait import Wait
+from tasks.waiting import line_up, look, stand_aside, take_up
 
 Kinds = Mapping[str, Task[[str, str], Any]]
 
@@ -73,11 +74,15 @@ async def _run_and_settle(
 async def _run_in_turn(gare: Gare, release: Release, kinds: Kinds, request: Request) -> list[Wait]:
     """Run what can run once the release has all its locks; return what is waited for."""
     before = gare.plan(release.plan)
+    if waits := stand_aside(gare, release, before):
+        return waits
     reached("before lock")
     if (wait := line_up(gare, release, before)) is not None:
         return [wait]
     reached("after lock")
     release = plan_anew(gare, release, request)
+    if release.is_stopped:
+        return []
     plan = gare.plan(release.plan)
     # A new plan may be about other environments.
     if plan != before and (wait := line_up(gare, release, plan)) is not None:
@@ -93,11 +98,17 @@ async def _run_until_blocked(gare: Gare, release: Release, plan: Plan, kinds: Ki
     while True:
         states = gare.ledger.releases.step_states(release.id)
         done = {step for step, state in states.items() if state is StepState.DONE}
+        # One that is not through yet is looked at again.
+        started -= {
+            step
+            for step in started - set(running.values())
+            if states.get(step) is StepState.WAITING
+        }
         has_failed = any(states.get(step) is StepState.FAILED for step in started)
         waits: list[Wait] = []
         if not has_failed and not gare.ledger.releases.get(release.id).is_closed:
             for step in ready(plan.steps, done, started | done):
-                wait = look(gare, release, plan, step)
+                wait = look(gare, release, plan, step) or take_up(gare, release, plan)
                 if wait is not None:
                     waits.append(wait)
                 else:
@@ -108,7 +119,9 @@ async def _run_until_blocked(gare: Gare, release: Release, plan: Plan, kinds: Ki
             return waits
         finished, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         for future in finished:
-            del running[future]
+            step_id = running.pop(future)
+            if _found_closed(future):
+                started.discard(step_id)
 
 
 def _submit(kinds: Kinds, release: Release, step: PlannedStep) -> asyncio.Future[Any]:
@@ -117,10 +130,17 @@ def _submit(kinds: Kinds, release: Release, step: PlannedStep) -> asyncio.Future
     return asyncio.wrap_future(future.wrapped_future)
 
 
+def _found_closed(future: asyncio.Future[Any]) -> bool:
+    """Tell whether a step did nothing because its environment was closed meanwhile: it is looked at again."""
+    if future.cancelled() or future.exception() is not None:
+        return False
+    return bool(getattr(future.result(), "name", "") == CLOSED)
+
+
 def _settle(gare: Gare, release: Release, waits: list[Wait]) -> Release:
     """Write down where the release stands now that nothing runs."""
     releases = gare.ledger.releases
-    if (now := releases.get(release.id)).is_closed:
+    if not (now := releases.get(release.id)).is_moving:
         return now
     plan = gare.plan(now.plan)
     reached("before settle")
@@ -134,6 +154,9 @@ def _settle(gare: Gare, release: Release, waits: list[Wait]) -> Release:
     if failed and not waits:
         end = f"step {failed[0].id} failed: {records[failed[0].id].error}"
         return releases.mark(release.id, ReleaseState.FAILED, actor="gare", end=end)
+    if refusal := next((wait for wait in waits if wait.is_refusal), None):
+        end = f"refused at {refusal.reason}"
+        return releases.mark(release.id, ReleaseState.CANCELLED, actor="gare", end=end)
     if waits:
         wakes = [wait.wake_at for wait in waits if wait.wake_at is not None]
         return releases.mark(
@@ -155,6 +178,4 @@ def _settle(gare: Gare, release: Release, waits: list[Wait]) -> Release:
             where="Prefect server, ledger",
             hint=f"The station brings it on by itself; `gare resume {release.id}` does it now.",
         )
-    return releases.mark(
-        release.id, ReleaseState.RELEASED, actor="gare", end=f"{plan.version} is released"
-    )
+    return releases.mark(release.id, ReleaseState.RELEASED, actor="gare", end=plan.outcome)

@@ -15,6 +15,7 @@ from tasks.deploy import deploy
 from tasks.manual import manual
 from tasks.publish import publish
 from tasks.run import run
+from tasks.soak import soak
 from tasks.test import test
 from tasks.validate import validate
 from tasks.verify import verify
@@ -26,6 +27,7 @@ KINDS = {
     "approve": approve,
     "deploy": deploy,
     "verify": verify,
+    "soak": soak,
     "publish": publish,
     "announce": announce,
     "close": close,

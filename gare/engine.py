@@ -117,7 +117,7 @@ class Engine:
         body: dict[str, Any] = {
             "parameters": {"request": dict(request)},
             "state": {"type": "SCHEDULED"},
-            "name": f"release {request.get('project', '')}".strip(),
+            "name": f"{deployment.partition('/')[0]} {request.get('project', '')}".strip(),
         }
         if at is not None:
             body["state"]["state_details"] = {"scheduled_time": at.isoformat()}

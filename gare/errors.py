@@ -38,8 +38,16 @@ class Refused(GareError):
     exit_code = 3
 
 
+class NothingToRelease(Refused):
+    """There is no change since the last release: a train leaves the member out and departs."""
+
+
 class Fenced(Refused):
     """Another process has taken this one's work over: it must stop at once and write nothing more."""
+
+
+class LosesFix(Refused):
+    """A release would take a hotfix's fix away again. Mended by merging it, or by a person who answers for it."""
 
 
 class ConnectorError(GareError):

@@ -4,9 +4,9 @@ Unknown keys are refused by Prefect's server too: it checks parameters against t
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from gare.domain.plan import Kind
 
@@ -30,6 +30,16 @@ RequestedBy = Annotated[
 Reason = Annotated[
     str, Field(title="Reason", max_length=500, description="Why now; kept in the record.")
 ]
+
+
+BOARDING = "timetable"
+"""The slot that a train's schedule asks for."""
+
+CommitName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9a-fA-F]{7,64}$"),
+]
+"""The id of a commit, or its beginning."""
 
 
 def _people_last(schema: dict[str, Any]) -> None:
@@ -63,6 +73,15 @@ class Request(BaseModel):
     def is_fixed(self) -> bool:
         """Whether the release ends rather than be planned anew when another one was faster."""
         return False
+
+    @property
+    def given_version(self) -> str:
+        """Return the version that was asked for; empty when it is computed."""
+        return ""
+
+    def afresh(self) -> Self:
+        """Return the same request without a plan that was made before."""
+        return self
 
 
 class ReleaseRequest(Request):
@@ -145,8 +164,155 @@ class ReleaseRequest(Request):
         """Whether exactly that plan was asked for."""
         return bool(self.plan) and not self.replan
 
+    @property
+    def given_version(self) -> str:
+        """Return the version that was asked for."""
+        return self.version
 
-REQUESTS: Mapping[Kind, type[Request]] = {Kind.RELEASE: ReleaseRequest}
+    def afresh(self) -> Self:
+        """Return the request to plan once more."""
+        return self.model_copy(update={"plan": ""})
+
+
+class RollbackRequest(Request):
+    """An environment to bring back to a version that was verified good there."""
+
+    model_config = ConfigDict(title="Rollback")
+
+    kind = Kind.ROLLBACK
+
+    project: ProjectName
+    environment: Annotated[
+        str,
+        Field(
+            title="Environment",
+            pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$",
+            description="The one environment that goes back; the others stay as they are.",
+            examples=["production"],
+        ),
+    ]
+    to: Annotated[
+        str,
+        Field(
+            title="Version",
+            pattern=r"^([0-9]+\.[0-9]+\.[0-9]+[0-9A-Za-z.+-]{0,80})?$",
+            description="Version to go back to. Empty: the one verified good there before what runs now.",
+            examples=["1.3.0"],
+        ),
+    ] = ""
+
+    @property
+    def subject(self) -> str:
+        """Return the project."""
+        return self.project
+
+
+class HotfixRequest(Request):
+    """A hotfix to make: chosen fixes on top of what was released."""
+
+    model_config = ConfigDict(title="Hotfix")
+
+    kind = Kind.HOTFIX
+
+    project: ProjectName
+    commits: Annotated[
+        tuple[CommitName, ...],
+        Field(
+            title="Commits",
+            max_length=50,
+            description="The fixes, in the order in which they are put on the released version.",
+            examples=[["4f2c9e1"]],
+        ),
+    ] = ()
+    merge_requests: Annotated[
+        tuple[Annotated[int, Field(ge=1)], ...],
+        Field(
+            title="Merge requests",
+            max_length=50,
+            description="Numbers of merged merge requests whose commits are the fixes.",
+        ),
+    ] = ()
+    ticket: Annotated[
+        str,
+        Field(
+            title="Ticket",
+            pattern=r"^([A-Za-z0-9#!][A-Za-z0-9#!/_.-]{0,79})?$",
+            description="The ticket of what is fixed.",
+            examples=["SHOP-142"],
+        ),
+    ] = ""
+    line: Annotated[
+        str,
+        Field(
+            title="Maintenance line",
+            pattern=r"^([0-9A-Za-z_][0-9A-Za-z._/@+-]{0,199})?$",
+            description="Branch to fix. Empty: the last released version.",
+            examples=["maintenance/1.4"],
+        ),
+    ] = ""
+    parents: Annotated[
+        dict[CommitName, Annotated[int, Field(ge=1, le=16)]],
+        Field(
+            title="Mainline parents",
+            description="For each merge commit among the fixes: the number of its mainline parent, usually 1.",
+        ),
+    ] = {}
+
+    @property
+    def subject(self) -> str:
+        """Return the project."""
+        return self.project
+
+
+class TrainRequest(Request):
+    """A departure of several projects together."""
+
+    model_config = ConfigDict(title="Train")
+
+    kind = Kind.TRAIN
+
+    train: Annotated[
+        str,
+        Field(
+            title="Train",
+            pattern=r"^[a-z0-9][a-z0-9._-]{0,49}$",
+            description="Name of the train, as in its file in trains/.",
+            examples=["fortnightly"],
+        ),
+    ]
+    slot: Annotated[
+        str,
+        Field(
+            title="Departure",
+            pattern=rf"^({BOARDING}|[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9]{{4}})?$",
+            description="Local time of the departure. Empty: at once. "
+            f"`{BOARDING}`: the one of the timetable that boards now, as its schedule asks for.",
+            examples=["2026-11-24T1000"],
+        ),
+    ] = ""
+    plan: Annotated[
+        str,
+        Field(
+            title="Stored plan",
+            pattern=r"^(sha256:[0-9a-f]{64})?$",
+            description="Digest of a plan made with `gare train plan`: exactly that departs. Empty: boards first.",
+        ),
+    ] = ""
+
+    @property
+    def subject(self) -> str:
+        """Return the train where a release has its project; no project can be called so."""
+        return f"train:{self.train}"
+
+    @property
+    def stored_plan(self) -> str:
+        """Return the digest of the plan to execute."""
+        return self.plan
+
+
+REQUESTS: Mapping[Kind, type[Request]] = {
+    model.kind: model for model in (ReleaseRequest, RollbackRequest, HotfixRequest, TrainRequest)
+}
 
 
 def request_of(kind: str, fields: Mapping[str, Any]) -> Request:

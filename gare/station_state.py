@@ -45,6 +45,8 @@ class Record:
     api_url: str = ""
     ui_url: str = ""
     children: tuple[Process, ...] = ()
+    gateway_url: str = ""
+    """Empty also when the station has no gateway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,7 @@ def read_record(folder: StateFolder) -> Record | None:
             api_url=str(data["api_url"]),
             ui_url=str(data["ui_url"]),
             children=tuple(Process(**child) for child in data["children"]),
+            gateway_url=str(data.get("gateway_url", "")),
         )
     except (OSError, ValueError, TypeError, KeyError):
         return None

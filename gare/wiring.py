@@ -1,6 +1,7 @@
 """Configuration -> the things that steps and commands use. The only importer of connectors by name."""
 
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -10,21 +11,35 @@ from pydantic import TypeAdapter
 
 from gare.config.loader import Project, Station, load_station
 from gare.config.models import ProjectConfig
+from gare.config.station_file import ledger_url
+from gare.connectors.git_survey import open_survey
 from gare.connectors.process import kill_all
 from gare.connectors.registry import AnnounceSettings, SourceSettings, TargetSettings, connector
 from gare.domain.approvals import Voter
-from gare.domain.plan import Plan, PlannedStep
+from gare.domain.plan import Kind, Plan, PlannedStep
 from gare.engine import Engine
 from gare.errors import AuthenticationFailed, ConfigError, InternalError
+from gare.freezing import Freezes
 from gare.ledger.keys import Keys
 from gare.ledger.ledger import Ledger
-from gare.planning.planner import Earlier, make_plan
+from gare.planning.boarding import board
+from gare.planning.fleet import Asked, Prospect, look_over
+from gare.planning.hotfix import make_hotfix
+from gare.planning.planner import Earlier, make_plan, refuse_lost
+from gare.planning.rollback import make_rollback
+from gare.planning.standing import (
+    check_environment,
+    read_standing,
+    read_stock,
+    read_undone,
+    way_back,
+)
 from gare.ports.notifier import Notifier
-from gare.ports.source import Source, TagWriter
+from gare.ports.picker import Picker
+from gare.ports.source import Head, History, Source, TagWriter
 from gare.ports.target import ReplaceTarget
 from gare.ports.tracker import Tracker
-from gare.requests import ReleaseRequest, Request
-from gare.secrets import resolve
+from gare.requests import HotfixRequest, ReleaseRequest, Request, RollbackRequest, TrainRequest
 from gare.station_state import StateFolder, api_url
 
 _SOURCE: TypeAdapter[SourceSettings] = TypeAdapter(SourceSettings)
@@ -33,7 +48,11 @@ _ANNOUNCE: TypeAdapter[AnnounceSettings] = TypeAdapter(AnnounceSettings)
 
 
 class Repository(Source, TagWriter, Protocol):
-    """What a release needs of version control: reads and writes."""
+    """What a release needs of version control: reads and writes, and the picks of a hotfix."""
+
+    @property
+    def picks(self) -> Picker:
+        """Put chosen commits on a released version."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +65,7 @@ class Gare:
     def ledger(self) -> Ledger:
         """Return the station's ledger, migrated."""
         StateFolder(self.station.state).check_whole()
-        return Ledger(ledger_url(self.station))
+        return Ledger(ledger_url(self.station.state, self.station.config.ledger))
 
     @cached_property
     def engine(self) -> Engine:
@@ -54,6 +73,11 @@ class Gare:
         state = self.station.state
         url = api_url(state) or os.environ.get("PREFECT_API_URL", "")
         return Engine(url, bell=StateFolder(state).bell)
+
+    @cached_property
+    def freezes(self) -> Freezes:
+        """Return what says when environments may be changed."""
+        return Freezes(self.station, self.ledger)
 
     @property
     def store(self) -> Path:
@@ -84,9 +108,73 @@ class Gare:
         match request:
             case ReleaseRequest():
                 plan = self._plan_release(request)
+            case HotfixRequest():
+                plan = self._plan_hotfix(request)
+            case RollbackRequest():
+                plan = self._plan_rollback(request)
+            case TrainRequest():
+                plan = board(
+                    self.station.train(request.train), request, self.ledger, self.make_plan
+                )
             case _:
                 raise InternalError(f"nobody plans a {request.kind}", where="wiring")
         return self.ledger.plans.store(plan), plan
+
+    def look_over(self) -> Iterator[Prospect]:
+        """Yield what each project would release now; far quicker than to plan them all."""
+        projects = list(self.station.projects.values())
+        asked = (Asked(project.config, self._history(project)) for project in projects)
+        names = [project.config.name for project in projects]
+        return look_over(asked, {name: self._earlier(name) for name in names})
+
+    def _history(self, project: Project) -> History:
+        survey = open_survey(project.config.source, project.base)
+        return survey or self.source_of(project.config, project.base)
+
+    def _plan_hotfix(self, request: HotfixRequest) -> Plan:
+        project = self.project(request.project)
+        source = self.source_of(project.config, project.base)
+        return make_hotfix(
+            project.config,
+            self.station.config,
+            source,
+            source.picks,
+            lambda commit: self.tracker(project.config, source, commit),
+            request,
+            request.commits,
+            self._earlier(project.config.name),
+        )
+
+    def _plan_rollback(self, request: RollbackRequest) -> Plan:
+        project = self.project(request.project)
+        target = self.target_in(project, request.environment)
+        standing = read_standing(self.ledger, target, project.config.name, request.environment)
+        way = way_back(request, standing)
+        return make_rollback(
+            project.config,
+            self.station.config,
+            request,
+            standing,
+            way,
+            self.plan(self.ledger.releases.get(way.origin).plan),
+            read_undone(self.ledger, way.undoes),
+            read_stock(self.ledger, target, self.store, way),
+        )
+
+    def refuse_lost(self, plan: Plan) -> None:
+        """Raise LosesFix when what a plan releases lacks the fix of a hotfix that came before its version."""
+        refuse_lost(
+            self.source(plan),
+            self.ledger.fixes.of(plan.project),
+            Head(plan.branch, plan.commit),
+            since=plan.previous_version,
+            version=plan.version,
+        )
+
+    def _earlier(self, project: str) -> Earlier:
+        effects = self.ledger.effects
+        fixes = self.ledger.fixes.of(project)
+        return Earlier(effects.own_commits(project), effects.deployed(project), fixes)
 
     def _plan_release(self, request: ReleaseRequest) -> Plan:
         project = self.project(request.project)
@@ -97,10 +185,7 @@ class Gare:
             source,
             lambda commit: self.tracker(project.config, source, commit),
             request,
-            Earlier(
-                self.ledger.effects.own_commits(project.config.name),
-                self.ledger.effects.deployed(project.config.name),
-            ),
+            self._earlier(project.config.name),
         )
 
     def project(self, name: str) -> Project:
@@ -135,14 +220,25 @@ class Gare:
         """Return the target of a deploy or verify step."""
         settings = _TARGET.validate_python(step.settings["target"])
         base = self.project(plan.project).base
+        return self._target(settings, base, release_id, plan.env)
+
+    def target_in(self, project: Project, environment: str) -> ReplaceTarget:
+        """Return the target of an environment as it is configured now. Raises ConfigError with the nearest name."""
+        check_environment(project.config, environment)
+        settings = project.config.environments[environment].target
+        return self._target(settings, project.base, "environments", project.config.env)
+
+    def _target(
+        self, settings: TargetSettings, base: Path, logs: str, env_names: Sequence[str]
+    ) -> ReplaceTarget:
         made: ReplaceTarget = connector("target", settings.type)(
-            settings, base, log_folder=self.logs_folder / release_id, env_names=plan.env
+            settings, base, log_folder=self.logs_folder / logs, env_names=env_names
         )
         return made
 
     def notifiers(self, plan: Plan, step: PlannedStep) -> list[Notifier]:
         """Return the places of an announce step."""
-        base = self.project(plan.project).base
+        base = self.station.root if plan.kind is Kind.TRAIN else self.project(plan.project).base
         found = [_ANNOUNCE.validate_python(place) for place in step.settings["places"]]
         return [connector("announce", place.type)(place, base) for place in found]
 
@@ -162,14 +258,6 @@ class Gare:
     def stop_commands() -> None:
         """End every command that this process has running."""
         kill_all()
-
-
-def ledger_url(station: Station) -> str:
-    """Return the SQLAlchemy address of the ledger; a `$NAME` in it is taken from the environment."""
-    configured = station.config.ledger
-    if not configured:
-        return f"sqlite:///{station.state / 'ledger.db'}"
-    return resolve(configured) if configured.startswith("$") else configured
 
 
 @lru_cache(maxsize=1)

@@ -8,20 +8,25 @@ from tasks.step import Value, Work, step_task
 @step_task
 def announce(work: Work) -> Value:
     """Tell every configured place that the version is out."""
+    return tell(work, f"{work.plan.title} {work.plan.outcome}", work.plan.notes)
+
+
+def tell(work: Work, subject: str, text: str) -> Value:
+    """Tell every place of the step; return which."""
     places = work.gare.notifiers(work.plan, work.step)
     for place in places:
-        effect = message_effect(work, place)
+        effect = message_effect(work, place, subject, text)
         receipt = work.ledger.effects.perform(work.release.id, work.step.id, effect)
         work.say(f"{place.place}: {dict(receipt)}")
     return {"places": [place.place for place in places], "summary": f"{len(places)} place(s) told"}
 
 
-def message_effect(work: Work, place: Notifier) -> Effect:
+def message_effect(work: Work, place: Notifier, subject: str, text: str) -> Effect:
     """Return one message to one place. What cannot be looked up is sent at most once."""
     message = Message(
         key=f"{work.release.id}/{work.step.id}/{place.place}",
-        subject=f"{work.plan.title} {work.plan.version} is released",
-        text=work.plan.notes,
+        subject=subject,
+        text=text,
         facts={
             "release": work.release.id,
             "project": work.plan.project,

@@ -22,4 +22,4 @@ def close(work: Work) -> Value:
     if problems:
         raise InternalError(f"the ledger does not hold: {problems[0]}", where=work.release.id)
     shutil.rmtree(work.checkout.parent, ignore_errors=True)
-    return {"summary": f"{work.plan.version} is released"}
+    return {"summary": work.plan.outcome}

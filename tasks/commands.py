@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from gare.connectors.process import Finished, allowed_env, run
@@ -44,8 +45,13 @@ def _folder(work: Work) -> Path:
 
 def run_commands(work: Work, folder: Path) -> float:
     """Run the step's commands in order and return the seconds taken. Raises StepFailed for the first that fails."""
+    return run_each(work, folder, work.step.settings["commands"])
+
+
+def run_each(work: Work, folder: Path, commands: Sequence[Sequence[str]]) -> float:
+    """Run these commands as the step's; otherwise as `run_commands`."""
     started = time.monotonic()
-    for number, command in enumerate(work.step.settings["commands"], start=1):
+    for number, command in enumerate(commands, start=1):
         left_s = work.step.timeout_s - (time.monotonic() - started)
         if left_s <= 0:
             raise StepFailed(

@@ -1,9 +1,12 @@
 """deploy: the environment switches to the version. When the switch itself fails, what was there is put back at once."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from gare.connectors.artifacts import artifact_path
+from gare.domain.plan import Kind
 from gare.domain.releases import ReleaseState
+from gare.domain.versions import is_between
 from gare.errors import InternalError, Refused, RolloutFailed
 from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt
 from gare.ledger.releases import number_of
@@ -18,7 +21,8 @@ def deploy(work: Work) -> Value:
     environment, plan = work.step.environment, work.plan
     _refuse_overtaken(work)
     target = work.gare.target(plan, work.step, work.release.id)
-    shipment = shipment_of(work)
+    built = work.values.get("build") or {}
+    shipment = make_shipment(work, work.release.id, built)
     good = [work.ledger.verified_version(plan.project, environment)]
 
     def look() -> Look:
@@ -28,7 +32,8 @@ def deploy(work: Work) -> Value:
     def act() -> Receipt:
         return rollout(target, shipment, work.say, [version for version in good if version])
 
-    wanted = {"version": plan.version, "place": target.place, "files": digests(work)}
+    files = {artifact["name"]: artifact["sha256"] for artifact in _deployed(built)}
+    wanted = {"version": plan.version, "place": target.place, "files": files}
     effect = Effect(f"deploy {environment}", wanted, look, act)
     try:
         receipt = work.ledger.effects.perform(work.release.id, work.step.id, effect)
@@ -41,10 +46,16 @@ def deploy(work: Work) -> Value:
 
 
 def _refuse_overtaken(work: Work) -> None:
-    """Raise Refused when a release opened later was verified good there: this one would go back behind it."""
+    """Raise Refused when a release opened later was verified good there: this one would go back behind it.
+
+    Not so behind a hotfix of an earlier version: it overtook this one, whose plan was looked at again since.
+    """
     environment = work.step.environment
     newest = work.ledger.verified_by(work.plan.project, environment)
     if newest and number_of(newest) > number_of(work.release.id):
+        other = work.ledger.releases.get(newest)
+        if other.kind is Kind.HOTFIX and is_between(other.version, "", work.plan.version):
+            return
         version = work.ledger.verified_version(work.plan.project, environment)
         raise Refused(
             f"{environment} has {version} of {newest} by now; {work.plan.version} would go back behind it.",
@@ -53,34 +64,29 @@ def _refuse_overtaken(work: Work) -> None:
         )
 
 
-def shipment_of(work: Work) -> Shipment:
-    """Return what the build made, found by content in the store."""
+def make_shipment(work: Work, release_id: str, built: Mapping[str, Any]) -> Shipment:
+    """Return what the build of a release made, found by content in the store."""
     return Shipment(
         project=work.plan.project,
         environment=work.step.environment,
-        release=work.release.id,
+        release=release_id,
         version=work.plan.version,
         commit=work.plan.commit,
         files={
             artifact["name"]: artifact_path(work.gare.store, artifact["sha256"])
-            for artifact in artifacts(work)
+            for artifact in _deployed(built)
         },
     )
 
 
-def artifacts(work: Work) -> list[dict[str, Any]]:
+def _deployed(built: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return what is deployed: the build's artifacts without its bill of materials."""
-    built = work.values.get("build") or {}
     return [artifact for artifact in built.get("artifacts", ()) if artifact["kind"] != "sbom"]
 
 
-def digests(work: Work) -> dict[str, str]:
-    """Return the digests of what is deployed, by name."""
-    return {artifact["name"]: artifact["sha256"] for artifact in artifacts(work)}
-
-
 def roll_back_end(work: Work, end: str) -> None:
-    """End the release as rolled back."""
+    """End the release as rolled back; automation waits there until a person releases it."""
     if work.release.is_closed:
         raise InternalError("a closed release was deployed", where=work.release.id)
+    work.ledger.holds.place(work.release.id, work.plan.project, work.step.environment, end)
     work.ledger.releases.mark(work.release.id, ReleaseState.ROLLED_BACK, actor="gare", end=end)

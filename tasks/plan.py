@@ -10,12 +10,13 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from gare.boundaries import reached
-from gare.domain.plan import Plan
+from gare.domain.journey import NOTHING_LEFT
+from gare.domain.plan import Kind, Plan
 from gare.domain.releases import Release, ReleaseState, StepState
 from gare.domain.versions import is_prerelease, pick_previous
-from gare.errors import Refused
+from gare.errors import LosesFix, Refused
 from gare.reports.markdown import plan_page
-from gare.requests import ReleaseRequest, Request, request_of
+from gare.requests import HotfixRequest, ReleaseRequest, Request, request_of
 from gare.wiring import Gare, open_gare
 
 
@@ -64,34 +65,49 @@ def plan_first(kind: str, request: dict[str, Any], run_id: str) -> str:
 def plan_anew(gare: Gare, release: Release, request: Request) -> Release:
     """Plan a release again whose turn has come, when another one was faster; return it as it stands then.
 
-    One that has begun keeps its plan. When nothing is left to release, or what was asked for exactly is taken, it ends
-    as cancelled. `request` is what the run was started with.
+    One that has begun keeps its plan, unless a hotfix overtook it that its plan cannot stand beside. When nothing is
+    left to release, or what was asked for exactly is taken, it ends as cancelled. One that would lose a fix stands
+    still. `request` is what the run was started with.
     """
-    if not isinstance(request, ReleaseRequest):
+    if not isinstance(request, ReleaseRequest | HotfixRequest):
         return release
-    reason = _overtaken(gare, release, gare.plan(release.plan), is_fixed=request.is_fixed)
+    plan = gare.plan(release.plan)
+    if gare.ledger.releases.step_states(release.id).keys() - {"plan"}:
+        reason = _spoilt(gare, release, plan)
+        if reason and gare.ledger.effects.of(release.id):
+            end = f"{reason} It has done things outside already, so it is not planned anew."
+            gare.ledger.releases.mark(release.id, ReleaseState.FAILED, actor="gare", end=end)
+            reason = ""
+    else:
+        reason = _overtaken(gare, release, plan, is_fixed=request.is_fixed)
     if reason:
         plan_again.with_options(task_run_name=f"plan {release.project} again")(
-            release.id, request.model_dump(mode="json"), reason
+            release.id, request.kind.value, request.model_dump(mode="json"), reason
         )
     return gare.ledger.releases.get(release.id)
 
 
 @task(name="plan", cache_policy=NO_CACHE, persist_result=False)
-def plan_again(release_id: str, request: dict[str, Any], reason: str) -> None:
+def plan_again(release_id: str, kind: str, request: dict[str, Any], reason: str) -> None:
     """Plan the release on what stands now, or end it when nothing is left."""
-    gare, wanted = open_gare(), ReleaseRequest.model_validate(request)
+    gare, wanted = open_gare(), request_of(kind, request)
     release = gare.ledger.releases.get(release_id)
     if wanted.is_fixed:
         _end(gare, release, f"{release.version} is taken: {reason}")
         return
     project = gare.project(release.project)
     # What is wrong with the repository itself is no answer to whether something is left: it may be mended.
-    gare.source_of(project.config, project.base).check(allow_dirty=wanted.allow_dirty)
+    is_dirty_fine = not isinstance(wanted, ReleaseRequest) or wanted.allow_dirty
+    gare.source_of(project.config, project.base).check(allow_dirty=is_dirty_fine)
     try:
-        digest, plan = gare.make_plan(wanted.model_copy(update={"plan": ""}))
+        digest, plan = gare.make_plan(wanted.afresh())
+    except LosesFix as refusal:
+        end = f"{reason}. {refusal}"
+        gare.ledger.releases.mark(release.id, ReleaseState.FAILED, actor="gare", end=end)
+        return
     except Refused as refusal:
-        what = f"{wanted.version} is taken" if wanted.version else "nothing left to release"
+        taken = wanted.given_version
+        what = f"{taken} is taken" if taken else "nothing left to release"
         _end(gare, release, f"{what}: {reason}. {refusal.what}")
         return
     if digest != release.plan:
@@ -106,8 +122,6 @@ def _is_planned(gare: Gare, release: Release) -> bool:
 
 def _overtaken(gare: Gare, release: Release, plan: Plan, *, is_fixed: bool) -> str:
     """Say what came between the plan of a release that has not begun and its turn; empty when nothing did."""
-    if gare.ledger.releases.step_states(release.id).keys() - {"plan"}:
-        return ""
     others = gare.ledger.releases.ended_since_plan(release)
     took = next((other for other in others if other.state is ReleaseState.RELEASED), None)
     taker = gare.ledger.effects.deployed(plan.project).get(plan.version, release.id)
@@ -120,6 +134,26 @@ def _overtaken(gare: Gare, release: Release, plan: Plan, *, is_fixed: bool) -> s
         return f"the tags of {plan.project} are others than when it was planned"
     if others and not is_fixed:
         return f"{others[0].id} was rolled back"
+    return ""
+
+
+def _spoilt(gare: Gare, release: Release, plan: Plan) -> str:
+    """Say why a release that has begun cannot go on as planned after a hotfix; empty when it can."""
+    others = gare.ledger.releases.ended_since_plan(release)
+    hotfixes = [
+        other
+        for other in others
+        if other.kind is Kind.HOTFIX and other.state is ReleaseState.RELEASED
+    ]
+    for hotfix in hotfixes:
+        if hotfix.version == plan.version:
+            return f"{hotfix.id} took it with {hotfix.version}"
+    if not hotfixes:
+        return ""
+    try:
+        gare.refuse_lost(plan)
+    except LosesFix as refusal:
+        return f"{hotfixes[0].id} overtook it with {hotfixes[0].version}. {refusal}"
     return ""
 
 

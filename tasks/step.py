@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,24 @@ from gare.ledger.ledger import Ledger
 from gare.ports.target import Say
 from gare.reports.markdown import escape
 from gare.wiring import Gare, open_gare
+from tasks.waiting import look_at_freezes
 
 Value = dict[str, Any]
-Body = Callable[["Work"], Value]
+CLOSED = "Closed"
+"""Name of the end of a task that did nothing: its step waits until its environment is open."""
 STOPPING = threading.Event()
 """Set when the run is being ended from outside: what fails from then on is no failure of the step."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskAgain:
+    """What a step returns that is not through yet: it runs once more at that instant; until then no process is left."""
+
+    reason: str
+    at: datetime
+
+
+Body = Callable[["Work"], Value | AskAgain]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +148,10 @@ def _run(body: Body, release_id: str, step_id: str) -> State[Any]:
     reached(f"after start {step_id}")
     if record.state is StepState.DONE:
         return Completed(message="Done before.")
+    # Once more, and before each attempt: a window may have closed since the step was found ready.
+    if (wait := look_at_freezes(gare, release, plan, step)) is not None:
+        releases.end_step(release_id, step_id, StepState.WAITING, error=wait.reason, actor=_actor())
+        return Completed(name=CLOSED, message=wait.reason)
     logger = get_run_logger()
     work = Work(gare, release, plan, step, record.attempt, lambda line: logger.info("%s", line))
     try:
@@ -142,10 +160,14 @@ def _run(body: Body, release_id: str, step_id: str) -> State[Any]:
         if not STOPPING.is_set():
             _note_failure(gare.ledger, release_id, step, error)
         raise
+    state = StepState.DONE
+    if isinstance(value, AskAgain):
+        state = StepState.WAITING
+        value = {"summary": value.reason, "again_at": value.at.isoformat()}
     reached(f"before end {step_id}")
     # What it took to get here is not done twice for a ledger that is away for a moment.
     gare.ledger.database.lasting(
-        lambda: releases.end_step(release_id, step_id, StepState.DONE, value=value, actor=_actor())
+        lambda: releases.end_step(release_id, step_id, state, value=value, actor=_actor())
     )
     reached(f"after end {step_id}")
     return Completed(message=str(value.get("summary", "")) or "Done.")

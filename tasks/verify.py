@@ -1,28 +1,42 @@
 """verify: ask the environment what really runs. When it is not the version, or not well, the last good one returns."""
 
+from gare.domain.plan import Kind
+from gare.domain.standing import no_return, to_undo
 from gare.errors import GareError, LedgerAway, RolloutFailed, StepFailed
 from gare.ledger.effects import Absent, Effect, Receipt
 from gare.ports.target import Target
 from gare.strategies.rollout import revert
 from tasks.deploy import roll_back_end
 from tasks.step import STOPPING, Value, Work, step_task
+from tasks.undo import take_back
 
 
 @step_task
 def verify(work: Work) -> Value:
     """Ask the environment which version runs and whether it is well."""
     environment, version = work.step.environment, work.plan.version
+    evidence = check_or_put_back(work)
     target = work.gare.target(work.plan, work.step, work.release.id)
-    try:
-        evidence = _check(work, target)
-    except StepFailed as error:
-        if STOPPING.is_set():
-            raise  # the question was cut off: no answer about the version
-        _put_back(work, target, error)
     if target.address:
         work.show_link(target.address, f"{work.plan.title} {version} in {environment}")
-    work.ledger.set_verified(work.release.id, work.plan.project, environment, version)
+    soaks = [step for step in work.plan.steps if step.type == "soak"]
+    if environment not in [step.environment for step in soaks]:
+        work.ledger.set_verified(work.release.id, work.plan.project, environment, version)
     return {"running": version, "evidence": evidence, "summary": f"{environment} runs {version}"}
+
+
+def check_or_put_back(work: Work) -> dict[str, str]:
+    """Return how we know that the version runs well. When it does not, the last good one returns: RolloutFailed."""
+    target = work.gare.target(work.plan, work.step, work.release.id)
+    try:
+        return _check(work, target)
+    except StepFailed as error:
+        # Cut off, there is no answer about the version; and a rollback is never rolled back.
+        if STOPPING.is_set() or work.plan.kind is Kind.ROLLBACK:
+            raise
+        _refuse_no_return(work, error)
+        _put_back(work, target, error)
+        raise
 
 
 def _check(work: Work, target: Target) -> dict[str, str]:
@@ -37,6 +51,19 @@ def _check(work: Work, target: Target) -> dict[str, str]:
             hint="",
         )
     return {"health": health, "version": running.evidence}
+
+
+def _refuse_no_return(work: Work, error: StepFailed) -> None:
+    """Raise RolloutFailed when the environment cannot go back: then what fails is left running, for a person."""
+    states = work.ledger.releases.step_states(work.release.id)
+    step = no_return(work.plan, states, work.step.environment)
+    if step is not None:
+        raise RolloutFailed(
+            f"{error.what} It is not put back: step {step.id} is a point of no return: {step.point_of_no_return}.",
+            where=f"{work.step.environment}, {error.where}",
+            hint=f"{work.step.environment} needs a person now. Repair it, then "
+            f"`gare resume {work.release.id}`; or release a repaired version.",
+        ) from error
 
 
 def _put_back(work: Work, target: Target, error: StepFailed) -> None:
@@ -61,11 +88,19 @@ def _put_back(work: Work, target: Target, error: StepFailed) -> None:
             where=second.where or target.place,
             hint=f"{environment} needs a person now. {second.hint}",
         ) from error
+    _take_back(work)
     live = f"{before} is live again." if before else "Nothing is live there now."
     roll_back_end(work, f"{environment}: {error.what} {live}")
     raise RolloutFailed(
         f"{error.what} {live}", where=f"{environment}, {error.where}", hint=error.hint
     ) from error
+
+
+def _take_back(work: Work) -> None:
+    """Take back what the project's own steps did for this deployment, in reverse."""
+    states = work.ledger.releases.step_states(work.release.id)
+    for is_after in (True, False):
+        take_back(work, to_undo(work.plan, states, work.step.environment, is_after=is_after))
 
 
 def good_version(work: Work) -> str:

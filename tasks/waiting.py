@@ -1,49 +1,116 @@
-"""What a release can wait for without a process: its turn, people's approvals, manual steps."""
+"""What a release can wait for without a process: its turn, an open environment, people's approvals, manual steps."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from prefect.logging import get_run_logger
 
 from gare.domain.approvals import Decision
-from gare.domain.locks import Priority, locks_of
+from gare.domain.freezes import is_outward, move_of
+from gare.domain.locks import PRIORITIES, Priority, locks_of
 from gare.domain.manifest import manifest
-from gare.domain.plan import Plan, PlannedStep
-from gare.domain.releases import Release, StepState
+from gare.domain.plan import Kind, Plan, PlannedStep
+from gare.domain.releases import Release, ReleaseState, StepState
+from gare.domain.schedule import ready
+from gare.domain.standing import is_automatic
 from gare.errors import ConnectorError
 from gare.reports.markdown import approval_page
 from gare.wiring import Gare
+from tasks.train_waits import look_at_train
+from tasks.wait import Wait
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """One thing waited for. `reason` names whom; the run is woken at `wake_at` at the latest."""
-
-    reason: str
-    wake_at: datetime | None = None
-
-
-def line_up(
-    gare: Gare, release: Release, plan: Plan, priority: Priority = Priority.RELEASE
-) -> Wait | None:
+def line_up(gare: Gare, release: Release, plan: Plan) -> Wait | None:
     """Ask for all locks that the plan needs; None when the release has them now, else its place in the queue.
 
     Who frees the locks wakes who is next: there is no instant to look again.
     """
+    priority = PRIORITIES.get(plan.kind, Priority.RELEASE)
     place = gare.ledger.locks.ask(release.id, locks_of(plan), priority=priority)
     return None if place is None else Wait(str(place))
 
 
+def take_up(gare: Gare, release: Release, plan: Plan) -> Wait | None:
+    """Return what keeps a release from starting a step now: one written down as waiting may have lost its locks.
+
+    Marked as running first: from then on it gives way to nobody.
+    """
+    if gare.ledger.releases.get(release.id).state is not ReleaseState.WAITING:
+        return None
+    gare.ledger.releases.mark(release.id, ReleaseState.RUNNING, actor="gare")
+    return line_up(gare, release, plan)
+
+
+def stand_aside(gare: Gare, release: Release, plan: Plan) -> list[Wait]:
+    """Return the holds when nothing else is left to do but to wait for them; then it gives its locks up meanwhile.
+
+    Otherwise the release of the person who would end the hold would be queued behind it.
+    """
+    if not is_automatic(release):
+        return []
+    states = gare.ledger.releases.step_states(release.id)
+    done = {step for step, state in states.items() if state is StepState.DONE}
+    held = [look_at_hold(gare, release, plan, step) for step in ready(plan.steps, done, done)]
+    waits = [wait for wait in held if wait is not None]
+    if not waits or len(waits) < len(held):
+        return []
+    gare.ledger.locks.let_go(release.id)
+    return waits
+
+
+def look_at_hold(gare: Gare, release: Release, plan: Plan, step: PlannedStep) -> Wait | None:
+    """Return what a deployment waits for that no person asked for, where a rollback has put automation on hold."""
+    if step.type != "deploy" or plan.kind is Kind.ROLLBACK or not is_automatic(release):
+        return None
+    hold = gare.ledger.holds.get(plan.project, step.environment)
+    return Wait(f"{step.id}: {hold}") if hold else None
+
+
 def look(gare: Gare, release: Release, plan: Plan, step: PlannedStep) -> Wait | None:
     """Return what the step waits for, or None when it can run now. Asks for an approval when due."""
+    if (wait := look_at_freezes(gare, release, plan, step)) is not None:
+        return wait
+    if (wait := look_at_hold(gare, release, plan, step)) is not None:
+        return wait
     if step.type == "approve":
         return _approval(gare, release, plan, step)
+    if (wait := _asked_again(gare, release, step)) is not None:
+        return wait
     if step.type == "manual":
         wanted = step.settings.get("instructions") or step.title
         return Wait(
             f"{step.id}: somebody to do and tick off: {wanted} (gare done {release.id} {step.id})"
         )
-    return None
+    return look_at_train(gare, release, plan, step)
+
+
+def look_at_freezes(gare: Gare, release: Release, plan: Plan, step: PlannedStep) -> Wait | None:
+    """Return what a step waits for that may not change its environment now; None for one that may.
+
+    What has begun is finished: a rollout that stands half way is worse than one in a freeze.
+    """
+    if not is_outward(step):
+        return None
+    found = gare.freezes.clearance(move_of(plan, step), release.id)
+    if found.is_open or _has_begun(gare, release, step):
+        return None
+    return Wait(f"{step.id}: {found}", found.wake_at, found.is_refusal)
+
+
+def _has_begun(gare: Gare, release: Release, step: PlannedStep) -> bool:
+    """Tell whether one of a step's effects was begun and nobody knows its end."""
+    effects = gare.ledger.effects.of(release.id)
+    return any(effect.step == step.id and effect.receipt is None for effect in effects)
+
+
+def _asked_again(gare: Gare, release: Release, step: PlannedStep) -> Wait | None:
+    """Return until when a step waits that has run and was not through; None once it is to run again."""
+    if gare.ledger.releases.step_states(release.id).get(step.id) is not StepState.WAITING:
+        return None
+    value = gare.ledger.releases.steps(release.id)[step.id].value
+    again_at = datetime.fromisoformat(value["again_at"])
+    return (
+        Wait(f"{step.id}: {value['summary']}", again_at) if again_at > gare.ledger.now() else None
+    )
 
 
 def _approval(gare: Gare, release: Release, plan: Plan, step: PlannedStep) -> Wait | None:

@@ -26,7 +26,9 @@ COMMANDS: dict[str, Entry] = {
         "gare.cli.config:init", "Write a working gare.yaml by looking at the repository.", "Start"
     ),
     "schema": Entry(
-        "gare.cli.config:schema", "Print the JSON Schema of station.yaml or gare.yaml.", "Start"
+        "gare.cli.config:schema",
+        "Print the JSON Schema of station.yaml, gare.yaml or a train's file.",
+        "Start",
     ),
     "doctor": Entry(
         "gare.cli.station:doctor", "Say what is configured, reachable and missing.", "Start"
@@ -39,6 +41,21 @@ COMMANDS: dict[str, Entry] = {
     "release": Entry(
         "gare.cli.release:release",
         "Release PROJECT: plan it, start its run, and follow it live.",
+        "Release",
+    ),
+    "hotfix": Entry(
+        "gare.cli.hotfix:hotfix",
+        "Release PROJECT's last version with chosen fixes on top, before everything else of it.",
+        "Release",
+    ),
+    "rollback": Entry(
+        "gare.cli.rollback:rollback",
+        "Bring an environment of PROJECT back to the version last verified good there.",
+        "Release",
+    ),
+    "hold": Entry(
+        "gare.cli.hold:hold",
+        "Show where automation waits after a rollback, and let it go on.",
         "Release",
     ),
     "watch": Entry("gare.cli.release:watch", "Follow a release live until it ends.", "Release"),
@@ -73,10 +90,26 @@ COMMANDS: dict[str, Entry] = {
     "token": Entry(
         "gare.cli.token:token", "Make, list and revoke people's personal tokens.", "Approve"
     ),
+    "fleet": Entry("gare.cli.fleet:fleet", "Show what every project would release now.", "Ask"),
+    "freeze": Entry(
+        "gare.cli.freeze:freeze",
+        "Say when environments may not be changed, stop the line, let a release through.",
+        "Release",
+    ),
+    "environments": Entry(
+        "gare.cli.environments:environments",
+        "Ask every environment what runs there, and compare with the record.",
+        "Ask",
+    ),
     "status": Entry("gare.cli.record:status", "Show the releases, or one of them.", "Ask"),
     "why": Entry("gare.cli.record:why", "Say why a release does not move.", "Ask"),
     "log": Entry("gare.cli.record:log", "Show what happened in a release.", "Ask"),
     "evidence": Entry("gare.cli.evidence:evidence", "Write or verify a release's evidence.", "Ask"),
+    "calendar": Entry(
+        "gare.cli.freeze:calendar",
+        "Show when environments are closed, or write it as an iCalendar file.",
+        "Ask",
+    ),
     "audit": Entry("gare.cli.audit:audit", "Verify the whole ledger.", "Ask"),
     "key": Entry(
         "gare.cli.key:key",

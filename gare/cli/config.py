@@ -118,10 +118,10 @@ def _next_steps(proposal: Proposal) -> None:
 
 @click.command()
 @click.argument(
-    "file", required=False, type=click.Choice(["station", "project"]), default="project"
+    "file", required=False, type=click.Choice(["station", "project", "train"]), default="project"
 )
 def schema(file: str) -> None:
-    """Print the JSON Schema of station.yaml or gare.yaml.
+    """Print the JSON Schema of station.yaml, gare.yaml or a train's file.
 
     For editors: keep it in a file, and name that file in the first line of the YAML file:
     `# yaml-language-server: $schema=gare.schema.json`.

@@ -8,6 +8,7 @@ import click
 
 if TYPE_CHECKING:
     from gare.domain.plan import Plan
+    from gare.wiring import Gare
 
 
 @click.command()
@@ -36,20 +37,36 @@ def plan(
 
     Changes nothing. Without PROJECT: the station's only one.
     """
-    from gare.cli.output import print_json
     from gare.cli.requesting import request_of
     from gare.cli.station_here import gare_here
+    from gare.requests import ReleaseRequest
 
     gare = gare_here()
     request = request_of(
-        gare, project, version=version, prerelease=prerelease, ref=ref, allow_dirty=allow_dirty
+        gare,
+        project,
+        ReleaseRequest,
+        version=version,
+        prerelease=prerelease,
+        ref=ref,
+        allow_dirty=allow_dirty,
     )
     digest, made = gare.make_plan(request)
+    print_plan(gare, digest, made, as_json=as_json)
+
+
+def print_plan(gare: Gare, digest: str, made: Plan, *, as_json: bool) -> None:
+    """Print a plan that was just made, and the releases of the project that are under way."""
+    from gare.cli.output import clean, print_json
+    from gare.domain.plan import Kind
+    from gare.reports.freezes import ahead, earliest
+
     under_way = [
         release
         for release in gare.ledger.releases.find(is_open=True, project=made.project, limit=200)
         if release.is_moving
     ]
+    ways = ahead(made, {}, gare.freezes.calendar(made.project), gare.ledger.now())
     if as_json:
         import json
 
@@ -58,27 +75,33 @@ def plan(
                 "digest": digest,
                 "plan": json.loads(gare.ledger.plans.body(digest)),
                 "under_way": [release.id for release in under_way],
+                "freezes": [way.as_json() for way in ways],
             }
         )
         return
+    then = "a release started now is queued behind it"
+    if made.kind in (Kind.HOTFIX, Kind.ROLLBACK):
+        then = f"a {made.kind} goes first where it can"
     for release in reversed(under_way):
-        click.echo(
-            f"note: {release.id} ({release.version}) is {release.state}; a release started now is queued behind it"
-        )
+        click.echo(f"note: {release.id} ({release.version}) is {release.state}; {then}")
+    for way in ways:
+        click.echo(f"now: {clean(way)}")
+    if start := earliest(ways):
+        click.echo(f"now: {clean(start)}")
     show_plan(made, digest)
 
 
 def show_plan(plan: Plan, digest: str) -> None:
     """Print a plan for people."""
     from gare.cli.output import clean, print_table
+    from gare.domain.plan import Kind
 
     since = plan.previous_tag or "the beginning"
-    click.echo(
-        f"{clean(plan.title)} {plan.version} ({plan.bump}; the last one is {plan.previous_version or 'none'})"
-    )
-    click.echo(
-        f"commit {plan.commit[:12]} of {clean(plan.branch)}, {len(plan.commits)} commits since {clean(since)}"
-    )
+    click.echo(f"{clean(plan.title)} {plan.headline}")
+    if plan.kind is not Kind.ROLLBACK:
+        click.echo(
+            f"commit {plan.commit[:12]} of {clean(plan.branch)}, {len(plan.commits)} commits since {clean(since)}"
+        )
     for warning in plan.warnings:
         click.echo(f"note: {clean(warning)}")
     click.echo("\nSteps")
@@ -108,6 +131,6 @@ def show_plan(plan: Plan, digest: str) -> None:
     click.echo("\nNotes")
     for line in plan.notes.splitlines():
         click.echo("  " + clean(line))
-    click.echo(
-        f"\nplan {digest}\nrelease exactly this: gare release {plan.project} --plan {digest}"
-    )
+    click.echo(f"\nplan {digest}")
+    if plan.kind is Kind.RELEASE:
+        click.echo(f"release exactly this: gare release {plan.project} --plan {digest}")

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from gare.domain.plan import Plan
     from gare.domain.releases import Release
-    from gare.reports.status import Asked
     from gare.reports.why import EngineState, Explanation
     from gare.wiring import Gare
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 RELEASE = click.argument("release_id", metavar="R-…")
-NEWEST = 20
+_ALL = 1_000_000
 
 
 @click.command()
@@ -27,96 +25,24 @@ NEWEST = 20
     "--all",
     "is_all",
     is_flag=True,
-    help=f"Every release, not only open ones and the {NEWEST} newest.",
+    help="Every release, not only open ones and the 20 newest.",
 )
 @JSON
 def status(release_id: str, project: str, *, is_all: bool, as_json: bool) -> None:
     """Show the releases, or one of them."""
     from gare.cli.output import print_json
-    from gare.cli.station_here import gare_here
+    from gare.cli.station_here import gare_here, ledger_here
+    from gare.lookup import NEWEST, page, release_lines
 
-    gare = gare_here()
     if release_id:
-        found = page(gare, release_id)
+        found = page(gare_here(), release_id)
         print_json(found) if as_json else _show_page(found)
         return
     if project:
-        gare.project(project)
-    lines = release_lines(gare, project, is_all=is_all)
+        gare_here().project(project)
+    newest = _ALL if is_all else NEWEST
+    lines = release_lines(ledger_here(), project, newest=newest)
     print_json(lines) if as_json else _show_lines(lines)
-
-
-def release_lines(gare: Gare, project: str, *, is_all: bool) -> list[dict[str, Any]]:
-    """Return a line for each release, the newest first."""
-    from gare.reports.status import release_line
-
-    releases = gare.ledger.releases
-    found = {
-        release.id: release
-        for release in (
-            *releases.find(project=project, limit=1_000_000 if is_all else NEWEST),
-            *releases.find(is_open=True, project=project, limit=1000),
-        )
-    }
-    done = releases.done_counts(list(found))
-    now, places = gare.ledger.now(), gare.ledger.locks.places(project)
-    steps = gare.ledger.plans.step_counts({release.plan for release in found.values()})
-    return [
-        release_line(
-            release,
-            steps=steps[release.plan],
-            done=done[release.id],
-            now=now,
-            place=places.get(release.id),
-        )
-        for release in found.values()
-    ]
-
-
-def page(gare: Gare, release_id: str) -> dict[str, Any]:
-    """Return everything about one release."""
-    from gare.errors import GareError
-    from gare.reports.status import Done, release_page
-
-    ledger = gare.ledger
-    release = ledger.releases.get(release_id)
-    plan = gare.plan(release.plan)
-    try:
-        address = gare.engine.run_address(release.flow_run_id)
-    except GareError:
-        address = ""  # the station is down: there is nothing to look at
-    effects = [
-        Done(one.step, one.target, one.intent, one.receipt, one.is_adopted)
-        for one in ledger.effects.of(release.id)
-    ]
-    return release_page(
-        release,
-        plan,
-        ledger.releases.steps(release.id),
-        _asked(gare, release, plan),
-        effects,
-        now=ledger.now(),
-        address=address,
-        place=ledger.locks.place(release.id),
-    )
-
-
-def _asked(gare: Gare, release: Release, plan: Plan) -> list[Asked]:
-    from gare.reports.status import Asked
-
-    found = []
-    for rule in plan.approvals:
-        request = gare.ledger.approvals.get(release.id, rule.step)
-        found.append(
-            Asked(
-                rule,
-                request.manifest if request else "",
-                request.expires_at if request else None,
-                gare.ledger.approvals.standing(release.id, rule),
-                gare.ledger.approvals.votes(release.id, rule.step),
-            )
-        )
-    return found
 
 
 def _show_lines(lines: Sequence[dict[str, Any]]) -> None:
@@ -236,6 +162,7 @@ def why(release_id: str, *, as_json: bool) -> None:
 
 def explanation(gare: Gare, release: Release) -> Explanation:
     """Return why a release stands where it stands."""
+    from gare.lookup import asked
     from gare.reports.why import Queued, View, explain
 
     plan = gare.plan(release.plan)
@@ -250,7 +177,7 @@ def explanation(gare: Gare, release: Release) -> Explanation:
         release=release,
         plan=plan,
         records=gare.ledger.releases.steps(release.id),
-        asked=_asked(gare, release, plan),
+        asked=asked(gare, release, plan),
         people=[gare.voter(person.name) for person in gare.station.config.people],
         engine=_engine_state(gare, release),
         now=gare.ledger.now(),

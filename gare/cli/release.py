@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from gare.domain.locks import Place
     from gare.engine import Run
     from gare.wiring import Gare
 
 _START_S = 30
-_ASK_S = 10
-"""A run asks for its turn as soon as it has opened its release."""
 
 FOLLOW = click.option(
     "--no-follow", is_flag=True, help="Return at once instead of following to the end."
@@ -58,24 +55,24 @@ def release(
 
     With your personal token in GARE_TOKEN the release is requested in your name.
     """
-    from gare.cli.follow import follow
-    from gare.cli.output import print_json
     from gare.cli.requesting import request_of
+    from gare.cli.starting import start
     from gare.cli.station_here import gare_here
     from gare.errors import ConfigError
-    from gare.reports.status import queue_line
+    from gare.requests import ReleaseRequest
 
     gare = gare_here()
     request = request_of(
         gare,
         project,
+        ReleaseRequest,
         version=version,
         prerelease=prerelease,
         ref=ref,
         plan=plan_digest,
         reason=reason,
         allow_dirty=allow_dirty,
-        requested_by=_requester(gare),
+        requested_by=requester(gare),
     )
     if plan_digest and (version or prerelease or ref):
         raise ConfigError(
@@ -91,31 +88,9 @@ def release(
             click.echo(
                 f"{made.project} {made.version}: {len(made.commits)} commits, plan {digest[:19]}…"
             )
-    run = gare.engine.start(request.model_dump())
-    if not as_json:
-        click.echo(f"run: {gare.engine.run_address(run.id)}")
-    try:
-        opened = _wait_for_release(gare, run.id)
-    except KeyboardInterrupt:
-        click.echo(
-            "\nLeft; the run goes on without you. `gare status` shows its release.", err=True
-        )
-        raise
-    if not as_json and not no_follow:
-        raise SystemExit(follow(gare, opened, until_waiting=until_waiting))
-    place = _place_at_start(gare, opened)
-    if as_json:
-        print_json(
-            {
-                "release": opened,
-                "run": run.id,
-                "address": gare.engine.run_address(run.id),
-                "queue": queue_line(place),
-            }
-        )
-        return
-    stands = f"{opened} is {place}" if place else f"{opened} is under way"
-    click.echo(f"{stands}; follow it with `gare watch {opened}`.")
+    start(
+        gare, request, no_follow=no_follow, until_waiting=until_waiting, as_json=as_json
+    )
 
 
 @click.command()
@@ -157,7 +132,7 @@ def cancel(release_id: str, reason: str) -> None:
         _wait_until_over(gare, found.flow_run_id)
     end = "cancelled" + (f": {reason}" if reason else "")
     ended = gare.ledger.releases.mark(
-        found.id, ReleaseState.CANCELLED, actor=_requester(gare) or "command line", end=end
+        found.id, ReleaseState.CANCELLED, actor=requester(gare) or "command line", end=end
     )
     done = [
         effect.target for effect in gare.ledger.effects.of(found.id) if effect.receipt is not None
@@ -188,7 +163,7 @@ def resume(release_id: str, *, no_follow: bool) -> None:
             hint="Start a new one with `gare release`.",
         )
     since = gare.ledger.database.head(found.id)
-    actor = _requester(gare) or "command line"
+    actor = requester(gare) or "command line"
     gare.ledger.rescues.forget(found.flow_run_id)
     runs = gare.engine.runs([found.flow_run_id])
     is_dead = not is_alive(gare, found.flow_run_id)
@@ -278,7 +253,7 @@ def recover(release_ids: tuple[str, ...]) -> None:
     from gare.cli.station_here import gare_here
 
     gare = gare_here()
-    actor = _requester(gare) or "command line"
+    actor = requester(gare) or "command line"
     found = [gare.ledger.releases.get(release_id) for release_id in release_ids] or rescue.lost(
         gare
     )
@@ -335,47 +310,11 @@ def wake(gare: Gare, run_id: str) -> None:
         )
 
 
-def _requester(gare: Gare) -> str:
+def requester(gare: Gare) -> str:
+    """Return whose personal token is in GARE_TOKEN; empty when there is none."""
     from gare.cli.token import person_here
 
     return person_here(gare) if os.environ.get("GARE_TOKEN") else ""
-
-
-def _wait_for_release(gare: Gare, run_id: str) -> str:
-    """Wait until the run has opened its release; a run that ends before says why."""
-    from gare.engine import UNAVAILABLE
-    from gare.errors import Refused, Unavailable
-    from gare.polling import looks
-
-    for _ in looks(120, longest_s=0.5):
-        found = gare.ledger.releases.of_run(run_id)
-        if found is not None:
-            return found.id
-        run = gare.engine.run(run_id)
-        # One that crashed, or met a ledger that was away, is brought on by the reconciler.
-        if run.is_over and run.state_type != "CRASHED" and run.state_name != UNAVAILABLE:
-            raise Refused(
-                run.state_message or f"The run ended as {run.state_name}.",
-                where=gare.engine.run_address(run_id),
-                hint="Correct it and start again.",
-            )
-    raise Unavailable(
-        "The run has not begun after two minutes.",
-        where=gare.engine.run_address(run_id),
-        hint="Is the worker alive? `gare doctor` says.",
-    )
-
-
-def _place_at_start(gare: Gare, release_id: str) -> Place | None:
-    """Return the place of a release that has just been opened, once it has asked for its turn."""
-    from gare.polling import looks
-
-    for _ in looks(_ASK_S, longest_s=0.3):
-        if (place := gare.ledger.locks.place(release_id)) is not None:
-            return place
-        if gare.ledger.locks.held(release_id) or not gare.ledger.releases.get(release_id).is_moving:
-            return None
-    return None
 
 
 def _wait_until_over(gare: Gare, run_id: str) -> None:

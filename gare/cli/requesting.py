@@ -1,10 +1,12 @@
-"""Makes a typed release request of command-line words, with messages that name the option."""
+"""Makes a typed request of command-line words, with messages that name the option."""
+
+from typing import TypeVar
 
 from pydantic import ValidationError
 
 from gare.cli.output import clean, cut
 from gare.errors import ConfigError
-from gare.requests import ReleaseRequest
+from gare.requests import Request
 from gare.wiring import Gare
 
 HINTS = {
@@ -13,20 +15,28 @@ HINTS = {
     "ref": "Write the name of a branch or tag, or a full commit id.",
     "plan": "Write the whole digest that `gare plan` printed, such as sha256:0c2b….",
     "reason": "Write at most 500 characters.",
+    "commits": "Write the id of a commit, or at least its first 7 characters.",
+    "parents": "Write SHA=N, such as 4f2c9e1=1.",
 }
 """What to write instead, by option."""
 
 
-def request_of(gare: Gare, project: str | None, **fields: object) -> ReleaseRequest:
-    """Return the request for a project of the station. Raises ConfigError for a value that cannot be."""
+_OPTIONS = {"commits": "commit", "merge_requests": "mr", "parents": "parent"}
+"""Options that are called otherwise than their fields."""
+_Wanted = TypeVar("_Wanted", bound=Request)
+
+
+def request_of(gare: Gare, project: str | None, model: type[_Wanted], **fields: object) -> _Wanted:
+    """Return a request about a project of the station. Raises ConfigError for a value that cannot be."""
     name = gare.station.project(project).config.name
     try:
-        return ReleaseRequest.model_validate({"project": name, **fields})
+        return model.model_validate({"project": name, **fields})
     except ValidationError as error:
         wrong = error.errors()[0]
-        option = str(wrong["loc"][0])
+        field = str(wrong["loc"][0])
+        option = _OPTIONS.get(field, field).replace("_", "-")
         raise ConfigError(
-            f"--{option.replace('_', '-')} {cut(clean(repr(wrong['input'])), 80)} cannot be used.",
-            where=f"release of {name}",
-            hint=HINTS.get(option, ReleaseRequest.model_fields[option].description or ""),
+            f"--{option} {cut(clean(repr(wrong['input'])), 80)} cannot be used.",
+            where=f"{model.kind} of {name}",
+            hint=HINTS.get(field, model.model_fields[field].description or ""),
         ) from error

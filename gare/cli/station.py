@@ -12,8 +12,9 @@ import click
 def up(*, detach: bool) -> None:
     """Start the station on this machine.
 
-    Starts the Prefect server, the worker and the reconciler, registers every deployment, and prints the address of
-    the Prefect UI. Ctrl-C or `gare down` ends all of it; releases that wait go on at the next start.
+    Starts the Prefect server, the worker, the gateway and the reconciler, registers every deployment, and prints the
+    addresses of the Prefect UI and the gateway. Ctrl-C or `gare down` ends all of it; releases that wait go on at the
+    next start.
     """
     _check_state()
     _deployments("up", *(["--detach"] if detach else []))

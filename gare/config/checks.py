@@ -6,12 +6,21 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import PurePosixPath, PureWindowsPath
 
 from gare.config.document import Document
-from gare.config.models import ApprovalRule, Person, ProjectConfig, StationConfig, Step, StepType
+from gare.config.freezes import freezes_problems
+from gare.config.models import (
+    ApprovalRule,
+    Person,
+    ProjectConfig,
+    Rights,
+    StationConfig,
+    Step,
+    StepType,
+)
 from gare.config.problems import KeyPath, Problem, listed, nearest, one_of
 
 _Found = Callable[[str, str, str], Problem]
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_PLACED = (StepType.APPROVE, StepType.DEPLOY, StepType.VERIFY)
+_PLACED = (StepType.APPROVE, StepType.DEPLOY, StepType.VERIFY, StepType.SOAK)
 _UNTOUCHABLE = (StepType.PLAN, StepType.APPROVE, StepType.CLOSE)
 _WITH_COMMAND = (StepType.RUN, StepType.BUILD, StepType.TEST)
 
@@ -19,10 +28,13 @@ _WITH_COMMAND = (StepType.RUN, StepType.BUILD, StepType.TEST)
 def station_problems(document: Document, station: StationConfig) -> Iterator[Problem]:
     """Find what does not fit together in station.yaml."""
     yield from _people(document, station.people)
+    yield from freezes_problems(document, station.freezes, "freezes", station.environments)
+    yield from freezes_problems(document, station.calendars, "calendars", station.environments)
+    yield from _rights(document, station.rights, station.people)
     for name, environment in station.environments.items():
         if environment.approval is not None:
             path = ("environments", name, "approval")
-            yield from _approval(document, path, environment.approval, station.people)
+            yield from approval_problems(document, path, environment.approval, station.people)
 
 
 def project_problems(
@@ -39,10 +51,21 @@ def project_problems(
                 + f"Add it there, or take one of {listed(station.environments)}.",
             )
         if environment.approval is not None:
-            yield from _approval(
+            yield from approval_problems(
                 document, (*path, "approval"), environment.approval, station.people
             )
+        there = station.environments.get(name)
+        if environment.rollback == "approval" and not (
+            environment.approval or (there and there.approval)
+        ):
+            yield document.problem(
+                (*path, "rollback"),
+                "no rule says who approves here.",
+                "Write an `approval` beside it, or `rollback: at once`.",
+            )
+    yield from _rights(document, project.rights, station.people)
     yield from _patterns(document, project)
+    yield from freezes_problems(document, project.freezes, "freezes", project.environments)
     yield from _steps(document, project, station)
 
 
@@ -67,17 +90,34 @@ def _people(document: Document, people: Sequence[Person]) -> Iterator[Problem]:
             emails.setdefault(email, place)
 
 
-def _approval(
+def _rights(document: Document, rights: Rights, people: Sequence[Person]) -> Iterator[Problem]:
+    groups = _groups(people)
+    for right in type(rights).model_fields:
+        for place, group in enumerate(getattr(rights, right) or ()):
+            if group not in groups:
+                yield _unknown_group(document, ("rights", right, place), group, groups)
+
+
+def _groups(people: Sequence[Person]) -> list[str]:
+    return list(dict.fromkeys(group for person in people for group in person.groups))
+
+
+def _unknown_group(document: Document, path: KeyPath, group: str, groups: Sequence[str]) -> Problem:
+    return document.problem(
+        path,
+        "nobody in station.yaml is in this group.",
+        nearest(group, groups) + f"Groups of people are {listed(groups)}.",
+    )
+
+
+def approval_problems(
     document: Document, path: KeyPath, rule: ApprovalRule, people: Sequence[Person]
 ) -> Iterator[Problem]:
-    groups = dict.fromkeys(group for person in people for group in person.groups)
+    """Find what is wrong with an approval rule: groups without people, votes that cannot be reached."""
+    groups = _groups(people)
     unknown = [group for group in rule.groups if group not in groups]
     for group in unknown:
-        yield document.problem(
-            (*path, "groups", group),
-            "nobody in station.yaml is in this group.",
-            nearest(group, groups) + f"Groups of people are {listed(groups)}.",
-        )
+        yield _unknown_group(document, (*path, "groups", group), group, groups)
     if not unknown and (missing := _unfilled(rule.groups, people)):
         members = {group: sum(group in person.groups for person in people) for group in rule.groups}
         there = ", ".join(f"{group} has {count}" for group, count in members.items())
@@ -195,6 +235,8 @@ def standard_steps(project: ProjectConfig, station: StationConfig) -> dict[str, 
             steps[f"approve-{name}"] = StepType.APPROVE
         steps[f"deploy-{name}"] = StepType.DEPLOY
         steps[f"verify-{name}"] = StepType.VERIFY
+        if project.environments[name].soak:
+            steps[f"soak-{name}"] = StepType.SOAK
     return steps | {
         kind.value: kind for kind in (StepType.PUBLISH, StepType.ANNOUNCE, StepType.CLOSE)
     }
@@ -251,6 +293,18 @@ def _step_keys(
             "command",
             f"a `{step.type}` step runs no command.",
             "Take it out, or write `type: run`.",
+        )
+    if step.undo is not None and step.type != StepType.RUN:
+        yield found(
+            "undo",
+            f"a `{step.type}` step is not taken back by a command.",
+            "Take it out, or write `type: run`.",
+        )
+    if step.type == StepType.SOAK and standard is None:
+        yield found(
+            "type",
+            "an environment is soaked by its own key.",
+            "Take this step out, and write `soak: 10m` under the environment.",
         )
     if step.type == StepType.MANUAL and not (step.instructions or step.title):
         yield found(

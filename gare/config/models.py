@@ -8,14 +8,17 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
+from gare.config.freezes import CalendarFile, Freeze
+from gare.config.tickets import TicketRule
+from gare.connectors.gitlab_settings import GitLabProject
 from gare.connectors.notify_settings import note_path
 from gare.connectors.registry import (
     AnnounceSettings,
+    ConnectionSettings,
     SourceSettings,
     TargetSettings,
-    TrackerSettings,
 )
 from gare.gates.settings import Gate
 from gare.settings import Command, Duration, Settings, Slug
@@ -65,6 +68,31 @@ class ServerSettings(Settings):
     """TCP port of the Prefect server and UI; 0 takes a free one."""
 
 
+class GatewaySettings(Settings):
+    """Where the station's own HTTP API listens."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 4280
+    """TCP port of the gateway; 0 takes a free one."""
+
+
+class Rights(Settings):
+    """Which groups may start what through the gateway. A key that is left out: everybody with a personal token."""
+
+    release: tuple[Slug, ...] | None = None
+    """Groups that may start releases; an empty list is nobody."""
+    hotfix: tuple[Slug, ...] | None = None
+    """Groups that may start hotfixes; an empty list is nobody."""
+    rollback: tuple[Slug, ...] | None = None
+    """Groups that may start rollbacks; an empty list is nobody."""
+    freeze: tuple[Slug, ...] | None = None
+    """Groups that may add freezes and stop the line; an empty list is nobody."""
+    lift: tuple[Slug, ...] | None = None
+    """Groups that may lift what others have frozen or stopped; an empty list is nobody."""
+    override: tuple[Slug, ...] | None = None
+    """Groups that may let a release go on in a closed environment; left out, nobody may."""
+
+
 class RescueSettings(Settings):
     """How the reconciler brings on a release whose process or worker died."""
 
@@ -83,13 +111,25 @@ class StationConfig(Settings):
     ledger: str = ""
     """SQLAlchemy URL of the ledger; empty: SQLite in the state folder. Take a `$NAME` reference for passwords."""
     server: ServerSettings = ServerSettings()
+    gateway: Annotated[
+        Annotated[GatewaySettings, Tag("section")] | Annotated[Literal[False], Tag("off")],
+        Discriminator(lambda value: "off" if value is False else "section"),
+    ] = GatewaySettings()
+    """The station's own HTTP API; `false` turns it off."""
     worker_limit: Annotated[int, Field(ge=1, le=200)] = 10
     """How many runs may be alive at once; suspended ones do not count."""
     worker: Literal["warm", "stock"] = "warm"
     """How runs are started: forked from a process that has imported all they need, or each from nothing."""
     rescue: RescueSettings = RescueSettings()
     people: tuple[Person, ...] = ()
+    rights: Rights = Rights()
     environments: dict[Slug, StationEnvironment] = Field(default_factory=dict)
+    connections: dict[Slug, ConnectionSettings] = Field(default_factory=dict)
+    """Servers of vendors, by the name that projects call them."""
+    freezes: tuple[Freeze, ...] = ()
+    """Times in which environments may not be changed, or only then."""
+    calendars: tuple[CalendarFile, ...] = ()
+    """iCalendar files whose events are such times."""
     repositories: tuple[str, ...] = ()
     """Checkouts whose gare.yaml is loaded as a project; relative to station.yaml."""
 
@@ -101,15 +141,6 @@ class VersionRule(Settings):
     """Version of the first release, when no tag is a version."""
     major_on_zero: bool = False
     """Whether a breaking change moves 0.y.z to 1.0.0 (otherwise to 0.y+1.0)."""
-
-
-class TicketRule(Settings):
-    """How tickets are found in commits and where they live."""
-
-    pattern: str = r"\b[A-Z][A-Z0-9]+-\d+\b"
-    """Regular expression of a ticket key in a commit message."""
-    tracker: TrackerSettings | None = None
-    """Where tickets live; without it no scope is checked."""
 
 
 class Build(Settings):
@@ -142,7 +173,10 @@ class StepType(StrEnum):
     APPROVE = "approve"
     DEPLOY = "deploy"
     VERIFY = "verify"
+    SOAK = "soak"
     PUBLISH = "publish"
+    TICKETS = "tickets"
+    CHANGE = "change"
     ANNOUNCE = "announce"
     CLOSE = "close"
     RUN = "run"
@@ -164,7 +198,11 @@ class Step(Settings):
     instructions: str = ""
     """For `manual`: what the person does before ticking it off with `gare done`."""
     environment: str = ""
-    """For `approve`, `deploy` and `verify`."""
+    """For `approve`, `deploy` and `verify`; for `run`, the environment that it changes."""
+    undo: Command | None = None
+    """For `run`: takes back what `command` did, in the same checkout; run by a rollback."""
+    point_of_no_return: Annotated[str, Field(max_length=500)] = ""
+    """Why nothing can go back once this step has run, such as `the schema only goes forward`: no rollback after it."""
     retries: Annotated[int, Field(ge=0, le=20)] | None = None
     backoff: Duration | None = None
     """First wait before a retry; doubles each time."""
@@ -179,6 +217,10 @@ class ProjectEnvironment(Settings):
     target: TargetSettings
     approval: ApprovalRule | None = None
     """Replaces the station's rule for this environment."""
+    soak: Duration | None = None
+    """How long a version is watched here after its verification, before it counts as good and the release goes on."""
+    rollback: Literal["at once", "approval"] = "at once"
+    """Whether a rollback here begins at once or asks for the approval that a release asks for."""
 
 
 def _notes_file(value: str) -> str:
@@ -200,12 +242,36 @@ class Publish(Settings):
     """A path outside the repository to write the notes to; `{version}` and `{project}` are filled in."""
 
 
+class SkippedStep(Settings):
+    """A step that a hotfix leaves out."""
+
+    step: Slug
+    """A standard step, such as `deploy-staging`; its approval and verification go with it."""
+    later: Annotated[str, Field(min_length=3, max_length=500)]
+    """What a person checks afterwards instead; stays open until it is ticked off with `gare done`."""
+
+
+class Hotfix(Settings):
+    """How a hotfix differs from a release of the project."""
+
+    skip: tuple[SkippedStep, ...] = ()
+    """Steps left out because it is urgent, each with what is checked later instead."""
+    approval: ApprovalRule | None = None
+    """Who must say yes to a hotfix; replaces the rules of all environments."""
+    lines: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Maintenance branches that need every fix too, as names or patterns such as `maintenance/*`."""
+
+
 class ProjectConfig(Settings):
     """gare.yaml or projects/*.yaml: one thing that is released."""
 
     name: Slug
     title: str = ""
+    labels: tuple[Slug, ...] = ()
+    """Words that trains choose their members by, such as `customer`."""
     source: SourceSettings
+    gitlab: GitLabProject | None = None
+    """The GitLab project that this project is; without it GitLab takes no part."""
     version: VersionRule = VersionRule()
     tickets: TicketRule = TicketRule()
     env: tuple[str, ...] = ()
@@ -214,7 +280,12 @@ class ProjectConfig(Settings):
     test: Test = Test()
     gates: tuple[Gate, ...] | None = None
     """Gates to pass; without this key the built-in suites `changes`, `tests` and `artifacts`."""
+    rights: Rights = Rights()
+    """Replaces, key by key, the station's rights for this project."""
     environments: dict[Slug, ProjectEnvironment] = Field(default_factory=dict)
     publish: Publish = Publish()
     announce: tuple[AnnounceSettings, ...] = ()
     steps: tuple[Step, ...] = ()
+    hotfix: Hotfix = Hotfix()
+    freezes: tuple[Freeze, ...] = ()
+    """Freeze windows of this project, besides the station's."""

@@ -6,13 +6,18 @@ from pydantic import BaseModel
 
 from gare.config.meanings import meanings, models_in
 from gare.config.models import ProjectConfig, StationConfig
+from gare.config.trains import TrainConfig
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
-_MODELS: dict[str, type[BaseModel]] = {"station": StationConfig, "project": ProjectConfig}
+_MODELS: dict[str, type[BaseModel]] = {
+    "station": StationConfig,
+    "project": ProjectConfig,
+    "train": TrainConfig,
+}
 
 
 def schema_for(file: str) -> dict[str, Any]:
-    """Return the schema of `station` (station.yaml) or `project` (gare.yaml)."""
+    """Return the schema of `station` (station.yaml), `project` (gare.yaml) or `train` (trains/*.yaml)."""
     model = _MODELS[file]
     schema = model.model_json_schema(mode="validation")
     for part in models_in(model):

@@ -6,11 +6,12 @@ refers to are fetched. Writes touch exactly the one tag or branch they name.
 
 import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from gare.connectors.git_command import Commands, redacted, run_git, translated
 from gare.connectors.git_history import log, looks_like_version
+from gare.connectors.git_picks import Picks
 from gare.connectors.git_repository import COMMIT, Repository
 from gare.connectors.git_settings import BAD_REFERENCE, GitSettings, inside_repository
 from gare.domain.commits import Commit
@@ -25,7 +26,7 @@ _ATTEMPTS = 3
 
 
 class Git:
-    """One repository. Implements `Source` and `TagWriter`."""
+    """One repository. Implements `Source` and `TagWriter`, and `Picker` by its `picks`."""
 
     def __init__(self, settings: GitSettings, base: Path, state: Path) -> None:
         """Remember where things are; nothing is opened yet. `settings.path` is relative to `base`."""
@@ -33,6 +34,7 @@ class Git:
         self._repository = Repository(
             (base / settings.path).resolve(), settings.url, settings.remote, state
         )
+        self.picks = Picks(self._repository)
 
     # Reads
 
@@ -122,6 +124,10 @@ class Git:
         newer = repository.known_commit(until)
         chosen = tuple(inside_repository(path) for path in paths) or self._settings.paths
         return log(str(repository.commands.folder), older, newer, chosen)
+
+    def lacks(self, line: str, commits: Sequence[str]) -> list[str]:
+        """Return the commits of which the history of `line` has neither themselves nor an equal patch."""
+        return self.picks.lacks(line, commits)
 
     def read_file(self, commit: str, path: str) -> str:
         """Return the text of a file at a commit. Raises NotFound."""

@@ -96,7 +96,7 @@ class Commands:
         return done.text
 
     def attempt(
-        self, *words: str, stdin: str | None = None, env: Mapping[str, str] | None = None
+        self, *words: str, stdin: str | bytes | None = None, env: Mapping[str, str] | None = None
     ) -> Done:
         """Run a command that may fail."""
         place = [f"--git-dir={self.folder}"] if self.is_bare else ["-C", str(self.folder)]
@@ -119,7 +119,7 @@ class Commands:
 
 
 def run_git(
-    words: Sequence[str], *, stdin: str | None = None, env: Mapping[str, str] | None = None
+    words: Sequence[str], *, stdin: str | bytes | None = None, env: Mapping[str, str] | None = None
 ) -> Done:
     """Run git anywhere. Raises ConfigError when there is no Git, or the environment names a repository."""
     if found := [name for name in LOCAL_VARIABLES if name in os.environ]:
@@ -135,7 +135,7 @@ def run_git(
         raise ConfigError("The program git is not on the PATH.", hint=hint) from error
     settings = [word for setting in _SETTINGS for word in ("-c", setting)]
     with tempfile.TemporaryFile() as file:
-        file.write((stdin or "").encode())
+        file.write(stdin if isinstance(stdin, bytes) else (stdin or "").encode())
         file.seek(0)
         code, output, complaints = Runner().execute(
             ["git", *settings, "--no-replace-objects", *words],

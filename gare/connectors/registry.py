@@ -11,11 +11,16 @@ from pydantic import Field
 
 from gare.connectors.directory import DirectorySettings
 from gare.connectors.git import GitSettings
+from gare.connectors.gitlab_settings import GitLabConnection, GitLabTrackerSettings
+from gare.connectors.jira_settings import JiraConnection, JiraTrackerSettings
 from gare.connectors.notify import FileNoteSettings, MailSettings, WebhookSettings
 from gare.connectors.tracker_file import FileTrackerSettings
 
 SourceSettings = GitSettings
-TrackerSettings = FileTrackerSettings
+ConnectionSettings = Annotated[GitLabConnection | JiraConnection, Field(discriminator="type")]
+TrackerSettings = Annotated[
+    FileTrackerSettings | GitLabTrackerSettings | JiraTrackerSettings, Field(discriminator="type")
+]
 TargetSettings = DirectorySettings
 AnnounceSettings = Annotated[
     FileNoteSettings | MailSettings | WebhookSettings, Field(discriminator="type")
@@ -24,11 +29,20 @@ AnnounceSettings = Annotated[
 CONNECTORS: dict[tuple[str, str], str] = {
     ("source", "git"): "gare.connectors.git:Git",
     ("tracker", "file"): "gare.connectors.tracker_file:FileTracker",
+    ("tracker", "gitlab"): "gare.connectors.gitlab_issues:GitLabIssues",
+    ("tracker", "jira"): "gare.connectors.jira:Jira",
+    ("ticket writer", "jira"): "gare.connectors.jira_release:JiraRelease",
+    ("boards", "jira"): "gare.connectors.jira_boards:JiraBoards",
     ("target", "directory"): "gare.connectors.directory:Directory",
     ("announce", "file"): "gare.connectors.notify:FileNote",
     ("announce", "mail"): "gare.connectors.notify:Mail",
     ("announce", "webhook"): "gare.connectors.notify:Webhook",
 }
+
+
+def is_written(tracker: TrackerSettings | None) -> bool:
+    """Tell whether releases can write into a tracker."""
+    return tracker is not None and ("ticket writer", tracker.type) in CONNECTORS
 
 
 def connector(port: str, kind: str) -> Any:

@@ -5,7 +5,7 @@ The file is a list of tickets, or a section of tickets by key, alone or under `t
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import StringConstraints, ValidationError
@@ -43,9 +43,12 @@ class FileTracker:
         """Take the settings, and a function that gives a file's text at the planned commit."""
         self._path, self._read, self._text = settings.path, read, ""
 
-    def tickets(self, keys: Iterable[str], version: str) -> list[Ticket]:
+    def tickets(
+        self, keys: Iterable[str], version: str, since: datetime | None = None
+    ) -> list[Ticket]:
         """Return the tickets named in `keys` and those planned for `version`, sorted by key.
 
+        The file says itself which were reopened; since when, it does not know.
         Raises ConfigError naming file, line and key when the file is absent or wrong.
         """
         wanted = set(keys)

@@ -92,6 +92,8 @@ def server(site: Site) -> Iterator[Check]:
     if record.phase is not Phase.READY:
         yield warn(f"The station is {record.phase}", "Wait a moment, then look again.")
         return
+    if record.gateway_url:
+        yield _gateway(record.gateway_url, site.station)
     try:
         with httpx.Client(base_url=record.api_url, timeout=5, trust_env=False) as api:
             api.get("/health").raise_for_status()
@@ -104,6 +106,15 @@ def server(site: Site) -> Iterator[Check]:
         yield fail(
             f"The Prefect server at {record.api_url} does not answer: {error}", f"Read {log}."
         )
+
+
+def _gateway(url: str, station: Station) -> Check:
+    try:
+        httpx.get(f"{url}/health", timeout=5, trust_env=False).raise_for_status()
+    except httpx.HTTPError as error:
+        log = StateFolder(station.state).log("gateway")
+        return fail(f"The gateway at {url} does not answer: {error}", f"Read {log}.")
+    return ok(f"Gateway {url}")
 
 
 def _worker(api: httpx.Client, station: Station) -> Check:

@@ -5,12 +5,12 @@ is the same for every lock: priority first, then who was opened first. The first
 kept only by releases that run, never by one that waits: no deadlock, and among equals nobody starves.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import IntEnum
 
-from gare.domain.plan import Plan
+from gare.domain.plan import Kind, Plan
 
 LINE = ""
 """The lock of a project's line of versions: two releases planned from the same last tag would take one version."""
@@ -24,10 +24,15 @@ NAMED = 5
 
 
 class Priority(IntEnum):
-    """Who goes first in the queue. Nobody is pushed out of what they hold."""
+    """Who goes first in the queue. Nobody that runs is pushed out of what it holds; one that waits gives way."""
 
     RELEASE = 0
     HOTFIX = 100
+    ROLLBACK = 200
+
+
+PRIORITIES = {Kind.HOTFIX: Priority.HOTFIX, Kind.ROLLBACK: Priority.ROLLBACK}
+"""By kind of release; the others have the lowest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +99,12 @@ class Place:
 
 
 def locks_of(plan: Plan) -> frozenset[str]:
-    """Return the locks that a plan needs: every environment that a step is about, and the line of versions."""
-    return frozenset({LINE, *(step.environment for step in plan.steps if step.environment)})
+    """Return the locks that a plan needs: every environment that a step is about, and the line of versions.
+
+    A rollback takes no version of the line.
+    """
+    line = () if plan.kind is Kind.ROLLBACK else (LINE,)
+    return frozenset({*line, *(step.environment for step in plan.steps if step.environment)})
 
 
 def lock_names(project: str, locks: Iterable[str]) -> str:
@@ -116,8 +125,34 @@ def may_have(wanted: Claim, claims: Iterable[Claim]) -> bool:
     return not any(rival.is_held or rival.rank < wanted.rank for rival in _rivals(wanted, claims))
 
 
-def next_up(claims: Iterable[Claim]) -> list[Claim]:
-    """Return the waiting claims that could have all their locks now, in the order of the queue."""
+def giving_way(wanted: Claim, claims: Iterable[Claim], sleeping: Collection[int]) -> list[Claim]:
+    """Return the claims that give their locks to a more urgent one: of releases that wait and have no process."""
+    return [
+        rival
+        for rival in _rivals(wanted, claims)
+        if rival.is_held and rival.number in sleeping and rival.priority < wanted.priority
+    ]
+
+
+def next_up(claims: Iterable[Claim], sleeping: Collection[int] = ()) -> list[Claim]:
+    """Return the waiting claims that could have all their locks now, in the order of the queue.
+
+    `sleeping` are releases that hold locks and wait: they give way to who is more urgent.
+    """
+    every = list(claims)
+    yielding = {
+        other.number
+        for claim in every
+        if not claim.is_held
+        for other in giving_way(claim, every, sleeping)
+    }
+    found = _next(
+        replace(claim, is_held=claim.is_held and claim.number not in yielding) for claim in every
+    )
+    return [claim for claim in found if claim.number not in yielding]
+
+
+def _next(claims: Iterable[Claim]) -> list[Claim]:
     ordered = sorted(claims, key=lambda claim: (not claim.is_held, claim.rank))
     taken, found = set[str](), list[Claim]()
     for claim in ordered:

@@ -77,6 +77,7 @@ class PlannedStep:
     """A node of the DAG with everything it needs to run.
 
     `repeats_failures`: whether a failed command is retried too, not only faults that may pass by themselves.
+    `point_of_no_return`: why no rollback goes behind this step once it has run; empty when one may.
     """
 
     id: str
@@ -91,6 +92,7 @@ class PlannedStep:
     timeout_s: float = 3600.0
     effects: tuple[PlannedEffect, ...] = ()
     reversibility: Reversibility = Reversibility.NOTHING_OUTSIDE
+    point_of_no_return: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,24 @@ class Plan:
             if step.id == step_id:
                 return step
         raise KeyError(step_id)
+
+    @property
+    def headline(self) -> str:
+        """Say what it is about, after the project's name."""
+        if self.kind is Kind.ROLLBACK:
+            place, before = self.details["environment"], self.previous_version or "nothing"
+            return f"{place} goes back from {before} to {self.version}"
+        last = self.previous_version or "none"
+        return f"{self.version} ({self.bump}; the last one is {last})"
+
+    @property
+    def outcome(self) -> str:
+        """Say what is true when all steps are done."""
+        if self.kind is Kind.ROLLBACK:
+            return f"{self.details['environment']} is back at {self.version}"
+        if self.kind is Kind.TRAIN:
+            return f"the train of {self.version} has arrived"
+        return f"{self.version} is released"
 
     @property
     def effects(self) -> Sequence[PlannedEffect]:

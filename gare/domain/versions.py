@@ -6,10 +6,10 @@ import re
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from gare.domain.commits import standing
-from gare.errors import ConfigError, Refused
+from gare.errors import ConfigError, NothingToRelease, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from semver import Version
 
@@ -146,6 +146,20 @@ def step_over(chosen: Next, deployed: Mapping[str, str], *, is_given: bool = Fal
     return Next(str(version), chosen.bump)
 
 
+def next_patch(version: str, taken: Collection[str]) -> str:
+    """Return the first patch version after a valid one that is not taken."""
+    patch = _known(version).finalize_version().bump_patch()
+    while str(patch) in taken:
+        patch = patch.bump_patch()
+    return str(patch)
+
+
+def is_between(version: str, low: str, high: str) -> bool:
+    """Tell whether a valid version is greater than `low` and less than `high`; an empty `low` is less than all."""
+    found = _known(version)
+    return (not low or _known(low) < found) and found < _known(high)
+
+
 def is_prerelease(version: str) -> bool:
     """Tell whether a valid version is a pre-release."""
     return "-" in version.partition("+")[0]
@@ -257,12 +271,12 @@ def _check_free(chosen: Version, previous: Previous, taken: Iterable[Released]) 
         )
 
 
-def _nothing(start: Released | None) -> Refused:
+def _nothing(start: Released | None) -> NothingToRelease:
     if start is None:
-        return Refused(
+        return NothingToRelease(
             "Nothing to release: there is no commit yet.", hint="Commit something first."
         )
-    return Refused(
+    return NothingToRelease(
         f"Nothing to release: there is no commit since {start.version}.",
         where=f"tag {start.tag} at {start.commit[:7]}",
         hint="Merge what shall be released, or name another branch with `--ref`.",

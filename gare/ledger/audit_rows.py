@@ -92,7 +92,7 @@ def _by_intent(record: Record) -> list[Json]:
 
 def check_station(view: View) -> Iterator[Problem]:
     """Yield each end of a release that the station noted and that the release's own stream does not have."""
-    for event, body in _of_station(view, "release closed"):
+    for event, body in of_station(view, "release closed"):
         release_id = body.text("release")
         ends = select(events).where(
             events.c.stream == release_id, events.c.kind.like("release %")
@@ -130,7 +130,7 @@ def check_verified(view: View) -> Iterator[Problem]:
 def check_tokens(view: View) -> Iterator[Problem]:
     """Yield each token that no event made, or that is valid though an event revoked it."""
     made: dict[str, tuple[str, bool]] = {}
-    for event, body in _of_station(view, "token made", "tokens revoked"):
+    for event, body in of_station(view, "token made", "tokens revoked"):
         if event.kind == "token made":
             made[body.text("token")] = (body.text("person"), True)
         else:
@@ -156,7 +156,7 @@ def check_tokens(view: View) -> Iterator[Problem]:
 def check_keys_of_station(view: View) -> Iterator[Problem]:
     """Yield each key that is not what the events say, or whose endorsement does not hold."""
     made: dict[str, Json] = {}
-    for event, body in _of_station(view, "key made", "key retired"):
+    for event, body in of_station(view, "key made", "key retired"):
         if event.kind == "key made":
             made[body.text("id")] = {**body.value, "retired_at": None}
         elif body.text("key") in made:
@@ -181,7 +181,8 @@ def _check_endorsements(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[Probl
         yield from check_keys(succession(known, known[key_id]), "keys")
 
 
-def _of_station(view: View, *kinds: str) -> Iterator[tuple[Event, Reader]]:
+def of_station(view: View, *kinds: str) -> Iterator[tuple[Event, Reader]]:
+    """Yield the events of these kinds in the stream of the station, the oldest first."""
     query = select(events).where(events.c.stream == "station", events.c.kind.in_(kinds))
     for row in view.stream(query.order_by(events.c.seq)):
         event = Event(**row._mapping)

@@ -164,6 +164,8 @@ def _check_order(
     waits_for = {step.id: behind(steps, step.id) & set(rules) for step in steps}
     approved: set[str] = set()
     for event in events:
+        if event.kind == "planned anew":
+            approved.clear()
         if event.kind not in ("approval decided", "step started"):
             continue
         body = Reader(load(event.body, event_name(event)), event_name(event))

@@ -66,6 +66,15 @@ def write_claim(connection: Connection, project: str, claim: Claim, now: datetim
     )
 
 
+def asleep(connection: Connection, claims: Iterable[Claim]) -> set[int]:
+    """Return the releases among those that hold locks which wait: no process of theirs changes anything."""
+    held = [claim.number for claim in claims if claim.is_held]
+    query = select(releases.c.number).where(
+        releases.c.number.in_(held), releases.c.state == ReleaseState.WAITING
+    )
+    return set(connection.execute(query).scalars())
+
+
 def free(connection: Connection, project: str, numbers: Iterable[int], now: datetime) -> list[int]:
     """Take away what releases of a project hold or wait for; wake who can go on now, and return them."""
     gone = connection.execute(delete(locks).where(locks.c.release.in_(list(numbers))))
@@ -77,7 +86,9 @@ def wake(connection: Connection, project: str, now: datetime) -> list[int]:
 
     One that has not written down yet that it waits is woken when it does (`Releases.mark`).
     """
-    numbers = [claim.number for claim in next_up(read_claims(connection, project))]
+    claims = read_claims(connection, project)
+    sleeping = asleep(connection, claims)
+    numbers = [claim.number for claim in next_up(claims, sleeping)]
     if numbers:
         connection.execute(
             update(releases)

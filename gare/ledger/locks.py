@@ -11,11 +11,29 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, or_, select, update
 
-from gare.domain.locks import LEASE, Claim, Place, Priority, in_words, may_have, place_of, places
+from gare.domain.locks import (
+    LEASE,
+    Claim,
+    Place,
+    Priority,
+    giving_way,
+    in_words,
+    may_have,
+    place_of,
+    places,
+)
 from gare.domain.releases import ReleaseState
 from gare.errors import Refused
 from gare.ledger.database import Database, spell
-from gare.ledger.lock_rows import Claims, free, read_all, read_claims, wake, write_claim
+from gare.ledger.lock_rows import (
+    Claims,
+    asleep,
+    free,
+    read_all,
+    read_claims,
+    wake,
+    write_claim,
+)
 from gare.ledger.releases import find_row, number_of
 from gare.ledger.schema import locks, releases
 
@@ -57,7 +75,9 @@ class Locks:
                 )
             claims = read_claims(connection, row.project)
             before = next((claim for claim in claims if claim.number == number), None)
-            claim = _decided(number, frozenset(wanted), priority, before, claims, now)
+            asked = Claim(number, frozenset(wanted), priority, now)
+            claims = self._overtake(connection, row.project, asked, claims, now)
+            claim = _decided(asked, before, claims)
             write_claim(connection, row.project, claim, now)
             if claim.is_held and claim != before:
                 body = {"locks": in_words(claim.locks), "priority": int(priority)}
@@ -146,6 +166,36 @@ class Locks:
         with self._db.read() as connection:
             return in_words(connection.execute(query).scalars())
 
+    def let_go(self, release_id: str, *, actor: str = "gare") -> None:
+        """Give up what a release holds or waits for, for as long as it cannot use it; it asks again when it can."""
+        number = number_of(release_id)
+        with self._db.write() as connection:
+            row, now = find_row(connection, number), self._db.clock()
+            claims = read_claims(connection, row.project)
+            mine = [claim for claim in claims if claim.number == number]
+            if not mine:
+                return
+            body = {"locks": in_words(mine[0].locks), "to": ""}
+            self._db.append(connection, f"R-{number}", "lock freed", actor, body, at=now)
+            free(connection, row.project, [number], now)
+
+    def _overtake(
+        self,
+        connection: Connection,
+        project: str,
+        asked: Claim,
+        claims: list[Claim],
+        now: datetime,
+    ) -> list[Claim]:
+        """Let those that wait give what they hold to a more urgent release; they are in the queue then."""
+        for rival in giving_way(asked, claims, asleep(connection, claims)):
+            queued = replace(rival, is_held=False)
+            write_claim(connection, project, queued, now)
+            body = {"locks": in_words(rival.locks), "to": f"R-{asked.number}"}
+            self._db.append(connection, f"R-{rival.number}", "lock freed", "gare", body, at=now)
+            claims = [queued if claim is rival else claim for claim in claims]
+        return claims
+
     def _has_odd_leases(self) -> bool:
         """Tell whether a lease is over or too long: one read, most of the time all there is to do."""
         now = self._db.clock()
@@ -161,17 +211,10 @@ class Locks:
         return f"R-{claim.number} was not renewed for {LEASE} and lost its {'locks' if claim.is_held else 'place'}"
 
 
-def _decided(
-    number: int,
-    wanted: frozenset[str],
-    priority: Priority,
-    before: Claim | None,
-    claims: list[Claim],
-    now: datetime,
-) -> Claim:
+def _decided(asked: Claim, before: Claim | None, claims: list[Claim]) -> Claim:
     """Return what a release holds or waits for after it has asked."""
-    claim = Claim(number, wanted, priority, before.asked_at if before else now)
-    keeps = before is not None and before.is_held and wanted <= before.locks
+    claim = replace(asked, asked_at=before.asked_at if before else asked.asked_at)
+    keeps = before is not None and before.is_held and claim.locks <= before.locks
     return replace(claim, is_held=keeps or may_have(claim, claims))
 
 

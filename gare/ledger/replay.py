@@ -138,6 +138,9 @@ class Record:
         self._must_be_open(body)
         self._was("plan", body)
         self.former_plans.append(self.release["plan"])
+        if "restart" in body.value and body.flag("restart"):
+            self.steps = {step: row for step, row in self.steps.items() if step == "plan"}
+            self.approvals.clear()
         self.release |= {"plan": body.text("plan"), "version": body.text("version")}
         if "commit" in body.value:
             self.release["commit"] = body.text("commit")
@@ -246,6 +249,10 @@ class Record:
             said = {"target": body.text("target"), **receipt}
             self._override(event, body.text("step"), "effect settled by word", said)
 
+    def _override_freeze(self, event: Event, body: Reader) -> None:
+        self._must_be_open(body)
+        self._override(event, "", "freeze overridden", body.value)
+
     def _log(self, _event: Event, body: Reader) -> None:
         keys = ("step", "command", "seconds", "log", "log_sha256")
         self.logs.append({key: body.any(key) for key in keys})
@@ -271,6 +278,7 @@ _CHANGES: Mapping[str, Callable[[Record, Event, Reader], None]] = {
     "effect done": Record._receive,
     "effect adopted": Record._receive,
     "command done": Record._log,
+    "freeze overridden": Record._override_freeze,
     "planned anew": Record._replan,
     "run replaced": Record._replace_run,
 }
@@ -279,6 +287,7 @@ UNCHANGING = frozenset(
         "gates failed",
         "step repeats",
         "verified good",
+        "taken back",
         "lock asked",
         "lock granted",
         "lock lost",

@@ -157,12 +157,15 @@ tokens = Table(
 verified = Table(
     "verified",
     metadata,
-    Column("project", String(63), primary_key=True),
-    Column("environment", String(63), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("project", String(63), nullable=False),
+    Column("environment", String(63), nullable=False),
     Column("version", String(255), nullable=False),
     Column("release", ForeignKey("releases.number"), nullable=False),
     Column("at", String(32), nullable=False),
+    Index("ix_verified_project_environment", "project", "environment"),
 )
+"""Each version that was verified good somewhere, in the order in which it was; the newest is what should run there."""
 
 holders = Table(
     "holders",
@@ -230,6 +233,7 @@ overrides = Table(
     metadata,
     Column("release", ForeignKey("releases.number"), primary_key=True),
     Column("environment", String(63), primary_key=True),
+    Column("freeze", String(127), primary_key=True),
     Column("person", String(63), nullable=False),
     Column("reason", Text, nullable=False),
     Column("at", String(32), nullable=False),
@@ -252,6 +256,9 @@ fixes = Table(
     Column("commit", String(64), primary_key=True),
     Column("line", String(200), primary_key=True),
     Column("project", String(63), nullable=False),
+    Column("version", String(255), nullable=False),
+    Column("made", String(64), nullable=False),
+    Column("subject", Text, nullable=False),
     Column("state", String(16), nullable=False),
     Column("detail", Text, nullable=False),
     Column("changed_by", String(63), nullable=False),

@@ -1,7 +1,8 @@
 """Configuration -> the steps of a release in order: the standard ones, and what the project adds or replaces.
 
 Pure: reads no repository and no clock. Standard order:
-plan > build > test > validate > (approve-E > deploy-E > verify-E) per environment > publish > announce > close.
+plan > build > test > validate > (approve-E > deploy-E > verify-E > soak-E) per environment >
+publish > announce > close.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,10 +12,24 @@ from typing import Any
 
 from gare.config.models import ApprovalRule, ProjectConfig, StationConfig, Step, StepType
 from gare.domain.notes import filled
-from gare.domain.plan import PlannedApproval, PlannedEffect, PlannedStep, Reversibility
+from gare.domain.plan import (
+    PlannedApproval,
+    PlannedEffect,
+    PlannedStep,
+    PlannedTicket,
+    Reversibility,
+)
 from gare.domain.schedule import ordered
 from gare.errors import ConfigError
 from gare.gates.registry import resolve
+from gare.planning.ticket_steps import (
+    DEPLOYING,
+    OPEN,
+    RELEASED,
+    TicketStep,
+    change_steps,
+    told_tickets,
+)
 
 MINUTE, HOUR = 60.0, 3600.0
 TIMEOUTS_S: Mapping[StepType, float] = {
@@ -29,6 +44,7 @@ TIMEOUTS_S: Mapping[StepType, float] = {
 DEFAULT_RETRIES = 2
 """Of faults that may pass by themselves (a host that is away). Failed commands are repeated only when asked for."""
 DEFAULT_BACKOFF = timedelta(seconds=5)
+MIN_PACE_S, MAX_PACE_S = 30.0, 15 * MINUTE
 
 
 @dataclass
@@ -65,13 +81,19 @@ def rule_for(
 
 
 def plan_steps(
-    project: ProjectConfig, station: StationConfig, *, version: str, tag: str
+    project: ProjectConfig,
+    station: StationConfig,
+    *,
+    version: str,
+    tag: str,
+    tickets: Sequence[PlannedTicket] = (),
 ) -> tuple[tuple[PlannedStep, ...], tuple[PlannedApproval, ...]]:
     """Return every step in a valid order, and the approvals among them.
 
     Raises ConfigError for a circle, an unknown need, an approval without a rule.
     """
     drafts = _standard(project, station, version, tag)
+    _tell_tracker(drafts, project, tickets, version)
     for said in project.steps:
         _say(drafts, said, project)
     _leave_out(drafts)
@@ -79,7 +101,7 @@ def plan_steps(
     order = ordered({draft.id: draft.needs for draft in drafts.values()})
     steps = tuple(_planned(drafts[step_id]) for step_id in order)
     approvals = tuple(
-        _approval(step, project, station) for step in steps if step.type == StepType.APPROVE
+        approval_of(step, project, station) for step in steps if step.type == StepType.APPROVE
     )
     return steps, approvals
 
@@ -147,6 +169,35 @@ def _standard(
     return {draft.id: draft for draft in drafts}
 
 
+def _tell_tracker(
+    drafts: dict[str, _Draft],
+    project: ProjectConfig,
+    tickets: Sequence[PlannedTicket],
+    version: str,
+) -> None:
+    """Put the steps that write into the tracker into the order."""
+    changes = change_steps(project)
+    if opened := changes.get(OPEN):
+        _insert(drafts, opened, after="validate")
+    deploys = [draft.id for draft in drafts.values() if draft.type == StepType.DEPLOY]
+    if (deploying := changes.get(DEPLOYING)) and deploys:
+        _insert(drafts, deploying, after=drafts[deploys[-1]].needs[0])
+    last = "publish"
+    for told in (told_tickets(project, tickets, version=version), changes.get(RELEASED)):
+        if told is not None:
+            _insert(drafts, told, after=last)
+            last = told.id
+
+
+def _insert(drafts: dict[str, _Draft], step: TicketStep, *, after: str) -> None:
+    """Put a step behind another: what waited for that one waits for this one."""
+    for draft in drafts.values():
+        draft.needs = [step.id if need == after else need for need in draft.needs]
+    drafts[step.id] = _Draft(
+        step.id, step.type, step.title, [after], settings=step.settings, effects=step.effects
+    )
+
+
 def _environment(
     project: ProjectConfig, station: StationConfig, name: str, version: str, last: str
 ) -> Iterable[_Draft]:
@@ -177,6 +228,20 @@ def _environment(
         name,
         {"target": target},
     )
+    if soak := project.environments[name].soak:
+        yield _Draft(
+            f"soak-{name}",
+            StepType.SOAK,
+            f"Soak {name}",
+            [f"verify-{name}"],
+            name,
+            {"target": target, "soak_s": soak.total_seconds(), "every_s": _pace_s(soak)},
+        )
+
+
+def _pace_s(soak: timedelta) -> float:
+    """Return how often a soaking version is asked: ten times, but neither without pause nor rarely."""
+    return min(max(soak.total_seconds() / 10, MIN_PACE_S), MAX_PACE_S)
 
 
 def _publish_effects(project: ProjectConfig, version: str, tag: str) -> Iterable[PlannedEffect]:
@@ -240,6 +305,7 @@ def _say(drafts: dict[str, _Draft], said: Step, project: ProjectConfig) -> None:
     if said.needs is not None:
         draft.needs = list(said.needs)
     draft.settings = _said_settings(draft, said, project)
+    draft.effects = (*draft.effects, *_said_effects(draft, said, project))
     for later in said.before:
         if later not in drafts:
             raise _wrong(
@@ -254,13 +320,14 @@ def _said_settings(draft: _Draft, said: Step, project: ProjectConfig) -> dict[st
             raise _wrong(
                 said, f"Step {said.id!r} has no command", "Write `command: make something`."
             )
-        return {"commands": [list(said.command)], "environment": said.environment}
+        undo = {"undo": [list(said.undo)]} if said.undo else {}
+        return {"commands": [list(said.command)], "environment": said.environment, **undo}
     if said.type == StepType.MANUAL:
         return {"instructions": said.instructions}
     settings = dict(draft.settings)
     if said.command is not None and "commands" in settings:
         settings["commands"] = [list(said.command)]
-    if said.type in (StepType.DEPLOY, StepType.VERIFY) and draft.environment:
+    if said.type in (StepType.DEPLOY, StepType.VERIFY, StepType.SOAK) and draft.environment:
         if draft.environment not in project.environments:
             raise _wrong(
                 said,
@@ -269,6 +336,19 @@ def _said_settings(draft: _Draft, said: Step, project: ProjectConfig) -> dict[st
             )
         settings["target"] = project.environments[draft.environment].target.model_dump(mode="json")
     return settings
+
+
+def _said_effects(draft: _Draft, said: Step, project: ProjectConfig) -> Iterable[PlannedEffect]:
+    """Say what a project declares about going back behind its step."""
+    place = draft.environment or project.name
+    if said.point_of_no_return:
+        yield PlannedEffect(
+            draft.title, place, Reversibility.POINT_OF_NO_RETURN, said.point_of_no_return
+        )
+    elif said.undo:
+        yield PlannedEffect(
+            draft.title, place, Reversibility.COMPENSATED, f"taken back by `{' '.join(said.undo)}`"
+        )
 
 
 def _leave_out(drafts: dict[str, _Draft]) -> None:
@@ -329,6 +409,7 @@ def _planned(draft: _Draft) -> PlannedStep:
         return step
     return replace(
         step,
+        point_of_no_return=said.point_of_no_return,
         retries=step.retries if said.retries is None else said.retries,
         repeats_failures=said.retries is not None,
         backoff_s=step.backoff_s if said.backoff is None else said.backoff.total_seconds(),
@@ -345,7 +426,10 @@ def _worst(effects: Sequence[PlannedEffect]) -> Reversibility:
     )
 
 
-def _approval(step: PlannedStep, project: ProjectConfig, station: StationConfig) -> PlannedApproval:
+def approval_of(
+    step: PlannedStep, project: ProjectConfig, station: StationConfig
+) -> PlannedApproval:
+    """Return who must say yes at an approve step. Raises ConfigError when no rule says it."""
     rule = rule_for(project, station, step.environment) if step.environment else None
     if rule is None:
         raise ConfigError(

@@ -1,18 +1,20 @@
 """Makes the plan of a release: reads history and tickets, decides the version, lays out the steps. Changes nothing."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from gare.config.models import ProjectConfig, StationConfig
 from gare.connectors.git_settings import BAD_REFERENCE
 from gare.domain.commits import Change, planned, read_changes
+from gare.domain.fixes import Fix, at_stake
 from gare.domain.notes import render
 from gare.domain.plan import Plan, PlannedTicket
 from gare.domain.scope import match, ticket_keys
 from gare.domain.versions import Next, next_version, pick_previous, released, step_over
-from gare.errors import ConfigError, Refused
+from gare.errors import ConfigError, LosesFix, Refused
 from gare.planning.dag import environments, plan_steps
-from gare.ports.source import Head, Source
+from gare.ports.source import Head, History, Source
 from gare.ports.tracker import Tracker
 from gare.requests import ReleaseRequest
 
@@ -21,7 +23,7 @@ TrackerAt = Callable[[str], Tracker | None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Range:
+class Span:
     """What is going to be released: the commits between the last release and the head."""
 
     head: Head
@@ -44,6 +46,13 @@ class Earlier:
 
     own_commits: Collection[str] = frozenset()
     deployed: Mapping[str, str] = field(default_factory=dict)
+    fixes: Sequence[Fix] = ()
+    """What hotfixes have fixed, in every line."""
+
+    @property
+    def hotfixes(self) -> Mapping[str, str]:
+        """Return the versions that hotfixes took, each with its release."""
+        return {fix.version: fix.release for fix in self.fixes}
 
 
 def make_plan(
@@ -60,11 +69,19 @@ def make_plan(
     with what to do.
     """
     warnings = source.check(allow_dirty=request.allow_dirty)
-    span = _range(project, source, request, earlier or Earlier())
+    span = read_span(project, source, request, earlier or Earlier())
     version, tag = span.next.version, f"{project.source.tag_prefix}{span.next.version}"
-    tickets, scope_warnings = _tickets(project, tracker_at, span)
-    _check_tag(source, project, tag)
-    steps, approvals = plan_steps(project, station, version=version, tag=tag)
+    tracker = tracker_at(span.head.commit)
+    tickets, scope_warnings = read_tickets(tracker, span.changes, span.planned_for)
+    check_tag(source, project, tag)
+    refuse_lost(
+        source,
+        earlier.fixes if earlier else (),
+        span.head,
+        since=span.since_version,
+        version=version,
+    )
+    steps, approvals = plan_steps(project, station, version=version, tag=tag, tickets=tickets)
     titles = {ticket.key: ticket.title for ticket in tickets if ticket.commits and ticket.title}
     return Plan(
         project=project.name,
@@ -91,9 +108,10 @@ def make_plan(
     )
 
 
-def _range(
-    project: ProjectConfig, source: Source, request: ReleaseRequest, earlier: Earlier
-) -> _Range:
+def read_span(
+    project: ProjectConfig, source: History, request: ReleaseRequest, earlier: Earlier
+) -> Span:
+    """Return what would be released now. Raises Refused when that is nothing, or the version cannot be."""
     settings = project.source
     head = source.head(request.ref)
     previous = pick_previous(source.tags(reachable_from=head.commit), settings.tag_prefix)
@@ -110,10 +128,16 @@ def _range(
         project.version,
         override=request.version,
         prerelease=request.prerelease,
-        taken=released(source.tags(), settings.tag_prefix),
+        # A version that a hotfix took meanwhile is stepped over; only one that was asked for is refused.
+        taken=[
+            tag
+            for tag in released(source.tags(), settings.tag_prefix)
+            if request.version or tag.version not in earlier.hotfixes
+        ],
     )
-    chosen = step_over(wanted, earlier.deployed, is_given=bool(request.version))
-    return _Range(
+    used = {**earlier.hotfixes, **earlier.deployed}
+    chosen = step_over(wanted, used, is_given=bool(request.version))
+    return Span(
         head,
         since,
         start.tag if start else "",
@@ -124,24 +148,23 @@ def _range(
     )
 
 
-def _stepped_over(span: _Range, earlier: Earlier) -> list[str]:
+def _stepped_over(span: Span, earlier: Earlier) -> list[str]:
     if span.planned_for == span.next.version:
         return []
-    by = earlier.deployed.get(span.planned_for, "an earlier release")
+    by = {**earlier.hotfixes, **earlier.deployed}.get(span.planned_for, "an earlier release")
     return [
         f"{span.planned_for} was deployed by {by} and is not used again: this is {span.next.version}"
     ]
 
 
-def _tickets(
-    project: ProjectConfig, tracker_at: TrackerAt, span: _Range
+def read_tickets(
+    tracker: Tracker | None, changes: Sequence[Change], planned_for: str
 ) -> tuple[tuple[PlannedTicket, ...], list[str]]:
     """Match commits and tickets both ways; what does not match is said in the plan's warnings."""
-    tracker = tracker_at(span.head.commit)
     if tracker is None:
         return (), []
-    found = tracker.tickets(ticket_keys(span.changes), span.planned_for)
-    scope = match(span.changes, found)
+    found = tracker.tickets(ticket_keys(changes), planned_for, _begin(changes))
+    scope = match(changes, found)
     warnings = [
         f"{ticket.key} {ticket.verdict}" + (f": {ticket.title}" if ticket.title else "")
         for ticket in scope.tickets
@@ -152,7 +175,32 @@ def _tickets(
     return scope.tickets, warnings
 
 
-def _check_tag(source: Source, project: ProjectConfig, tag: str) -> None:
+def refuse_lost(
+    source: Source, fixes: Sequence[Fix], head: Head, *, since: str, version: str
+) -> None:
+    """Raise LosesFix when a version that follows `since` would not have the fix of a hotfix in between."""
+    lost = [
+        fix
+        for fix in at_stake(fixes, line=head.branch, since=since, version=version)
+        if len(source.lacks(head.commit, [fix.commit, fix.made])) == 2
+    ]
+    if lost:
+        first, names = lost[0], ", ".join(f"{fix.name} of {fix.version}" for fix in lost)
+        raise LosesFix(
+            f"{version} would lose {names}: it is not in {head.branch} at {head.commit[:12]}.",
+            where=f"hotfix {first.release}",
+            hint=f"Merge it into {head.branch}; or answer for it with "
+            f"`gare fixes waive {first.release} {head.branch} --reason …`.",
+        )
+
+
+def _begin(changes: Iterable[Change]) -> datetime | None:
+    """Return when the oldest change was made: tickets taken up again since then were reopened."""
+    dates = [datetime.fromisoformat(change.date) for change in changes]
+    return min(dates, default=None)
+
+
+def check_tag(source: Source, project: ProjectConfig, tag: str) -> None:
     """Ask now what would only be met at the end: a name that no tag can have, a published tag not fetched here."""
     if project.publish.tag and BAD_REFERENCE.search(tag):
         raise ConfigError(

@@ -1,8 +1,11 @@
-"""Tickets as Gare needs them."""
+"""Tickets as Gare needs them: what a version is about, and what a release tells the tracker."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from datetime import date, datetime
+from typing import Any, Protocol
+
+Receipt = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +19,104 @@ class Ticket:
     version: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class TicketVersion:
+    """A version as the tracker has it. `released_on` is a date as the tracker spells it, or empty."""
+
+    name: str
+    is_released: bool = False
+    is_archived: bool = False
+    released_on: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TicketStand:
+    """How a ticket stands in the tracker's own words, and the versions it is planned for."""
+
+    status: str
+    is_done: bool
+    versions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sprint:
+    """A sprint of a board; `state` is future, active or closed."""
+
+    id: int
+    name: str
+    state: str
+    board: str
+
+
 class Tracker(Protocol):
     """Reads of a tracker."""
 
-    def tickets(self, keys: Iterable[str], version: str) -> list[Ticket]:
-        """Return the tickets named in `keys` and those planned for `version`, sorted by key."""
+    def tickets(
+        self, keys: Iterable[str], version: str, since: datetime | None = None
+    ) -> list[Ticket]:
+        """Return the tickets named in `keys` and those planned for `version`, sorted by key.
+
+        A ticket that was done, and has been taken up again after `since`, is *reopened*; one of a version that is out
+        is returned for that alone. Without `since` the tracker tells what it knows.
+        """
+
+
+class TicketWriter(Protocol):
+    """What a release writes into a tracker; each write is looked up first by the effect helper."""
+
+    @property
+    def place(self) -> str:
+        """Name the tracker and the project in it, such as `Jira SHOP`."""
+
+    def version(self, name: str) -> TicketVersion | None:
+        """Return a version of the project, or None."""
+
+    def make_version(self, name: str, text: str) -> Receipt:
+        """Create a version that is not released."""
+
+    def release_version(self, name: str, on: date) -> Receipt:
+        """Mark a version as released on a day. Raises Conflict when it is archived."""
+
+    def stands(self, keys: Sequence[str]) -> Mapping[str, TicketStand]:
+        """Return how tickets stand now, those that exist, in few requests."""
+
+    def plan_for(self, key: str, version: str) -> Receipt:
+        """Add a version to those a ticket is planned for; the others stay."""
+
+    def move(self, key: str, to: str, fields: Mapping[str, Any]) -> Receipt:
+        """Take a ticket to a status or a category of statuses (`todo`, `doing`, `done`), by what is offered now.
+
+        `fields` fill the screen of the transition. Raises Refused, naming what is offered or what the screen asks for.
+        """
+
+    def has_comment(self, key: str, mark: str) -> bool:
+        """Tell whether a comment of the ticket holds this text."""
+
+    def comment(self, key: str, text: str) -> Receipt:
+        """Add a comment, written in Markdown."""
+
+    def has_link(self, key: str, link: str) -> bool:
+        """Tell whether the ticket has the link with this id."""
+
+    def add_link(self, key: str, link: str, address: str, title: str) -> Receipt:
+        """Link the ticket to an address; the same id again changes that link."""
+
+
+class ChangeTickets(Protocol):
+    """A ticket per release that follows its phases."""
+
+    def find_change(self, mark: str) -> str:
+        """Return the key of the ticket with this label; empty when there is none."""
+
+    def open_change(self, mark: str, title: str, text: str) -> Receipt:
+        """Create the ticket of a release with this label; the receipt has its `key`."""
+
+
+class Boards(Protocol):
+    """Boards and sprints: what boards a train, and what is left of a sprint."""
+
+    def sprints(self, board: str, states: Sequence[str] = ("active",)) -> list[Sprint]:
+        """Return the sprints of a board, by its name or number, in the board's order."""
+
+    def sprint_tickets(self, sprint: int) -> list[Ticket]:
+        """Return the tickets of a sprint, sorted by key; those that are not done are what is left."""

@@ -84,11 +84,20 @@ _SENTENCES: Mapping[str, Callable[[Json, str], str]] = {
         f"nobody brought it on: the locks of {_locks(b)} are no longer "
         f"{'its own' if b['was'] == 'held' else 'waited for'}"
     ),
+    "lock freed": lambda b, _: (
+        f"it gave up the locks of {_locks(b)}"
+        + (f" to {b['to']}, which is more urgent" if b["to"] else ": it cannot use them now")
+    ),
     "step started": lambda b, _: (
         f"{b['step']} started" + (f" (attempt {b['attempt']})" if b["attempt"] > 1 else "")
     ),
     "step done": _done,
     "step failed": lambda b, _: f"{b['step']} failed: {b['error']}",
+    "step waiting": lambda b, _: f"{b['step']} did nothing and waits: {b['error']}",
+    "freeze overridden": lambda b, actor: (
+        f"{actor} overrides in {b['environment']}: "
+        f"{'; '.join(b['freezes'].values())}; because: {b['reason']}"
+    ),
     "step repeats": lambda b, _: f"{b['step']} is tried again: {b['error']}",
     "command done": lambda b, _: (
         f"{b['step']} ran `{' '.join(b['command'])}` in {b['seconds']} s, log {b['log']}"
@@ -114,6 +123,9 @@ _SENTENCES: Mapping[str, Callable[[Json, str], str]] = {
     ),
     "run replaced": lambda _, actor: f"{actor} gave it a new run: the engine had lost the old one",
     "verified good": lambda b, _: f"{b['environment']} runs {b['version']}, verified",
+    "taken back": lambda b, actor: (
+        f"{actor} took it back from {b['environment']} with {b['by']}, to {b['to']}"
+    ),
     "station restored": lambda b, _: (
         f"the station was restored from a backup of {b['backup_made_at']}"
     ),

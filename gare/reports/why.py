@@ -11,6 +11,7 @@ from gare.domain.plan import Plan, PlannedStep
 from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
 from gare.domain.schedule import ready
 from gare.errors import Refused
+from gare.reports.freezes import Ahead, earliest
 from gare.reports.status import Asked
 
 KEEPER = "the station's keeper"
@@ -60,6 +61,7 @@ class View:
     now: datetime
     logs: Mapping[str, Sequence[str]] = field(default_factory=dict)
     queued: Queued | None = None
+    ways: Sequence[Ahead] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class Explanation:
     blockers: tuple[Blocker, ...]
     then: str
     wake_at: datetime | None = None
+    earliest: str = ""
+    """When the next outward step can start, when a freeze keeps it."""
 
     def as_json(self) -> dict[str, Any]:
         """Spell it as plain JSON."""
@@ -77,6 +81,7 @@ class Explanation:
             "sentence": self.sentence,
             "then": self.then,
             "wake_at": self.wake_at.isoformat() if self.wake_at else None,
+            "earliest": self.earliest,
             "blockers": [
                 {
                     "what": blocker.what,
@@ -97,9 +102,13 @@ def explain(view: View) -> Explanation:
     release = view.release
     if release.is_closed:
         return Explanation(_ended(view), (), "")
-    blockers = (*_failures(view), *_waits(view), *_engine(view))
+    blockers = (*_failures(view), *_waits(view), *_freezes(view), *_engine(view))
     return Explanation(
-        _sentence(view, blockers), blockers, _then(view, blockers), _next(view, blockers)
+        _sentence(view, blockers),
+        blockers,
+        _then(view, blockers),
+        _next(view, blockers),
+        earliest(view.ways),
     )
 
 
@@ -181,6 +190,23 @@ def _waits(view: View) -> Iterator[Blocker]:
             yield _manual(view, step)
         elif step.type == "approve" and step.id in asked and asked[step.id].manifest:
             yield from _approval(view, asked[step.id])
+
+
+def _freezes(view: View) -> Iterator[Blocker]:
+    """Yield what keeps the environments ahead closed; while steps run, it is not in the way yet."""
+    if view.release.state is not ReleaseState.WAITING:
+        return
+    for way in view.ways:
+        found = way.clearance
+        for closing in found.closings:
+            override = f"gare freeze override {view.release.id} --env {found.environment} --reason …"
+            yield Blocker(
+                f"{found.environment} is closed: {closing.what}",
+                closing.owner,
+                f"Nothing: {way.step} goes on by itself when it opens. Or, by right: `{override}`.",
+                way.step,
+                until=closing.until,
+            )
 
 
 def _attention(release: Release) -> Blocker:

@@ -37,7 +37,7 @@ def root(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli").resolve()
     station, shop = folder / "station", folder / "shop"
     (station / "projects").mkdir(parents=True)
-    (station / "station.yaml").write_text("name: test\nserver: {port: 0}\n")
+    (station / "station.yaml").write_text("name: test\nserver: {port: 0}\ngateway: {port: 0}\n")
     (station / "projects" / "shop.yaml").write_text(PROJECT)
     shop.mkdir()
     for words in (
@@ -72,16 +72,19 @@ def test_port_in_use(root, tmp_path):
         held.bind(("127.0.0.1", 0))
         held.listen()
         port = held.getsockname()[1]
-        (tmp_path / "station.yaml").write_text(f"name: other\nserver: {{port: {port}}}\n")
-        for words in (("up",), ("up", "--detach")):
-            done = gare(tmp_path, *words)
-            assert done.returncode == 2
-            assert re.fullmatch(
-                rf"gare: error: Port {port} is in use by \S+ \(process {os.getpid()}\)\.\n"
-                rf"  where: 127\.0\.0\.1:{port}\n"
-                r"  hint: End that program, or set another `server\.port` in station\.yaml \(0 takes a free one\)\.\n",
-                done.stderr,
-            )
+        for section, other in (("server", "gateway"), ("gateway", "server")):
+            station = f"name: other\n{section}: {{port: {port}}}\n{other}: {{port: 0}}\n"
+            (tmp_path / "station.yaml").write_text(station)
+            for words in (("up",), ("up", "--detach")):
+                done = gare(tmp_path, *words)
+                assert done.returncode == 2
+                assert re.fullmatch(
+                    rf"gare: error: Port {port} is in use by \S+ \(process {os.getpid()}\)\.\n"
+                    rf"  where: 127\.0\.0\.1:{port}\n"
+                    rf"  hint: End that program, or set another `{section}\.port` in station\.yaml "
+                    r"\(0 takes a free one\)\.\n",
+                    done.stderr,
+                )
     assert running(tmp_path / ".gare") is None
 
 
@@ -110,7 +113,9 @@ def test_up_detached_doctor_and_down(root):
     assert (up.returncode, up.stderr) == (0, "")
     record = running(root / ".gare")
     assert f"Prefect UI: {record.ui_url}\n" in up.stdout
-    assert {child.name for child in record.children} == {"server", "worker", "reconciler"}
+    assert f"Gateway: {record.gateway_url}\n" in up.stdout
+    children = {child.name for child in record.children}
+    assert children == {"server", "worker", "gateway", "reconciler"}
 
     again = gare(root, "up")
     assert again.returncode == 3
@@ -126,6 +131,7 @@ def test_up_detached_doctor_and_down(root):
     doctor = gare(root, "doctor", "--json")
     checks = {check["what"]: check["status"] for check in json.loads(doctor.stdout)}
     assert checks[f"Prefect server {record.ui_url}"] == "ok"
+    assert checks[f"Gateway {record.gateway_url}"] == "ok"
     assert checks["Worker test-worker"] == "ok"
     assert checks["Deployment release/gare"] == "ok"
     assert checks["shop: tools python3"] == "ok"

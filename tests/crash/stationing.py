@@ -20,6 +20,7 @@ from gare.station_state import Phase, StateFolder, read_record
 _STATION_YAML = """\
 name: crash
 server: {{port: 0}}
+gateway: false
 worker_limit: {limit}
 people:
   - {{name: alice, email: alice@example.org, groups: [managers]}}

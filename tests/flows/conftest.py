@@ -170,7 +170,7 @@ def station_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (root / "station.yaml").write_text(STATION_YAML)
     (root / "projects").mkdir()
     reconciler = Program("reconciler", "The reconciler", ("gare.reconciler",))
-    spec = StationSpec("test", root, root / ".gare", port=0, extras=(reconciler,))
+    spec = StationSpec("test", root, root / ".gare", port=0, gateway_port=0, extras=(reconciler,))
     up_detached(spec, say=print)
     yield root
     down(spec.state, say=print)

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.engine
 STATION_YAML = """
 name: failing
 server: {{port: 0}}
+gateway: false
 ledger: "{ledger}"
 rescue: {{quiet: 4s, attempts: 8}}
 people:

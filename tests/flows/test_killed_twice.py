@@ -31,7 +31,7 @@ def up(tmp_path):
     """Give the way to start a station of one's own, as often as wanted."""
     (tmp_path / "projects").mkdir()
     (tmp_path / "station.yaml").write_text(
-        "name: twice\nserver: {port: 0}\nrescue: {quiet: 2s, attempts: 8}\n"
+        "name: twice\nserver: {port: 0}\ngateway: false\nrescue: {quiet: 2s, attempts: 8}\n"
         "people: [{name: alice, email: alice@example.org}]\n"
     )
 

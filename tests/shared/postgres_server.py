@@ -30,6 +30,8 @@ class PostgresServer:
         self.folder = Path(tempfile.mkdtemp(prefix="gare-pg-"))
         self._process: subprocess.Popen[bytes] | None = None
         self._options = {"stdin": subprocess.DEVNULL, "cwd": self.folder, **self._user()}
+
+    def _make(self) -> None:
         subprocess.run(
             ["initdb", "-D", self.folder / "data", "-U", "gare", "-A", "trust", "-N", "-E", "UTF8",
              "--no-instructions"],
@@ -52,6 +54,8 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
+        if not (self.folder / "data").exists():
+            self._make()
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 ["postgres", "-D", self.folder / "data", "-k", self.folder, "-c", "listen_addresses=",

@@ -9,6 +9,7 @@ down_revision = "0002"
 
 def upgrade() -> None:
     """Add the kinds of releases, freezes, overrides, holds, fixes and what people said about trains."""
+    _keep_all_verified()
     op.add_column(
         "releases",
         sa.Column("kind", sa.String(length=16), server_default="release", nullable=False),
@@ -30,13 +31,14 @@ def upgrade() -> None:
         "overrides",
         sa.Column("release", sa.Integer(), nullable=False),
         sa.Column("environment", sa.String(length=63), nullable=False),
+        sa.Column("freeze", sa.String(length=127), nullable=False),
         sa.Column("person", sa.String(length=63), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("at", sa.String(length=32), nullable=False),
         sa.ForeignKeyConstraint(
             ["release"], ["releases.number"], name=op.f("fk_overrides_release")
         ),
-        sa.PrimaryKeyConstraint("release", "environment", name=op.f("pk_overrides")),
+        sa.PrimaryKeyConstraint("release", "environment", "freeze", name=op.f("pk_overrides")),
     )
     op.create_table(
         "holds",
@@ -54,6 +56,9 @@ def upgrade() -> None:
         sa.Column("commit", sa.String(length=64), nullable=False),
         sa.Column("line", sa.String(length=200), nullable=False),
         sa.Column("project", sa.String(length=63), nullable=False),
+        sa.Column("version", sa.String(length=255), nullable=False),
+        sa.Column("made", sa.String(length=64), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
         sa.Column("changed_by", sa.String(length=63), nullable=False),
@@ -76,4 +81,30 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("since", sa.String(length=32), nullable=False),
         sa.PrimaryKeyConstraint("train", name=op.f("pk_stops")),
+    )
+
+
+def _keep_all_verified() -> None:
+    """Let the table of verified versions keep each of them, not only the last one of an environment."""
+    rows = op.get_bind().execute(
+        sa.text(
+            "SELECT project, environment, version, release, at FROM verified ORDER BY at, release"
+        )
+    )
+    kept = [dict(row._mapping) for row in rows]
+    op.drop_table("verified")
+    verified = op.create_table(
+        "verified",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("project", sa.String(length=63), nullable=False),
+        sa.Column("environment", sa.String(length=63), nullable=False),
+        sa.Column("version", sa.String(length=255), nullable=False),
+        sa.Column("release", sa.Integer(), nullable=False),
+        sa.Column("at", sa.String(length=32), nullable=False),
+        sa.ForeignKeyConstraint(["release"], ["releases.number"], name=op.f("fk_verified_release")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_verified")),
+    )
+    op.bulk_insert(verified, kept)
+    op.create_index(
+        "ix_verified_project_environment", "verified", ["project", "environment"], unique=False
     )

@@ -1,0 +1,371 @@
+"""`gare freeze`: add, stop, list, lift, preview, override. `gare calendar`: when what is closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from gare.config.freezes import Freeze
+    from gare.domain.approvals import Voter
+    from gare.domain.freezes import Calendar, Clearance, Stop, Unreadable, Window
+    from gare.domain.releases import Release
+    from gare.reports.freezes import Hit
+    from gare.wiring import Gare
+
+Command = Callable[..., Any]
+JSON = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+NAME = click.argument("name")
+_SCOPE = (
+    click.option("--project", "projects", multiple=True, help="Project or pattern; several times."),
+    click.option("--env", "environments", multiple=True, help="Environment or pattern; several."),
+    click.option("--lets", multiple=True, help="Kind of release let through; default: rollback."),
+)
+_WINDOW = (
+    click.option("--start", default="", help="Local day and time, such as '2026-12-18 18:00'."),
+    click.option("--end", default="", help="Local day and time; a day alone is its end."),
+    click.option("--day", "days", multiple=True, help="With --after, --before: a day of the week."),
+    click.option("--after", default="", help="Hour of the day, such as 15:00."),
+    click.option("--before", default="", help="Hour of the day; default: the end of the day."),
+    click.option("--rrule", default="", help="RFC 5545 rule from --start on, each time --lasts."),
+    click.option("--lasts", default="", help="Length of each time of --rrule, such as 4h."),
+    click.option("--holidays", default="", help="Public holidays of a country, such as FR."),
+    click.option("--region", default="", help="Region with further holidays."),
+    click.option("--zone", default="", help="Time zone; default: Europe/Paris."),
+    click.option("--allow", is_flag=True, help="Closed at all other times instead."),
+    click.option("--refuse", is_flag=True, help="Releases are refused instead of waiting."),
+    *_SCOPE,
+    click.option("--owner", default="", help="Whom to ask; default: you."),
+    click.option("--reason", default="", help="Why; shown to whoever waits."),
+)
+
+
+def _with(options: Sequence[Command]) -> Command:
+    def put(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return put
+
+
+@click.group()
+def freeze() -> None:
+    """Say when environments may not be changed, stop the line, let a release through."""
+
+
+@freeze.command()
+@NAME
+@_with(_WINDOW)
+def add(name: str, **said: Any) -> None:
+    """Add the freeze window NAME, after saying what it hits. In your name: with your token in GARE_TOKEN.
+
+    When: --start and --end, or --day with --after and --before, or --rrule with --start and --lasts, or --holidays.
+    """
+    from gare.cli.station_here import gare_here
+    from gare.config.rights import check_freeze_right
+    from gare.domain.freezes import WindowKind
+    from gare.freezing import WINDOW, body_of
+
+    gare = gare_here()
+    person = _person(gare)
+    check_freeze_right(person, "freeze", gare.station.config)
+    made = _read(gare, "gare freeze add", name, said)
+    window = made.window(made.times(), "")
+    _show_hits(_hits(gare, window))
+    gare.ledger.freezes.add(
+        name,
+        body_of(WINDOW, made),
+        person=person.name,
+        until=made.over_at(),
+        wakes=window.scope.covers_project if window.kind is WindowKind.ALLOW else None,
+    )
+    click.echo(f"{name} is added; take it away with `gare freeze lift {name}`.")
+
+
+@freeze.command()
+@NAME
+@click.option("--reason", required=True, help="Why the line is stopped.")
+@click.option("--link", default="", help="Address of the incident.")
+@click.option(
+    "--for", "lasts", default="", metavar="TIME", help="It ends by itself after, say, 4h."
+)
+@_with(_SCOPE)
+def stop(name: str, **said: Any) -> None:
+    """Stop the line at once, as NAME, until it is lifted. In your name: with your token in GARE_TOKEN."""
+    from gare.cli.station_here import gare_here
+    from gare.config.freezes import StopOrder, read_settings
+    from gare.config.rights import check_freeze_right
+    from gare.domain.freezes import when
+    from gare.freezing import STOP, as_added, body_of
+
+    gare = gare_here()
+    person = _person(gare)
+    check_freeze_right(person, "freeze", gare.station.config)
+    order = read_settings("gare freeze stop", StopOrder, {"name": name, **_given(said)})
+    until = gare.ledger.now() + order.lasts if order.lasts else None
+    record = gare.ledger.freezes.add(name, body_of(STOP, order), person=person.name, until=until)
+    made = as_added(record)
+    end = f"until {when(until)} at the latest" if until else "until somebody lifts it"
+    click.echo(f"{name}: the line is stopped, {end}: `gare freeze lift {name}`.")
+    _show_hits(_hits(gare, made))
+
+
+@freeze.command()
+@NAME
+@click.option("--reason", default="", help="Why it is over; kept in the record.")
+def lift(name: str, reason: str) -> None:
+    """Lift the freeze or stop NAME; who waits for it goes on. In your name: with your token in GARE_TOKEN."""
+    from gare.cli.station_here import gare_here
+    from gare.config.rights import check_freeze_right
+    from gare.freezing import as_added
+
+    gare = gare_here()
+    person = _person(gare)
+    mine = [one for one in gare.ledger.freezes.in_force() if one.name == name]
+    if not mine or mine[0].made_by != person.name:
+        check_freeze_right(person, "lift", gare.station.config)
+    scopes = [as_added(one).scope for one in mine]
+    lifted = gare.ledger.freezes.lift(
+        name,
+        person=person.name,
+        reason=reason,
+        wakes=lambda project: any(scope.covers_project(project) for scope in scopes),
+    )
+    click.echo(f"{lifted.name} is lifted; who waits for it alone goes on by itself.")
+
+
+@freeze.command(name="list")
+@JSON
+def list_freezes(*, as_json: bool) -> None:
+    """Show every freeze of the station and its projects, what closes now, and until when."""
+    from gare.cli.output import print_json, print_table
+    from gare.cli.station_here import gare_here
+    from gare.reports.freezes import lines
+
+    gare = gare_here()
+    found = lines(gare.freezes.whole_calendar(), gare.ledger.now())
+    if as_json:
+        print_json(found)
+    elif found:
+        keys = ("name", "kind", "now", "next", "projects", "environments", "owner", "origin")
+        print_table(keys, [[line[key] for key in keys] for line in found])
+    else:
+        click.echo(
+            "There is no freeze. Write `freezes:` into station.yaml, or add one with `gare freeze add`."
+        )
+
+
+@freeze.command()
+@NAME
+@_with(_WINDOW)
+@JSON
+def preview(name: str, *, as_json: bool, **said: Any) -> None:
+    """Say which open releases a freeze hits: NAME as the options describe it, or one that there is.
+
+    Changes nothing.
+    """
+    from gare.cli.output import print_json
+    from gare.cli.station_here import gare_here
+    from gare.domain.freezes import WindowKind
+
+    gare = gare_here()
+    if given := _given(said):
+        made = _read(gare, "gare freeze preview", name, said)
+        window = made.window(made.times(), "")
+        found = _hits(gare, window)
+        is_allowing = given.get("kind") == WindowKind.ALLOW
+    else:
+        found, is_allowing = _hits(gare, _known(gare, name)), False
+    if as_json:
+        print_json([hit.as_json() for hit in found])
+        return
+    _show_hits(found)
+    if is_allowing:
+        click.echo("It allows: one more that allows opens what others keep closed.")
+
+
+@freeze.command()
+@click.argument("release_id", metavar="R-…")
+@click.option("--env", "environment", default="", help="Environment; default: the closed one.")
+@click.option("--reason", required=True, help="Why it cannot wait; kept in the evidence.")
+def override(release_id: str, environment: str, reason: str) -> None:
+    """Let one release go on in a closed environment. In your name: with your token in GARE_TOKEN.
+
+    Sets aside what closes the environment now, for this release alone. A freeze that begins later counts again.
+    """
+    from gare.cli.station_here import gare_here
+    from gare.config.rights import check_freeze_right
+
+    gare = gare_here()
+    person = _person(gare)
+    release = gare.ledger.releases.get(release_id)
+    own = gare.project(release.project).config if release.project in gare.station.projects else None
+    check_freeze_right(person, "override", gare.station.config, own)
+    closed = _closed(gare, release, environment)
+    gare.ledger.freezes.override(
+        release.id,
+        closed.environment,
+        {closing.name: closing.what for closing in closed.closings},
+        person=person.name,
+        reason=reason,
+    )
+    names = ", ".join(closing.name for closing in closed.closings)
+    click.echo(
+        f"{release.id} goes on in {closed.environment} in spite of {names}, on {person.name}'s word."
+    )
+
+
+@click.command()
+@click.option("--project", default="", help="Only what is about this project.")
+@click.option(
+    "--days", default=31, show_default=True, type=click.IntRange(1, 731), help="How far ahead."
+)
+@click.option(
+    "--ics", "file", default="", metavar="FILE", help="Write an iCalendar file; `-`: print it."
+)
+@JSON
+def calendar(project: str, days: int, file: str, *, as_json: bool) -> None:
+    """Show when environments are closed, or write it as an iCalendar file."""
+    from datetime import timedelta
+
+    from gare.cli.output import print_json, print_table
+    from gare.cli.station_here import gare_here
+    from gare.reports.freezes import entries, entry_lines
+
+    gare = gare_here()
+    if project:
+        gare.project(project)
+    found = gare.freezes.calendar(project) if project else gare.freezes.whole_calendar()
+    _refuse_unreadable(found)
+    now = gare.ledger.now()
+    if file:
+        _write_calendar(found, now, file)
+        return
+    shown = entry_lines(entries(found, now, now + timedelta(days=days)))
+    if as_json:
+        print_json(shown)
+    elif shown:
+        keys = ("start", "end", "what", "projects", "environments", "reason")
+        print_table(keys, [[line[key] for key in keys] for line in shown])
+    else:
+        click.echo(f"Nothing is closed in the coming {days} days.")
+
+
+def _given(said: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that were given, as the keys of a file."""
+    kinds = {"allow": ("kind", "allow"), "refuse": ("on_closed", "refuse")}
+    given = dict(kinds.get(key, (key, value)) for key, value in said.items() if value)
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
+
+
+def _read(gare: Gare, command: str, name: str, said: dict[str, Any]) -> Freeze:
+    from gare.config.freezes import read_freeze
+
+    return read_freeze(command, {"name": name, **_given(said)}, gare.station.config.environments)
+
+
+def _person(gare: Gare) -> Voter:
+    from gare.cli.token import person_here
+
+    return gare.voter(person_here(gare))
+
+
+def _known(gare: Gare, name: str) -> Window | Stop:
+    from gare.config.problems import listed, nearest
+    from gare.errors import NotFound
+
+    calendar = gare.freezes.whole_calendar()
+    known: dict[str, Window | Stop] = {one.name: one for one in calendar.windows}
+    known |= {one.name: one for one in calendar.stops}
+    if name not in known:
+        raise NotFound(
+            f"There is no freeze `{name}`.",
+            where="station.yaml, gare.yaml, ledger",
+            hint=f"{nearest(name, known)}There are {listed(known)}. Or say when it would be: "
+            "`gare freeze preview --help`.",
+        )
+    return known[name]
+
+
+def _hits(gare: Gare, freeze: Window | Stop | Unreadable) -> list[Hit]:
+    from gare.domain.freezes import Unreadable
+    from gare.reports.freezes import OpenRelease, hits
+
+    if isinstance(freeze, Unreadable):
+        return []
+    releases = gare.ledger.releases
+    found = [
+        OpenRelease(one, gare.plan(one.plan), releases.step_states(one.id))
+        for one in reversed(releases.find(is_open=True, limit=1000))
+    ]
+    return hits(freeze, found, gare.ledger.now())
+
+
+def _show_hits(found: Sequence[Hit]) -> None:
+    from gare.cli.output import clean
+
+    for hit in found:
+        click.echo(f"hits {clean(hit)}")
+    if not found:
+        click.echo("It hits no release that is open now.")
+
+
+def _closed(gare: Gare, release: Release, environment: str) -> Clearance:
+    """Return what closes an environment (or the only one that is closed) for a release now."""
+    from gare.domain.freezes import Move, is_outward, move_of
+    from gare.errors import Refused
+
+    plan = gare.plan(release.plan)
+    moves = dict.fromkeys(move_of(plan, step) for step in plan.steps if is_outward(step))
+    if environment:
+        moves = dict.fromkeys([Move(plan.project, environment, plan.kind)])
+    closed = [
+        found for move in moves if not (found := gare.freezes.clearance(move, release.id)).is_open
+    ]
+    if len(closed) == 1:
+        return closed[0]
+    raise Refused(
+        f"{' and '.join(one.environment for one in closed)} are closed: which one?"
+        if closed
+        else f"Nothing keeps {environment or release.id} closed.",
+        where=release.id,
+        hint="Write `--env`." if closed else "Nothing was changed.",
+    )
+
+
+def _refuse_unreadable(calendar: Calendar) -> None:
+    from gare.errors import ConfigError
+
+    for one in calendar.unreadable:
+        raise ConfigError(
+            f"{one.name} cannot be read: {one.problem}",
+            where="calendars",
+            hint="What it may be about is closed until it can be read.",
+        )
+
+
+def _write_calendar(calendar: Calendar, now: datetime, file: str) -> None:
+    from pathlib import Path
+
+    from gare.calendars import as_icalendar
+    from gare.errors import ConfigError
+    from gare.files import write_atomic
+
+    text = as_icalendar(calendar, now)
+    if file == "-":
+        click.echo(text.decode(), nl=False)
+        return
+    try:
+        write_atomic(Path(file), text)
+    except OSError as error:
+        raise ConfigError(
+            f"The calendar cannot be written: {error.strerror}.",
+            where=file,
+            hint="Name a file in a folder that exists and may be written.",
+        ) from error
+    click.echo(f"{file}: {len(calendar.windows) + len(calendar.stops)} freeze(s).")

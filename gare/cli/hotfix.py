@@ -1,0 +1,80 @@
+"""`gare hotfix`: chosen fixes on the last released version, started at once and followed."""
+
+from __future__ import annotations
+
+import click
+
+from gare.cli.release import FOLLOW, UNTIL
+
+
+@click.command()
+@click.argument("project", required=False)
+@click.option(
+    "--commit", "commits", multiple=True, metavar="SHA", help="A fix; again for more, in order."
+)
+@click.option(
+    "--mr", "merge_requests", multiple=True, type=int, metavar="N", help="A merge request of fixes."
+)
+@click.option("--ticket", default="", help="The ticket of what is fixed.")
+@click.option("--reason", default="", help="Why now; kept in the record.")
+@click.option("--line", default="", help="Branch to fix; default: the last released version.")
+@click.option(
+    "--parent",
+    "parents",
+    multiple=True,
+    metavar="SHA=N",
+    help="The parent that a merge commit was merged into, usually 1.",
+)
+@click.option("--plan-only", is_flag=True, help="Show what it would do, and start nothing.")
+@FOLLOW
+@UNTIL
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON instead of following it.")
+def hotfix(
+    project: str | None,
+    commits: tuple[str, ...],
+    merge_requests: tuple[int, ...],
+    ticket: str,
+    reason: str,
+    line: str,
+    parents: tuple[str, ...],
+    *,
+    plan_only: bool,
+    no_follow: bool,
+    until_waiting: bool,
+    as_json: bool,
+) -> None:
+    """Release PROJECT's last version with chosen fixes on top, before everything else of it.
+
+    With your personal token in GARE_TOKEN it is requested in your name.
+    """
+    from gare.cli.plan import print_plan
+    from gare.cli.release import requester
+    from gare.cli.requesting import request_of
+    from gare.cli.starting import start
+    from gare.cli.station_here import gare_here
+    from gare.requests import HotfixRequest
+
+    gare = gare_here()
+    request = request_of(
+        gare,
+        project,
+        HotfixRequest,
+        commits=commits,
+        merge_requests=merge_requests,
+        ticket=ticket,
+        line=line,
+        parents=dict(parent.partition("=")[::2] for parent in parents),
+        reason=reason,
+        requested_by=requester(gare),
+    )
+    # Planned here first, so that what is wrong is said at once. The run makes the same plan, unless something moved.
+    digest, made = gare.make_plan(request)
+    if plan_only:
+        print_plan(gare, digest, made, as_json=as_json)
+        return
+    if not as_json:
+        click.echo(
+            f"{made.project} {made.version}: {len(made.commits)} commits on {made.previous_tag}, "
+            f"plan {digest[:19]}…"
+        )
+    start(gare, request, no_follow=no_follow, until_waiting=until_waiting, as_json=as_json)

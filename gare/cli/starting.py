@@ -1,0 +1,88 @@
+"""Starts the run of a request and follows it: what every command that releases something has in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from gare.cli.follow import follow
+from gare.cli.output import print_json
+from gare.engine import deployment_of
+from gare.reports.status import queue_line
+
+if TYPE_CHECKING:
+    from gare.domain.locks import Place
+    from gare.requests import Request
+    from gare.wiring import Gare
+
+_ASK_S = 10
+"""A run asks for its turn as soon as it has opened its release."""
+
+
+def start(
+    gare: Gare, request: Request, *, no_follow: bool, until_waiting: bool, as_json: bool
+) -> None:
+    """Start a run of the request's kind, tell its address at once, and follow it unless told otherwise."""
+    run = gare.engine.start(request.model_dump(mode="json"), deployment=deployment_of(request.kind))
+    if not as_json:
+        click.echo(f"run: {gare.engine.run_address(run.id)}")
+    try:
+        opened = _wait_for_release(gare, run.id)
+    except KeyboardInterrupt:
+        click.echo(
+            "\nLeft; the run goes on without you. `gare status` shows its release.", err=True
+        )
+        raise
+    if not as_json and not no_follow:
+        raise SystemExit(follow(gare, opened, until_waiting=until_waiting))
+    place = _place_at_start(gare, opened)
+    if as_json:
+        print_json(
+            {
+                "release": opened,
+                "run": run.id,
+                "address": gare.engine.run_address(run.id),
+                "queue": queue_line(place),
+            }
+        )
+        return
+    stands = f"{opened} is {place}" if place else f"{opened} is under way"
+    click.echo(f"{stands}; follow it with `gare watch {opened}`.")
+
+
+def _wait_for_release(gare: Gare, run_id: str) -> str:
+    """Wait until the run has opened its release; a run that ends before says why."""
+    from gare.engine import UNAVAILABLE
+    from gare.errors import Refused, Unavailable
+    from gare.polling import looks
+
+    for _ in looks(120, longest_s=0.5):
+        found = gare.ledger.releases.of_run(run_id)
+        if found is not None:
+            return found.id
+        run = gare.engine.run(run_id)
+        # One that crashed, or met a ledger that was away, is brought on by the reconciler.
+        if run.is_over and run.state_type != "CRASHED" and run.state_name != UNAVAILABLE:
+            raise Refused(
+                run.state_message or f"The run ended as {run.state_name}.",
+                where=gare.engine.run_address(run_id),
+                hint="Correct it and start again.",
+            )
+    raise Unavailable(
+        "The run has not begun after two minutes.",
+        where=gare.engine.run_address(run_id),
+        hint="Is the worker alive? `gare doctor` says.",
+    )
+
+
+def _place_at_start(gare: Gare, release_id: str) -> Place | None:
+    """Return the place of a release that has just been opened, once it has asked for its turn."""
+    from gare.polling import looks
+
+    for _ in looks(_ASK_S, longest_s=0.3):
+        if (place := gare.ledger.locks.place(release_id)) is not None:
+            return place
+        if gare.ledger.locks.held(release_id) or not gare.ledger.releases.get(release_id).is_moving:
+            return None
+    return None

@@ -1,0 +1,39 @@
+"""What every connection to a vendor is configured with. Part of the vendors' own settings."""
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, StringConstraints
+
+from gare.secrets import SecretRef
+from gare.settings import Settings
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def _address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("write a full address, such as https://gitlab.example.com")
+    if parts.username or parts.password:
+        raise ValueError("write no user or password into the address; `token` refers to the secret")
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        raise ValueError("write https://; a token is never sent in the clear")
+    return value.rstrip("/")
+
+
+Address = Annotated[str, AfterValidator(_address)]
+"""Where a vendor is reached, with its base path; https but for this machine."""
+
+NonEmpty = Annotated[str, StringConstraints(min_length=1)]
+
+
+class Connection(Settings):
+    """A vendor's server and how Gare proves itself there."""
+
+    url: Address
+    """Address of the server, with its base path."""
+    token: SecretRef
+    """Where the token is: `$NAME` (environment of the station) or `file:PATH`."""
+    ca_file: str = ""
+    """File of the certificate authority that the server's certificate is signed by; empty: the system's."""

@@ -1,0 +1,241 @@
+"""One Jira site: who we are there, calls, pages to their end, and what its refusals mean. Part of gare.connectors.jira.
+
+The `jira` package brings session, sign-in and addresses. Its calls are used where they send one request and no more:
+`search_issues` asks for all fields first, `add_remote_link` for application links, and `create_version` sleeps.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from gare.connectors.jira_settings import JiraConnection
+from gare.errors import AuthenticationFailed, GareError, PermissionDenied, Refused
+from gare.secrets import resolve
+
+if TYPE_CHECKING:
+    from jira import JIRA, JIRAError
+    from requests import Response
+
+    from gare.connectors.http_policy import HttpPolicy
+
+PAGE = 100
+"""Issues a page: Cloud gives no more with fields, and Data Center's own default limit is 1,000."""
+
+Found = TypeVar("Found")
+Query = Mapping[str, Any]
+
+
+class Site:
+    """A Jira, called as one user."""
+
+    def __init__(self, connection: JiraConnection, base: Path, project: str) -> None:
+        """Take the connection, the folder its file secrets are relative to, and the project that it is about."""
+        self._connection, self._base, self._project = connection, base, project
+
+    @property
+    def is_cloud(self) -> bool:
+        """Whether texts are ADF, search goes by page tokens, and the REST version is 3."""
+        return self._connection.is_cloud
+
+    @property
+    def address(self) -> str:
+        """Return the site's address."""
+        return self._connection.url
+
+    @cached_property
+    def client(self) -> "JIRA":
+        """Return the package's client, with the one policy of all connections; it has asked nothing yet."""
+        from jira import JIRA
+
+        token, user = resolve(self._connection.token, base=self._base), self._connection.user
+        client = JIRA(
+            options={
+                "server": self._connection.url,
+                "rest_api_version": "3" if self.is_cloud else "2",
+            },
+            basic_auth=(user, token) if user else None,
+            token_auth=None if user else token,
+            get_server_info=False,
+            logging=False,
+            max_retries=0,
+        )
+        self._policy.govern(client._session)
+        client._session.hooks["response"].append(_look_who)
+        return client
+
+    @cached_property
+    def _policy(self) -> "HttpPolicy":
+        from gare.connectors.http_policy import HttpPolicy
+
+        ca_file = self._connection.ca_file
+        return HttpPolicy(
+            "Jira",
+            self.address,
+            request_id_header="atl-traceid",
+            ca_file=str(self._base / ca_file) if ca_file else "",
+        )
+
+    def call(self, needs: str, ask: "Callable[[JIRA], Found]") -> Found:
+        """Return what a call answers. `needs` is the right (Jira's own key) that it takes, or empty.
+
+        Raises our errors for Jira's refusals; a missing right is named.
+        """
+        from jira import JIRAError
+        from requests.exceptions import JSONDecodeError
+
+        from gare.connectors.http_policy import unreadable
+
+        try:
+            return ask(self.client)
+        except JIRAError as error:
+            raise self._refusal(error, needs) from error
+        except JSONDecodeError as error:
+            raise unreadable(
+                self._policy, f"JSON that breaks off after {len(error.doc)} characters"
+            ) from error
+
+    def get(
+        self,
+        path: str,
+        query: Query | None = None,
+        *,
+        needs: str = "BROWSE_PROJECTS",
+        agile: bool = False,
+    ) -> Any:
+        """Return what a path of the REST API (or of the agile one) answers."""
+
+        def ask(client: "JIRA") -> Any:
+            base = client.AGILE_BASE_URL if agile else client.JIRA_BASE_URL
+            return client._session.get(client._get_url(path, base), params=query).json()
+
+        return self.call(needs, ask)
+
+    def send(self, method: str, path: str, body: Any, *, needs: str) -> Any:
+        """Send JSON to a path of the REST API; return what it answers, None for nothing."""
+
+        def ask(client: "JIRA") -> Any:
+            url = client._get_url(path)
+            reply = client._session.request(method, url, data=json.dumps(body))
+            return reply.json() if reply.content else None
+
+        return self.call(needs, ask)
+
+    def search(self, jql: str, fields: list[str]) -> Iterator[dict[str, Any]]:
+        """Yield every issue that a query finds, page by page.
+
+        Cloud: REST v3, GET /search/jql, to the last nextPageToken. Data Center: REST v2, GET /search by startAt.
+        """
+        jql = f"{jql} ORDER BY key"
+        query: dict[str, Any] = {"jql": jql, "maxResults": PAGE, "fields": fields}
+        if not self.is_cloud:
+            yield from self.paged("search", "issues", query)
+            return
+        while True:
+            page = self.get("search/jql", query, needs="")
+            yield from page["issues"]
+            if not page.get("nextPageToken"):
+                return
+            query["nextPageToken"] = page["nextPageToken"]
+
+    def search_named(self, jql: str, values: list[str], fields: list[str]) -> list[dict[str, Any]]:
+        """Return what a query finds whose `{}` are values of which some may not exist.
+
+        Jira refuses the whole query for one that does not exist, and names it in quotes: it is asked without those.
+        """
+        while values:
+            try:
+                return list(self.search(jql.format(quoted(values)), fields))
+            except Refused as refusal:
+                # Quoted in every language; the error's own words may be cut short.
+                said = str(getattr(refusal.__cause__, "text", ""))
+                left = [value for value in values if f"'{value}'" not in said]
+                if len(left) == len(values):
+                    raise
+                values = left
+        return []
+
+    def paged(
+        self, path: str, items: str, query: Query, *, agile: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the items of every page of a path that is paged by startAt."""
+        start, total = 0, 1
+        while start < total:
+            page = self.get(path, {**query, "startAt": start}, needs="", agile=agile)
+            yield from page[items]
+            start += len(page[items])
+            # Lists of boards say whether it is the last page, all others how many there are.
+            is_last = page.get("isLast", "total" not in page) or not page[items]
+            total = start if is_last else page.get("total", start + 1)
+
+    def _refusal(self, error: "JIRAError", needs: str) -> GareError:
+        told = _told(error, self.address)
+        if isinstance(told, AuthenticationFailed) or told.retryable:
+            return told
+        # No right to see looks like not there, and no right to write like a wrong field: Jira is asked.
+        return (self._missing_right(needs, told) if needs else None) or told
+
+    def _missing_right(self, needs: str, told: GareError) -> PermissionDenied | None:
+        """Ask whether a refusal was for want of a right (REST, GET /mypermissions); None when it was not."""
+        from jira import JIRAError
+
+        try:
+            url = self.client._get_url("mypermissions")
+            query = {"permissions": needs, "projectKey": self._project}
+            found = self.client._session.get(url, params=query).json()
+        except (JIRAError, GareError, ValueError):
+            return None
+        right = found.get("permissions", {}).get(needs, {})
+        if right.get("havePermission", True):
+            return None
+        return PermissionDenied(
+            f"The right {right.get('name', needs)!r} is missing. {told.what}",
+            where=self.address,
+            hint=f"Ask an administrator to give {needs} to the token's account (docs/how-to/jira.md).",
+        )
+
+
+def quoted(values: list[str]) -> str:
+    """Spell values for JQL's `in`."""
+    escaped = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
+    return ", ".join(f'"{value}"' for value in escaped)
+
+
+# What Jira's answers mean. Texts are in the user's language: only the status and the names of fields are relied on.
+
+_HINTS: Mapping[int, str] = {
+    401: "The token is wrong or expired: make a new one and set it where the station is started.",
+    403: "Ask an administrator of the project for the right (docs/how-to/jira.md).",
+    404: "Look at the key, and whether the token's account may see it: no right looks like not there.",
+    409: "Somebody changed it at the same moment: `gare resume` looks again.",
+    410: "This is Jira Cloud: write `deployment: cloud` at the connection.",
+}
+_SAID = 400
+
+
+def _told(error: "JIRAError", address: str) -> GareError:
+    from gare.connectors.http_policy import refusal
+
+    status, said = error.status_code or 0, " ".join((error.text or "").split())[:_SAID]
+    what = f"Jira answered {status}: {said.rstrip('.')}." if said else f"Jira answered {status}."
+    headers: Mapping[str, str] = error.response.headers if error.response is not None else {}
+    if "CAPTCHA" in headers.get("X-Authentication-Denied-Reason", ""):
+        return AuthenticationFailed(
+            "Jira wants a CAPTCHA from the token's account.",
+            where=address,
+            hint="Sign in once with a browser as that account; then correct the token.",
+        )
+    if status in (400, 422):
+        return Refused(what, where=address, hint="docs/how-to/jira.md tells what is written there.")
+    return refusal(status, what, where=address, hint=_HINTS.get(status, ""))
+
+
+def _look_who(reply: "Response", *_args: Any, **_kwargs: Any) -> None:
+    """Refuse answers given to nobody: Jira answers some requests with a wrong token as if nobody had signed in."""
+    if "AUTHENTICATED_FAILED" in reply.headers.get("X-Seraph-LoginReason", ""):
+        raise AuthenticationFailed(
+            "Jira does not accept the token.",
+            where=reply.url.partition("/rest/")[0],
+            hint=_HINTS[401],
+        )

@@ -1,0 +1,74 @@
+"""What a hotfix has fixed, and where each line that needs it stands. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from gare.domain.versions import is_between
+
+
+class FixState(StrEnum):
+    """Where a line stands towards a fix."""
+
+    MERGED = "merged"
+    PROPOSED = "merge request"
+    MISSING = "missing"
+    CONFLICT = "conflict"
+    WAIVED = "waived"
+    ENDED = "ended"
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nobody has to do anything about it."""
+        return self in (FixState.MERGED, FixState.WAIVED, FixState.ENDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """One fix of a hotfix in one line: a branch, or a release that was planned without it (`R-5`).
+
+    `commit` is what was picked, `made` what the hotfix has of it. `detail` is an address, a conflict, a reason.
+    """
+
+    release: str
+    project: str
+    version: str
+    commit: str
+    made: str
+    subject: str
+    line: str
+    state: FixState
+    detail: str = ""
+    changed_by: str = ""
+    changed_at: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        """Name the fix for people."""
+        return f"{self.commit[:12]} ({self.subject})"
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Tell which row it is."""
+        return (self.release, self.commit, self.line)
+
+
+def at_stake(fixes: Iterable[Fix], *, line: str, since: str, version: str) -> list[Fix]:
+    """Return the fixes that a release could lose: of hotfixes between its last version and its own.
+
+    A hotfix of a version behind `since` was looked for when `since` was planned. Whoever waived a fix for the line has
+    answered for it.
+    """
+    every = list(fixes)
+    waived = {
+        (fix.release, fix.commit)
+        for fix in every
+        if fix.line == line and fix.state is FixState.WAIVED
+    }
+    found = {
+        (fix.release, fix.commit): fix
+        for fix in every
+        if (fix.release, fix.commit) not in waived and is_between(fix.version, since, version)
+    }
+    return list(found.values())

@@ -1,0 +1,90 @@
+"""What stands in an environment: the versions verified good there, and whether automation is on hold. Pure values."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from gare.domain.plan import Kind, Plan, PlannedStep
+from gare.domain.releases import Release, StepState
+from gare.domain.schedule import behind
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """One version that was verified good in an environment, by the release that brought it (or went back to it)."""
+
+    version: str
+    release: str
+    kind: Kind
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Automation that is on hold: what nobody asked for by name does not deploy there until a person releases it.
+
+    `release` is the one whose rolling back made it.
+    """
+
+    project: str
+    environment: str
+    release: str
+    reason: str
+    since: datetime
+
+    def __str__(self) -> str:
+        """Tell it in words."""
+        return (
+            f"{self.project}/{self.environment} is on hold since {self.release} ({self.reason}): "
+            "a release that no person asked for does not deploy there"
+        )
+
+
+def good_versions(history: Iterable[Verified]) -> list[Verified]:
+    """Return the versions that one can go back to, the one that should run now last.
+
+    `history` is everything that was verified good there, the oldest first. A rollback takes what came after its version
+    out: what it undid is no version to go back to.
+    """
+    found: list[Verified] = []
+    for one in history:
+        if one.kind is Kind.ROLLBACK and any(good.version == one.version for good in found):
+            while found[-1].version != one.version:
+                found.pop()
+        else:
+            found.append(one)
+    return found
+
+
+def is_automatic(release: Release) -> bool:
+    """Tell whether no person asked for this very release: a schedule did, a train, or a call without a name."""
+    return not release.requested_by or bool(release.train)
+
+
+def no_return(plan: Plan, states: Mapping[str, StepState], environment: str) -> PlannedStep | None:
+    """Return the step behind which an environment does not go back, when it has begun."""
+    for step in plan.steps:
+        is_here = step.environment in ("", environment)
+        if step.point_of_no_return and is_here and step.id in states:
+            return step
+    return None
+
+
+def to_undo(
+    plan: Plan, states: Mapping[str, StepState], environment: str, *, is_after: bool
+) -> list[PlannedStep]:
+    """Return the steps to take back that came after the deployment there (or before it), in reverse.
+
+    A step without an environment belongs to the last one of the release.
+    """
+    deploy = f"deploy-{environment}"
+    before = behind(plan.steps, deploy) if any(step.id == deploy for step in plan.steps) else set()
+    last = plan.environments[-1] if plan.environments else ""
+    return [
+        step
+        for step in reversed(plan.steps)
+        if (step.id not in before) is is_after
+        and states.get(step.id) is StepState.DONE
+        and (step.environment or last) == environment
+        and step.settings.get("undo")
+    ]

@@ -1,0 +1,92 @@
+"""Asks the ledger where releases stand, for whoever shows it: the command line and the gateway. Changes nothing.
+
+What is told about a release is in gare/reports/status.py.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gare.domain.plan import Plan
+    from gare.domain.releases import Release
+    from gare.ledger.ledger import Ledger
+    from gare.reports.status import Asked
+    from gare.wiring import Gare
+
+NEWEST = 20
+_MOST_OPEN = 1000
+
+
+def release_lines(ledger: Ledger, project: str, *, newest: int = NEWEST) -> list[dict[str, Any]]:
+    """Return a line for each of the newest releases and each open one, the newest first."""
+    from gare.reports.status import release_line
+
+    releases = ledger.releases
+    found = {
+        release.id: release
+        for release in (
+            *releases.find(project=project, limit=newest),
+            *releases.find(is_open=True, project=project, limit=_MOST_OPEN),
+        )
+    }
+    done = releases.done_counts(list(found))
+    now, places = ledger.now(), ledger.locks.places(project)
+    steps = ledger.plans.step_counts({release.plan for release in found.values()})
+    return [
+        release_line(
+            release,
+            steps=steps[release.plan],
+            done=done[release.id],
+            now=now,
+            place=places.get(release.id),
+        )
+        for release in found.values()
+    ]
+
+
+def page(gare: Gare, release_id: str) -> dict[str, Any]:
+    """Return everything about one release. Raises NotFound."""
+    from gare.errors import GareError
+    from gare.reports.status import Done, release_page
+
+    ledger = gare.ledger
+    release = ledger.releases.get(release_id)
+    plan = gare.plan(release.plan)
+    try:
+        address = gare.engine.run_address(release.flow_run_id)
+    except GareError:
+        address = ""  # the station is down: there is nothing to look at
+    effects = [
+        Done(one.step, one.target, one.intent, one.receipt, one.is_adopted)
+        for one in ledger.effects.of(release.id)
+    ]
+    return release_page(
+        release,
+        plan,
+        ledger.releases.steps(release.id),
+        asked(gare, release, plan),
+        effects,
+        now=ledger.now(),
+        address=address,
+        place=ledger.locks.place(release.id),
+    )
+
+
+def asked(gare: Gare, release: Release, plan: Plan) -> list[Asked]:
+    """Return every approval that the plan names, as it stands."""
+    from gare.reports.status import Asked
+
+    found = []
+    for rule in plan.approvals:
+        request = gare.ledger.approvals.get(release.id, rule.step)
+        found.append(
+            Asked(
+                rule,
+                request.manifest if request else "",
+                request.expires_at if request else None,
+                gare.ledger.approvals.standing(release.id, rule),
+                gare.ledger.approvals.votes(release.id, rule.step),
+            )
+        )
+    return found

@@ -1,0 +1,266 @@
+"""The plan of a train: who boards and who is left out, in which order members depart. Pure: reads nothing.
+
+`details` of the plan: `train`, `slot` (its name and instants), `members` (each with version, commit and the digest of
+its own stored plan), `left_out` (each with the reason), `rules`, `is_scheduled`: whether the timetable has this
+departure, and `refusal`: why the train does not depart, or nothing.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from gare.config.models import ApprovalRule
+from gare.config.trains import OnFailure, TrainConfig
+from gare.domain.plan import (
+    Json,
+    Kind,
+    Plan,
+    PlannedApproval,
+    PlannedEffect,
+    PlannedStep,
+    Reversibility,
+)
+from gare.domain.schedule import ordered
+from gare.domain.timetable import Slot
+
+DEPARTURE = "departure"
+"""What the go/no-go is about, where a release's approval names an environment."""
+_DAY_S = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A member that can depart: its own stored plan, and the plan's digest."""
+
+    digest: str
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A member at the end of boarding: ready, or why not. `is_empty`: it has nothing to release."""
+
+    project: str
+    ready: Ready | None = None
+    reason: str = ""
+    is_empty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Boarding:
+    """Who departs, each with the members that must arrive before, and who is left out for which reason."""
+
+    members: Mapping[str, tuple[str, ...]]
+    left_out: Mapping[str, str]
+
+
+def make_train(
+    train: TrainConfig,
+    slot: Slot,
+    candidates: Sequence[Candidate],
+    *,
+    is_scheduled: bool,
+    refusal: str = "",
+) -> Plan:
+    """Return everything one departure will do. The same candidates give an equal plan."""
+    boarding = _board(train, candidates)
+    found = {one.project: one.ready for one in candidates if one.ready is not None}
+    plans = {name: found[name] for name in boarding.members}
+    refusal = refusal or ("" if plans else "empty: no member has anything to release")
+    steps = tuple(_steps(train, slot, boarding, plans, refusal))
+    return Plan(
+        project=f"train:{train.name}",
+        title=train.title or f"Train {train.name}",
+        version=slot.name,
+        previous_version="",
+        previous_tag="",
+        previous_commit="",
+        tag="",
+        branch="",
+        commit="",
+        bump=f"{len(plans)} members",
+        source={},
+        commits=(),
+        tickets=(),
+        notes=notes_of([one.plan for one in plans.values()]),
+        steps=steps,
+        approvals=tuple(_go(train.go) if train.go and any(s.id == "go" for s in steps) else ()),
+        environments=(),
+        warnings=tuple(_warnings(plans, boarding.left_out)),
+        authors=tuple(sorted({author for one in plans.values() for author in one.plan.authors})),
+        kind=Kind.TRAIN,
+        details={
+            "train": train.name,
+            "slot": {
+                "name": slot.name,
+                "boards_at": slot.boards_at.isoformat(),
+                "departs_at": slot.departs_at.isoformat(),
+            },
+            "members": [_member(plans[name], needs) for name, needs in boarding.members.items()],
+            "left_out": [
+                {"project": name, "reason": why} for name, why in boarding.left_out.items()
+            ],
+            "rules": {
+                "on_failure": train.on_failure.value,
+                "after_failure": train.after_failure.value,
+                "limit": train.limit,
+                "grace_s": train.grace.total_seconds(),
+            },
+            "is_scheduled": is_scheduled,
+            "refusal": refusal,
+        },
+    )
+
+
+def why_not(
+    slot: Slot, now: datetime, *, grace: timedelta, taken_by: str, skip: str, stop: str
+) -> str:
+    """Return why a departure of the timetable will not be, or nothing. `skip` and `stop` tell what people said."""
+    if taken_by:
+        return f"{taken_by} departs at this slot already"
+    if skip:
+        return skip
+    if stop:
+        return f"the schedule stands still: {stop}"
+    return missed(slot, now, grace)
+
+
+def missed(slot: Slot, now: datetime, grace: timedelta) -> str:
+    """Tell that a departure is too long ago to be made up for, or nothing."""
+    if now <= slot.departs_at + grace:
+        return ""
+    return f"missed: it was to depart at {slot.departs_at:%Y-%m-%d %H:%M} UTC and the station did not run"
+
+
+def notes_of(plans: Iterable[Plan]) -> str:
+    """Return the notes of all members as one text, each below its own heading."""
+    parts = []
+    for plan in plans:
+        _, _, rest = plan.notes.partition("\n")  # its own heading names the version alone
+        parts.append(f"## {plan.title} {plan.version}\n{rest}")
+    return "\n".join(parts) or "Nobody departs.\n"
+
+
+def _board(train: TrainConfig, candidates: Sequence[Candidate]) -> _Boarding:
+    """Decide who departs. One that is empty keeps nobody; one that is not ready keeps those that need it."""
+    found = {one.project: one for one in candidates}
+    needs = {name: [n for n in train.needs.get(name, ()) if n in found] for name in found}
+    members: dict[str, tuple[str, ...]] = {}
+    left_out: dict[str, str] = {}
+    rests_on: dict[str, tuple[str, ...]] = {}
+    for name in ordered(needs):
+        missing = [n for n in needs[name] if n in left_out and not found[n].is_empty]
+        # One that is empty hands on what it would have waited for.
+        before = dict.fromkeys(
+            b for n in needs[name] for b in ((n,) if n in members else rests_on.get(n, ()))
+        )
+        rests_on[name] = tuple(before)
+        if found[name].ready is None:
+            left_out[name] = found[name].reason
+        elif missing:
+            left_out[name] = f"needs {', '.join(missing)}, which does not board"
+        else:
+            members[name] = tuple(before)
+    return _Boarding(members, left_out)
+
+
+def _steps(
+    train: TrainConfig,
+    slot: Slot,
+    boarding: _Boarding,
+    plans: Mapping[str, Ready],
+    refusal: str,
+) -> Iterable[PlannedStep]:
+    places = [place.model_dump(mode="json") for place in train.announce]
+    departs = {"at": slot.departs_at.isoformat()}
+    yield PlannedStep("plan", "plan", "Board")
+    before: tuple[str, ...] = ("plan",)
+    if train.notice is not None and places and not refusal:
+        settings = {"places": places, "at": (slot.departs_at - train.notice).isoformat()}
+        yield PlannedStep("notice", "notice", "Announce the departure", before, settings=settings)
+    if train.go is not None and not refusal:
+        yield PlannedStep("go", "approve", "Go or no go", before, environment=DEPARTURE)
+        before = ("go",)
+    if train.notice is not None and places and not refusal:
+        before = (*before, "notice") if before != ("plan",) else ("notice",)
+    yield PlannedStep("leave", "leave", "Depart", before, settings=departs)
+    last = ["leave"]
+    for step in () if refusal else _members(train, boarding, plans):
+        last.append(step.id)
+        yield step
+    yield PlannedStep("arrival", "arrival", "Arrive", tuple(last), settings={"places": places})
+    yield PlannedStep("close", "close", "Close", ("arrival",))
+
+
+def _members(
+    train: TrainConfig, boarding: _Boarding, plans: Mapping[str, Ready]
+) -> Iterable[PlannedStep]:
+    for name, needs in boarding.members.items():
+        member = {"member": name, "needs": list(needs), "plan": plans[name].digest}
+        effect = _effect(plans[name].plan)
+        yield PlannedStep(
+            f"depart-{name}", "depart", f"{name} departs", ("leave", *(f"arrive-{n}" for n in needs)),
+            settings=member, retries=2, effects=(effect,), reversibility=effect.reversibility,
+        )  # fmt: skip
+        yield PlannedStep(
+            f"arrive-{name}", "arrive", f"{name} arrives", (f"depart-{name}",),
+            settings=member, retries=2, timeout_s=_DAY_S,
+        )  # fmt: skip
+    if train.on_failure is OnFailure.ROLL_BACK:
+        yield from _way_back(boarding, plans)
+
+
+def _way_back(boarding: _Boarding, plans: Mapping[str, Ready]) -> Iterable[PlannedStep]:
+    """Yield a step for each member, the last to depart first: it goes back when a member has failed."""
+    after: tuple[str, ...] = tuple(f"arrive-{name}" for name in boarding.members)
+    later = ""
+    for name in reversed(list(boarding.members)):
+        environments = list(reversed(plans[name].plan.environments))
+        settings = {"member": name, "after": later, "environments": environments}
+        yield PlannedStep(
+            f"return-{name}", "return", f"{name} goes back if a member fails", after,
+            settings=settings, retries=2,
+        )  # fmt: skip
+        after, later = (f"return-{name}",), name
+
+
+def _effect(plan: Plan) -> PlannedEffect:
+    ranks = list(Reversibility)
+    worst = max(
+        (effect.reversibility for effect in plan.effects), key=ranks.index, default=ranks[0]
+    )
+    return PlannedEffect(
+        f"release {plan.project} {plan.version}", ", ".join(plan.environments), worst,
+        f"{len(plan.effects)} changes outside, by its own plan",
+    )  # fmt: skip
+
+
+def _member(ready: Ready, needs: tuple[str, ...]) -> Json:
+    plan = ready.plan
+    return {
+        "project": plan.project,
+        "title": plan.title,
+        "version": plan.version,
+        "commit": plan.commit,
+        "plan": ready.digest,
+        "needs": list(needs),
+    }
+
+
+def _go(rule: ApprovalRule) -> Iterable[PlannedApproval]:
+    yield PlannedApproval(
+        step="go",
+        environment=DEPARTURE,
+        groups=dict(rule.groups),
+        author_may_vote=rule.author_may_vote,
+        requester_may_vote=rule.requester_may_vote,
+        expires_after_s=rule.expires_after.total_seconds(),
+    )
+
+
+def _warnings(plans: Mapping[str, Ready], left_out: Mapping[str, str]) -> Iterable[str]:
+    for name, reason in left_out.items():
+        yield f"{name} is left out: {reason}"
+    for name, ready in plans.items():
+        for warning in ready.plan.warnings:
+            yield f"{name}: {warning}"

@@ -1,0 +1,158 @@
+"""Pages and figures about a train: who is where, in which order, and what the waiting was for. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from statistics import median
+from typing import Any
+
+from gare.domain.journey import Member, Stand
+from gare.domain.plan import Plan
+from gare.domain.releases import Release
+from gare.ledger.chain import Event
+from gare.ledger.replay import load
+from gare.reports.markdown import escape, table
+
+CAUSES = (
+    ("queued", "queue"),
+    ("vote", "approvals"),
+    ("freeze", "freeze"),
+    ("window", "freeze"),
+    ("departure", "timetable"),
+    ("tick off", "people"),
+    ("held", "failed members"),
+)
+"""Words of what is waited for, and the cause that they tell of; the first that fits."""
+_CLASSES = {
+    Stand.ARRIVED: "fill:#cdeccd",
+    Stand.HELD: "fill:#f6caca",
+    Stand.DROPPED: "fill:#f6caca",
+    Stand.ON_ITS_WAY: "fill:#cfe3fb",
+}
+
+
+def plan_of_train_page(release_id: str, plan: Plan, digest: str) -> str:
+    """Return the plan of a train: who departs, in which order, who is left out and why."""
+    details = plan.details
+    slot = details["slot"]
+    parts = [
+        f"# {release_id}: {escape(plan.title)}, {escape(plan.version)}".removeprefix("# : "),
+        f"Boarding ends {_instant(slot['boards_at'])}, departure {_instant(slot['departs_at'])}. "
+        f"A member that fails: {escape(details['rules']['on_failure'])}. Plan `{digest}`.",
+    ]
+    if details["refusal"]:
+        parts.append(f"> **It does not depart:** {escape(details['refusal'])}")
+    rows = [
+        [
+            f"**{escape(one['project'])}**",
+            escape(one["version"]),
+            f"`{one['commit'][:12]}`",
+            ", ".join(map(escape, one["needs"])),
+        ]
+        for one in details["members"]
+    ]
+    if rows:
+        parts += ["## Members", table(["member", "version", "commit", "after"], rows)]
+        parts += ["## Order", picture(plan, {})]
+    parts += [f"> **Note:** {escape(warning)}" for warning in plan.warnings]
+    return "\n\n".join([*parts, "## Notes", plan.notes])
+
+
+def train_page(release: Release, plan: Plan, members: Sequence[Member]) -> str:
+    """Return where every member of a departure stands, and the order as a picture."""
+    here = sum(member.stand is Stand.ARRIVED for member in members)
+    total = sum(member.stand is not Stand.LEFT_OUT for member in members)
+    rows = [
+        [
+            f"**{escape(member.project)}**",
+            escape(member.version),
+            member.stand.value,
+            member.release.id if member.release else "",
+            escape(member.said),
+        ]
+        for member in members
+    ]
+    return "\n\n".join(
+        [
+            f"# {release.id}: {escape(plan.title)}, {escape(plan.version)}",
+            f"{here} of {total} members have arrived.",
+            table(["member", "version", "state", "release", ""], rows),
+            "## Order",
+            picture(plan, {member.project: member.stand for member in members}),
+        ]
+    )
+
+
+def picture(plan: Plan, stands: Mapping[str, Stand]) -> str:
+    """Return the order of departure as Mermaid; where it is not drawn it is read as text."""
+    names = {one["project"]: f"m{place}" for place, one in enumerate(plan.details["members"])}
+    lines = ["graph LR"]
+    for one in plan.details["members"]:
+        lines.append(f'  {names[one["project"]]}["{one["project"]} {one["version"]}"]')
+        lines += [f"  {names[need]} --> {names[one['project']]}" for need in one["needs"]]
+    lines += [
+        f"  style {names[project]} {_CLASSES[stand]}"
+        for project, stand in stands.items()
+        if project in names and stand in _CLASSES
+    ]
+    return "\n".join(["```mermaid", *lines, "```"])
+
+
+def waiting_by_cause(events: Iterable[Event]) -> dict[str, timedelta]:
+    """Return how long a release has waited for what, from its own events."""
+    found: dict[str, timedelta] = {}
+    since: datetime | None = None
+    causes: list[str] = []
+    for event in events:
+        if not event.kind.startswith("release "):
+            continue
+        at = datetime.fromisoformat(event.at)
+        if since is not None:
+            for cause in causes:
+                found[cause] = found.get(cause, timedelta()) + (at - since)
+        since, causes = None, []
+        if event.kind == "release waiting":
+            reasons: list[str] = load(event.body, event.kind)["waiting"]
+            since, causes = at, list(dict.fromkeys(map(_cause, reasons)))
+    return found
+
+
+def lead_time(plans: Iterable[Plan], arrived_at: datetime) -> timedelta | None:
+    """Return the median age of the commits that arrived; None when there is none."""
+    ages = [
+        (arrived_at - datetime.fromisoformat(commit.date)).total_seconds()
+        for plan in plans
+        for commit in plan.commits
+    ]
+    return timedelta(seconds=round(median(ages))) if ages else None
+
+
+def summed(waits: Iterable[Mapping[str, timedelta]]) -> dict[str, timedelta]:
+    """Return the waiting of several releases together, by cause, the longest first."""
+    found: dict[str, timedelta] = {}
+    for one in waits:
+        for cause, length in one.items():
+            found[cause] = found.get(cause, timedelta()) + length
+    return dict(sorted(found.items(), key=lambda item: item[1], reverse=True))
+
+
+def as_json(members: Iterable[Member]) -> list[dict[str, Any]]:
+    """Spell where members stand, for programs."""
+    return [
+        {
+            "project": member.project,
+            "version": member.version,
+            "needs": list(member.needs),
+            "state": member.stand.value,
+            "release": member.release.id if member.release else "",
+            "said": member.said,
+        }
+        for member in members
+    ]
+
+
+def _cause(reason: str) -> str:
+    return next((cause for word, cause in CAUSES if word in reason), "other releases")
+
+
+def _instant(text: str) -> str:
+    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,108 @@
+"""`/_sandbox/...`: the log, the clock, failures, and what a person would do by hand at a vendor."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from gare.sandbox.clock import stamp
+from gare.sandbox.vendor import Declined
+
+if TYPE_CHECKING:
+    from gare.sandbox.host import Sandbox
+
+Answer = Callable[[Request, dict[str, Any]], Any]
+
+
+def routes(sandbox: "Sandbox") -> list[Route]:
+    """Return the control endpoints of a sandbox."""
+    own = _Controls(sandbox)
+    table: list[tuple[str, str, Answer]] = [
+        ("GET", "/_sandbox", own.about),
+        ("GET", "/_sandbox/requests", own.requests),
+        ("DELETE", "/_sandbox/requests", own.forget),
+        ("GET", "/_sandbox/contracts", own.contracts),
+        ("GET", "/_sandbox/clock", own.clock),
+        ("POST", "/_sandbox/clock", own.move_clock),
+        ("GET", "/_sandbox/faults", own.faults),
+        ("POST", "/_sandbox/faults", own.arm),
+        ("DELETE", "/_sandbox/faults", own.disarm),
+        ("POST", "/_sandbox/vendors/{vendor}/{control}", own.by_hand),
+    ]
+    return [Route(path, _endpoint(answer), methods=[method]) for method, path, answer in table]
+
+
+def _endpoint(answer: Answer) -> Callable[[Request], Awaitable[JSONResponse]]:
+    async def endpoint(request: Request) -> JSONResponse:
+        try:
+            fields = await request.json() if await request.body() else {}
+            return JSONResponse(answer(request, fields))
+        except Declined as declined:
+            return JSONResponse(declined.reply.body, declined.reply.status)
+        except (KeyError, TypeError, ValueError) as error:
+            return JSONResponse({"message": f"{type(error).__name__}: {error}"}, 400)
+
+    return endpoint
+
+
+class _Controls:
+    def __init__(self, sandbox: "Sandbox") -> None:
+        self._sandbox = sandbox
+
+    def about(self, request: Request, _: dict[str, Any]) -> Any:
+        base = str(request.base_url).rstrip("/")
+        return {
+            "vendors": {name: f"{base}/{name}" for name in self._sandbox.vendors},
+            "controls": {
+                name: sorted(vendor.controls) for name, vendor in self._sandbox.vendors.items()
+            },
+            "is_checked": bool(self._sandbox.contracts),
+        }
+
+    def requests(self, request: Request, _: dict[str, Any]) -> Any:
+        query = request.query_params
+        return self._sandbox.journal.as_json(int(query.get("after", 0)), query.get("vendor", ""))
+
+    def forget(self, _request: Request, _: dict[str, Any]) -> Any:
+        self._sandbox.journal.clear()
+        return {}
+
+    def contracts(self, _request: Request, _: dict[str, Any]) -> Any:
+        return {
+            name: {
+                "operations": len(contract.operations),
+                "requests": contract.requests,
+                "invalid": contract.invalid,
+            }
+            for name, contract in self._sandbox.contracts.items()
+        }
+
+    def clock(self, _request: Request, _: dict[str, Any]) -> Any:
+        return {"now": stamp(self._sandbox.clock.now())}
+
+    def move_clock(self, request: Request, fields: dict[str, Any]) -> Any:
+        if "at" in fields:
+            self._sandbox.clock.set(datetime.fromisoformat(fields["at"]))
+        self._sandbox.clock.advance(timedelta(seconds=fields.get("advance_s", 0)))
+        return self.clock(request, fields)
+
+    def faults(self, _request: Request, _: dict[str, Any]) -> Any:
+        return [
+            {"kind": fault.kind, "method": fault.method, "path": fault.path, "count": fault.count}
+            for fault in self._sandbox.faults.armed
+        ]
+
+    def arm(self, request: Request, fields: dict[str, Any]) -> Any:
+        self._sandbox.faults.arm(fields, self._sandbox.clock.now())
+        return self.faults(request, fields)
+
+    def disarm(self, _request: Request, _: dict[str, Any]) -> Any:
+        self._sandbox.faults.clear()
+        return []
+
+    def by_hand(self, request: Request, fields: dict[str, Any]) -> Any:
+        vendor = self._sandbox.vendors[request.path_params["vendor"]]
+        return vendor.controls[request.path_params["control"]](fields)

@@ -1,0 +1,23 @@
+"""soak: a version is watched for a while before it counts as good. Between two looks no process is left."""
+
+from datetime import timedelta
+
+from tasks.step import AskAgain, Value, Work, step_task
+from tasks.verify import check_or_put_back
+
+
+@step_task
+def soak(work: Work) -> Value | AskAgain:
+    """Ask the environment again whether the version runs well; when it does not, the last good one returns."""
+    environment, version = work.step.environment, work.plan.version
+    verified = work.ledger.releases.steps(work.release.id)[f"verify-{environment}"]
+    evidence = check_or_put_back(work)
+    now = work.ledger.now()
+    until = (verified.ended_at or now) + timedelta(seconds=work.step.settings["soak_s"])
+    if now < until:
+        next_look = now + timedelta(seconds=work.step.settings["every_s"])
+        return AskAgain(
+            f"{environment} soaks {version} until {until:%H:%M:%S} UTC", min(next_look, until)
+        )
+    work.ledger.set_verified(work.release.id, work.plan.project, environment, version)
+    return {"running": version, "evidence": evidence, "summary": f"{environment} held {version}"}
