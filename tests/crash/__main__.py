@@ -20,12 +20,20 @@ from stationing import CrashStation, Kill
 sys.path.append(str(Path(__file__).parents[1] / "shared"))
 from postgres_server import serving
 
+STOPPED = 130
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the matrix on each database asked for."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     options = parse(argv)
-    return max([run(options, database) for database in options.database])
+    worst = 0
+    for database in options.database:
+        code = run(options, database)
+        if code == STOPPED:
+            return code
+        worst = max(worst, code)
+    return worst
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -70,7 +78,7 @@ def run(options: argparse.Namespace, database: str) -> int:
         is_good = result.is_good or options.list
     except KeyboardInterrupt:
         say("Stopped; nothing is left running.")
-        return 130
+        return STOPPED
     finally:
         if is_good and not options.keep:
             shutil.rmtree(folder, ignore_errors=True)

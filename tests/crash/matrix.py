@@ -24,6 +24,7 @@ from gare.boundaries import file_name
 from gare.config.loader import load_station
 from gare.domain.releases import Release, ReleaseState
 from gare.errors import GareError
+from gare.rescue import is_settled
 from gare.wiring import Gare
 
 _TICK_S = 0.1
@@ -298,7 +299,8 @@ class Matrix:
         opened = self.gare.ledger.releases.of_run(run.flow_run)
         if opened is None or not opened.is_closed:
             return engine_run.state_name in ("Refused", "NeedsAttention")
-        return engine_run.is_over and engine_run.state_type != "CRASHED"
+        # A run that does not tell the release's end yet is brought on once more by the reconciler.
+        return engine_run.state_type != "CRASHED" and is_settled(opened, engine_run)
 
     def _compare(self, run: Run) -> None:
         run.phase = Phase.OVER

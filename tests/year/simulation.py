@@ -1,0 +1,246 @@
+"""A year, moment by moment: work lands, trains board and depart, people vote, fix, roll back, stop the line.
+
+The clock jumps from one thing to the next; between two jumps everything that can move moves, and is judged.
+"""
+
+import heapq
+import os
+import re
+from collections import Counter
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from itertools import count
+from pathlib import Path
+from random import Random
+
+from engine_room import EngineRoom
+from oracle import Oracle, Span, live_versions
+from world import TRAINS, Repository
+
+from gare.cli.app import run as gare_command
+from gare.domain.plan import Kind
+from gare.domain.releases import ReleaseState
+from gare.engine import deployment_of
+from gare.errors import GareError
+from gare.reconciler import Reconciler
+from gare.wiring import Gare
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+class Year:
+    """One simulated year on one station."""
+
+    def __init__(self, gare: Gare, room: EngineRoom, repositories: dict[str, Repository], chance: Random, *,
+                 clock: Path, start: datetime, end: datetime) -> None:  # fmt: skip
+        self.gare, self.room, self.repositories, self.chance = gare, room, repositories, chance
+        self.oracle = Oracle(gare.station.root)
+        self.told: Counter[str] = Counter()
+        self._clock, self._end = clock, end
+        self._reconciler = Reconciler(gare)
+        self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
+        self._numbers = count()
+        self._asked: set[tuple[str, str, str]] = set()
+        self._tokens: dict[str, str] = {}
+        self._set(start)
+        self._tokens = {name: self._token(name) for name in ("alice", "bob")}
+        self._plan_year(start, end)
+
+    @property
+    def now(self) -> datetime:
+        """Return the instant of the simulation."""
+        return self.gare.ledger.now()
+
+    def run(self) -> None:
+        """Live through it all."""
+        while self._agenda and (at := self._agenda[0][0]) < self._end:
+            self._set(max(at, self.now))
+            while self._agenda and self._agenda[0][0] <= self.now:
+                heapq.heappop(self._agenda)[2]()
+            self._settle()
+        self._settle()
+        self.oracle.finish()
+        self._fixes_are_live()
+        self._command("audit", "verify")
+
+    def _plan_year(self, start: datetime, end: datetime) -> None:
+        """Write the year's own events into the agenda; the rest follows from them."""
+        day = start
+        while day < end:
+            for name, repository in self.repositories.items():
+                if self.chance.random() < 0.08:
+                    at = day + timedelta(minutes=self.chance.randrange(8 * 60, 17 * 60))
+                    self._at(at, lambda own=repository, at=at: own.work(self.chance, at))
+            for odds, act in (
+                (0.07, self._fix),
+                (0.03, self._go_back),
+                (0.02, self._stop_the_line),
+                (0.15, self._release_a_hold),
+            ):
+                if self.chance.random() < odds:
+                    self._at(day + timedelta(minutes=self.chance.randrange(8 * 60, 18 * 60)), act)
+            day += DAY
+        for train in TRAINS:
+            self._at(start, lambda train=train: self._next_boarding(train))
+
+    # What happens
+
+    def _next_boarding(self, train: str) -> None:
+        from gare.config.trains import timetable_of
+
+        timetable = timetable_of(self.gare.station.trains[train].config)
+        slot = next(slot for slot in timetable.after(self.now) if slot.boards_at > self.now)
+        self._at(slot.boards_at, lambda: self._board(train, slot.name))
+        if self.chance.random() < 0.05:
+            self._command("train", "skip", train, slot.name, "--reason", "audit week", who="alice")
+            self.told["slots skipped"] += 1
+
+    def _board(self, train: str, slot: str) -> None:
+        self._start(Kind.TRAIN, {"name": train, "slot": slot}, f"train {train} {slot}")
+        self._at(self.now + DAY, lambda: self._next_boarding(train))
+        if self.gare.ledger.trains.stopped(train):
+            self._command("train", "resume", train, who="alice")
+            self.told["schedules resumed"] += 1
+
+    def _fix(self) -> None:
+        released = [name for name, _ in live_versions(self.gare.station.root)]
+        if not released:
+            return
+        name = self.chance.choice(released)
+        repository = self.repositories[name]
+        tags = repository.git("tag", "--list", "v*", "--sort=-v:refname", at=self.now).split()
+        if not tags or repository.fixes:
+            return
+        commit = repository.fix(tags[0].removeprefix("v"), self.now)
+        self.told["hotfixes asked"] += 1
+        self._start(Kind.HOTFIX, {"project": name, "commits": [commit], "requested_by": "bob"})
+        merged = self.now + timedelta(days=self.chance.randrange(1, 20))
+        self._at(merged, lambda: repository.merge(self.now))
+
+    def _go_back(self) -> None:
+        name = self.chance.choice([name for name, _ in live_versions(self.gare.station.root)] or ["p01"])
+        self.told["rollbacks asked"] += 1
+        self._start(Kind.ROLLBACK, {"project": name, "environment": "production", "requested_by": "bob"})
+
+    def _stop_the_line(self) -> None:
+        if any(stop.end is None for stop in self.oracle.stops):
+            return
+        name = f"incident-{len(self.oracle.stops) + 1}"
+        if self._command("freeze", "stop", name, "--reason", "incident", "--for", "3d", who="bob"):
+            self.oracle.stops.append(Span(self.now))
+            self.told["stops of the line"] += 1
+            self._at(self.now + timedelta(hours=self.chance.randrange(2, 60)), lambda: self._lift(name))
+
+    def _lift(self, name: str) -> None:
+        if self._command("freeze", "lift", name, "--reason", "over", who="bob"):
+            self.oracle.stops[-1].end = self.now
+
+    def _release_a_hold(self) -> None:
+        for hold in self.gare.ledger.holds.all()[:1]:
+            self._command("hold", "release", hold.project, hold.environment, "--reason", "looked at", who="bob")
+            self.told["holds released"] += 1
+
+    # What follows
+
+    def _settle(self) -> None:
+        """Let everything move that can move now, and judge it."""
+        for _ in range(200):
+            woken = self._reconciler.round() + self._reconciler.round()
+            if not self.room.work() and not woken and not self._people_act():
+                break
+        else:
+            self.oracle.problems.append(f"{self.now}: it did not come to rest")
+        self.oracle.look()
+        wakes = [one.wake_at for one in self._open() if one.wake_at and one.wake_at > self.now]
+        if wakes:
+            self._at(min(wakes), lambda: None)
+
+    def _people_act(self) -> bool:
+        """Let people answer what they are asked for some hours later, and mend or end what stands still."""
+        acted = False
+        for release in self._open():
+            if release.is_stopped:
+                acted |= self._once(release.id, f"{release.changed_at}", 20, self._mend)
+                continue
+            for step in self.gare.plan(release.plan).approvals:
+                asked = self.gare.ledger.approvals.get(release.id, step.step)
+                if asked is not None:
+                    groups = set(step.groups)
+                    who = "bob" if "operations" in groups else "alice"
+                    acted |= self._once(release.id, asked.manifest, 6, lambda id_, who=who: self._vote(id_, who))
+        return acted
+
+    def _once(self, release: str, what: str, hours: int, act: Callable[[str], None]) -> bool:
+        key = (release, what, act.__name__)
+        if key not in self._asked:
+            self._asked.add(key)
+            at = self.now + timedelta(minutes=self.chance.randrange(1, hours * 60))
+            self._at(at, lambda: act(release))
+        return False
+
+    def _vote(self, release: str, who: str) -> None:
+        answer = self.chance.choices(["approve", "reject", ""], [94, 3, 3])[0]
+        if answer and self.gare.ledger.releases.get(release).is_moving:
+            self._command(answer, release, "--comment", "simulated", who=who)
+
+    def _mend(self, release: str) -> None:
+        found = self.gare.ledger.releases.get(release)
+        if found.is_stopped:
+            self._command("cancel", release, who="alice")
+
+    def _open(self):
+        return self.gare.ledger.releases.find(is_open=True, limit=500)
+
+    def _start(self, kind: Kind, fields: dict[str, object], key: str = "") -> None:
+        from gare.requests import request_of
+
+        request = request_of(kind, fields).model_dump(mode="json")
+        self.gare.engine.start(request, deployment=deployment_of(kind), idempotency_key=key)
+
+    def _fixes_are_live(self) -> None:
+        """Whoever runs a version released after a hotfix runs the fix, unless somebody has waived it."""
+        for release in self.gare.ledger.releases.find(limit=100_000):
+            plan = self.gare.plan(release.plan)
+            if release.kind is not Kind.HOTFIX or release.state is not ReleaseState.RELEASED:
+                continue
+            files = self.repositories[plan.project].git(
+                "ls-tree", "--name-only", plan.commit, "fixes/", at=self.now
+            )
+            for later in self.gare.ledger.releases.find(project=plan.project, limit=100_000):
+                if later.kind is Kind.RELEASE and later.state is ReleaseState.RELEASED and (
+                    later.opened_at > release.closed_at
+                ):  # fmt: skip
+                    commit = self.gare.plan(later.plan).commit
+                    has = self.repositories[plan.project].git("ls-tree", "--name-only", commit, "fixes/", at=self.now)
+                    if missing := set(files.split()) - set(has.split()):
+                        self.oracle.problems.append(f"{later.id} lost {sorted(missing)} of {release.id}")
+
+    # Means
+
+    def _at(self, at: datetime, act: Callable[[], None]) -> None:
+        heapq.heappush(self._agenda, (at, next(self._numbers), act))
+
+    def _set(self, at: datetime) -> None:
+        self._clock.write_text(at.astimezone(UTC).isoformat())
+
+    def _token(self, person: str) -> str:
+        output = StringIO()
+        with redirect_stdout(output):
+            gare_command(["token", "create", person])
+        return re.findall(r"gare_\S+|[A-Za-z0-9_-]{30,}", output.getvalue())[0]
+
+    def _command(self, *words: str, who: str = "") -> bool:
+        """Type a command as a person does; tell whether it was taken, and keep what went wrong with us."""
+        os.environ["GARE_TOKEN"] = self._tokens.get(who, "")
+        output = StringIO()
+        try:
+            with redirect_stdout(output), redirect_stderr(output):
+                code = gare_command(list(words))
+        except GareError as error:
+            code, output = 70, StringIO(str(error))
+        if code in (2, 70) or (code and words[0] == "audit"):
+            self.oracle.problems.append(f"gare {' '.join(words)}: exit {code}: {output.getvalue()}")
+        self.told[f"gare {words[0]}" + ("" if code == 0 else f" (exit {code})")] += 1
+        return code == 0

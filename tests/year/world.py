@@ -1,0 +1,145 @@
+"""The company of the simulation: its station, thirty projects in real repositories, two trains, its calendar.
+
+What happens in it is drawn from a seed, so a year can be told again.
+"""
+
+import os
+import subprocess
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from random import Random
+
+PROJECTS = 30
+ZONE = "Europe/Paris"
+STATION = """\
+name: year
+gateway: false
+people:
+  - {name: alice, email: alice@example.org, groups: [managers]}
+  - {name: bob, email: bob@example.org, groups: [operations]}
+environments:
+  production:
+    approval: {groups: {managers: 1}, expires_after: 5d}
+freezes:
+  - {name: weekend, days: [friday], after: "15:00", owner: operations}
+  - {name: holidays, holidays: FR, owner: operations}
+  - {name: year-end, start: 2026-12-18 18:00, end: 2027-01-04 08:00, owner: management}
+"""
+PROJECT = """\
+name: {name}
+source: {{path: ../repositories/{name}, branch: main, remote: ''}}
+gates: []
+build: {{commands: ["test ! -e no-build"], artifacts: [app.txt], sbom: none}}
+hotfix: {{approval: {{groups: {{operations: 1}}}}}}
+environments:
+  production:
+    target:
+      type: directory
+      path: ../live/{name}
+      health: {{command: [sh, -c, "! grep -q broken app.txt"], timeout: 1s}}
+steps:
+  - {{id: test, type: test, skip: true}}
+  - {{id: validate, type: validate, skip: true}}
+"""
+TRAIN = """\
+name: {name}
+schedule: {{rrule: "FREQ=WEEKLY;INTERVAL=2", start: {start}, zone: Europe/Paris}}
+cut_off: 2h
+members: [{members}]
+needs: {{{needs}}}
+go: {{groups: {{managers: 1}}, expires_after: 3d}}
+on_failure: {on_failure}
+limit: 4
+"""
+TRAINS = {"web": ("2026-12-08T10:00", "drop"), "core": ("2026-12-10T10:00", "hold")}
+
+
+@dataclass
+class Repository:
+    """A project's repository, and what is wrong with its branch at the moment."""
+
+    folder: Path
+    number: int = 0
+    trouble: str = ""
+    fixes: list[str] = field(default_factory=list)
+    """Branches with a fix that is not merged yet."""
+
+    def git(self, *words: str, at: datetime) -> str:
+        """Run git with its clock at an instant."""
+        stamp = f"{int(at.timestamp())} +0000"
+        env = {
+            **os.environ,
+            **{f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in
+               (("NAME", "Dev"), ("EMAIL", "dev@example.org"), ("DATE", stamp))},
+        }  # fmt: skip
+        done = subprocess.run(
+            ["git", "-C", self.folder, *words], env=env, check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip()
+
+    def commit(self, message: str, files: dict[str, str], at: datetime) -> str:
+        """Write files (an empty text takes one away) and commit them; return the commit."""
+        for name, text in files.items():
+            file = self.folder / name
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text) if text else file.unlink(missing_ok=True)
+        self.git("add", "-A", at=at)
+        self.git("commit", "-q", "--allow-empty", "-m", message, at=at)
+        return self.git("rev-parse", "HEAD", at=at)
+
+    def work(self, chance: Random, at: datetime) -> None:
+        """Do a day's work: mostly a change, now and then one that does not build or does not run; it is mended next."""
+        self.number += 1
+        if self.trouble:
+            self.trouble, files = "", {"no-build": "", "app.txt": f"{self.number}\n"}
+            self.commit("fix: mend it", files, at)
+            return
+        files = {f"src/{chance.randrange(6)}.txt": f"{self.number}\n", "app.txt": f"{self.number}\n"}
+        self.trouble = chance.choices(["", "no-build", "broken"], [94, 3, 3])[0]
+        if self.trouble == "no-build":
+            files["no-build"] = "1\n"
+        if self.trouble == "broken":
+            files["app.txt"] = f"{self.number} broken\n"
+        kind = chance.choice(["feat", "fix", "fix", "docs"])
+        self.commit(f"{kind}: change {self.number}", files, at)
+
+    def fix(self, version: str, at: datetime) -> str:
+        """Fix a released version on a branch of its own; return the commit."""
+        self.number += 1
+        branch = f"fix-{self.number}"
+        self.git("switch", "-q", "-c", branch, f"v{version}", at=at)
+        made = self.commit(f"fix: urgent {self.number}", {f"fixes/{self.number}": "1\n"}, at)
+        self.git("switch", "-q", "main", at=at)
+        self.fixes.append(branch)
+        return made
+
+    def merge(self, at: datetime) -> None:
+        """Merge the oldest fix that is not merged."""
+        self.git("merge", "-q", "--no-ff", "-m", "Merge a fix", self.fixes.pop(0), at=at)
+
+
+def build(root: Path, start: datetime, chance: Random) -> dict[str, Repository]:
+    """Write the station and make the repositories; return them by project."""
+    for name in ("projects", "trains", "repositories"):
+        (root / name).mkdir(parents=True)
+    (root / "station.yaml").write_text(STATION)
+    names = [f"p{number:02}" for number in range(1, PROJECTS + 1)]
+    made = {}
+    for name in names:
+        (root / "projects" / f"{name}.yaml").write_text(PROJECT.format(name=name))
+        folder = root / "repositories" / name
+        subprocess.run(["git", "init", "-q", "-b", "main", folder], check=True)
+        made[name] = Repository(folder)
+        made[name].commit("feat: first", {"app.txt": "0\n"}, start)
+    half = PROJECTS // 2
+    for train, members in zip(TRAINS, (names[:half], names[half:]), strict=True):
+        first, on_failure = TRAINS[train]
+        # Each third member needs the one before it.
+        needs = ", ".join(f"{members[at]}: [{members[at - 1]}]" for at in range(2, half, 3))
+        text = TRAIN.format(
+            name=train, start=first, members=", ".join(members), needs=needs, on_failure=on_failure
+        )
+        (root / "trains" / f"{train}.yaml").write_text(text)
+    chance.shuffle(names)
+    return made
