@@ -6,16 +6,19 @@ STAMP := $(VENV)/.installed
 # Test files run side by side; most of them wait for processes.
 JOBS ?= 2
 
-.PHONY: demo test crash check lint types imports bench lock clean
+.PHONY: demo test crash year check lint types imports bench lock clean
 
-demo: $(STAMP) ## Release a sample project on a station of its own
-	$(BIN)/gare demo $(DEMO)
+demo: $(STAMP) ## Release sample projects on a station of their own; QUICK=1: the first release only
+	$(BIN)/gare demo $(if $(QUICK),--quick) $(DEMO)
 
 test: $(STAMP) ## Run the tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(TESTS)
 
 crash: $(STAMP) ## Kill everything at every boundary, on SQLite and PostgreSQL; a part of it: CRASH="--sample 40 --seed 7"
 	$(BIN)/python tests/crash --database sqlite,postgresql $(CRASH)
+
+year: $(STAMP) ## Live through a simulated year of releases; YEAR="--seed 7 --days 90"
+	$(BIN)/python tests/year $(YEAR)
 
 check: lint types imports ## Lint, types, directions of imports
 

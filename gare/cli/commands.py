@@ -19,7 +19,7 @@ SECTIONS = ("Start", "Release", "Approve", "Ask", "Station")
 COMMANDS: dict[str, Entry] = {
     "demo": Entry(
         "gare.cli.demo:demo",
-        "Release a sample project on a station of its own, twice: once well, once rolled back.",
+        "Release sample projects on a station of their own: by hand, by train, as a hotfix, and back.",
         "Start",
     ),
     "init": Entry(
@@ -58,10 +58,15 @@ COMMANDS: dict[str, Entry] = {
         "Show where automation waits after a rollback, and let it go on.",
         "Release",
     ),
+    "train": Entry(
+        "gare.cli.train:train",
+        "Release several projects together, by a timetable or at once.",
+        "Release",
+    ),
     "watch": Entry("gare.cli.release:watch", "Follow a release live until it ends.", "Release"),
     "done": Entry(
         "gare.cli.release:done",
-        "Tick off a manual step.",
+        "Tick off a manual step, or what a hotfix skipped and was to be checked later.",
         "Release",
     ),
     "resume": Entry(
@@ -104,9 +109,10 @@ COMMANDS: dict[str, Entry] = {
     "status": Entry("gare.cli.record:status", "Show the releases, or one of them.", "Ask"),
     "why": Entry("gare.cli.record:why", "Say why a release does not move.", "Ask"),
     "log": Entry("gare.cli.record:log", "Show what happened in a release.", "Ask"),
+    "fixes": Entry("gare.cli.fixes:fixes", "Show which lines have the fixes of hotfixes.", "Ask"),
     "evidence": Entry("gare.cli.evidence:evidence", "Write or verify a release's evidence.", "Ask"),
     "calendar": Entry(
-        "gare.cli.freeze:calendar",
+        "gare.cli.closures:calendar",
         "Show when environments are closed, or write it as an iCalendar file.",
         "Ask",
     ),
@@ -118,6 +124,11 @@ COMMANDS: dict[str, Entry] = {
     ),
     "up": Entry("gare.cli.station:up", "Start the station on this machine.", "Station"),
     "down": Entry("gare.cli.station:down", "Stop the station on this machine.", "Station"),
+    "sandbox": Entry(
+        "gare.cli.sandbox:sandbox",
+        "Serve simulated vendors on this machine, to try things out without an account.",
+        "Station",
+    ),
     "backup": Entry(
         "gare.cli.backup:backup",
         "Write the station's record into one file, while it works.",

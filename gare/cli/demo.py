@@ -37,8 +37,9 @@ FAILED, REJECTED, INTERRUPTED = 1, 3, 130
     default=True,
     help="Replace the folder of an earlier demo (default), or keep it and stop.",
 )
-def demo(folder: str, *, yes: bool, is_fresh: bool) -> None:
-    """Release a sample project on a station of its own, twice: once well, once rolled back.
+@click.option("--quick", "is_quick", is_flag=True, help="The first release only.")
+def demo(folder: str, *, yes: bool, is_fresh: bool, is_quick: bool) -> None:
+    """Release sample projects on a station of their own: by hand, by train, as a hotfix, and back.
 
     In a terminal you are asked for the approvals, and everything stays up until Ctrl-C.
     """
@@ -55,6 +56,7 @@ def demo(folder: str, *, yes: bool, is_fresh: bool) -> None:
                 stage,
                 ask=_ask if is_watched and not yes else None,
                 is_fresh=is_fresh,
+                is_quick=is_quick,
                 linger=_linger if is_watched else None,
             )
     except Declined as said_no:

@@ -71,6 +71,9 @@ NEXT = (
 """What is released as 1.4.0. Its tests pass and staging runs it; but production's settings have a key `version` of
 their own, which hides the shop's: production does not say any more which version runs, and is put back."""
 
+HOTFIX = (DemoCommit(25, 53, EMIL, "fix(server): no cache may keep old prices\n\nTEA-33", (24,)),)
+"""What is put on 1.3.0 alone and released as 1.3.1."""
+
 TAGS = {"v1.0.0": 3, "v1.1.0": 6, "v1.2.0": 8}
 
 
@@ -87,7 +90,7 @@ def tree_at(number: int, values: Mapping[str, str] = MappingProxyType({})) -> di
 
 
 def _and_before(number: int) -> frozenset[int]:
-    parents = {commit.number: commit.parents for commit in (*HISTORY, *NEXT)}
+    parents = {commit.number: commit.parents for commit in (*HISTORY, *NEXT, *HOTFIX)}
     known: set[int] = set()
     open_ends = [number]
     while open_ends:

@@ -64,7 +64,7 @@ def _answer(ask: Ask, question: str) -> str:
 
 
 def make_tokens(folder: Path) -> "PendingTokens":
-    """Begin to make a personal token for each voter, as the station's keeper would."""
+    """Begin to make everybody a personal token, as the station's keeper would."""
     return PendingTokens(
         {
             name: subprocess.Popen(
@@ -75,7 +75,7 @@ def make_tokens(folder: Path) -> "PendingTokens":
                 stderr=subprocess.PIPE,
                 text=True,
             )
-            for name in VOTERS
+            for name in (REQUESTER, *VOTERS)
         }
     )
 

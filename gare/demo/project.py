@@ -21,7 +21,7 @@ from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 
-from gare.demo.history import HISTORY, NEXT, TAGS, DemoCommit, tree_at
+from gare.demo.history import HISTORY, TAGS, DemoCommit, tree_at
 from gare.errors import Conflict, Unavailable, UnexpectedReply
 from gare.files import locked, write_atomic
 
@@ -90,38 +90,40 @@ def make_demo(folder: Path, ports: Ports) -> Demo:
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / MARKER, _FORMAT)
     station = (files("gare.demo") / "files" / "station.yaml.in").read_text(encoding="utf-8")
-    _write(folder / "station.yaml", station)
+    write(folder / "station.yaml", station)
     for environment, settings in _settings(ports).items():
         shared = folder / "environments" / environment / "shared"
-        _write(shared / "settings.json", json.dumps(settings, indent=1) + "\n")
+        write(shared / "settings.json", json.dumps(settings, indent=1) + "\n")
     head = _make_repository(folder, ports)
     return Demo(folder, ports, head)
 
 
-def commit_next(demo: Demo) -> str:
-    """Commit and push what becomes 1.4.0, as its author would; return the new head."""
+def commit_more(demo: Demo, commits: tuple[DemoCommit, ...]) -> str:
+    """Commit and push further commits, as their authors would; return the new head."""
     copy, values = demo.repository, _values(demo.ports)
-    _git(copy, "pull", "--quiet", "--ff-only", "origin", "main")
-    for commit in NEXT:
+    git_as_anybody(copy, "pull", "--quiet", "--ff-only", "origin", "main")
+    for commit in commits:
         before = tree_at(commit.parents[0], values)
         for path, text in tree_at(commit.number, values).items():
             # Only what this commit changes: Gare has put its notes into the changelog meanwhile.
             if before.get(path) != text:
-                _write(copy / path, text)
-        _git(copy, "add", "--all")
-        _git(copy, "commit", "--quiet", "--message", commit.message, env=_identity(commit))
-    _git(copy, "push", "--quiet", "origin", "main")
-    return _git(copy, "rev-parse", "HEAD")
+                write(copy / path, text)
+        git_as_anybody(copy, "add", "--all")
+        git_as_anybody(
+            copy, "commit", "--quiet", "--message", commit.message, env=_identity(commit)
+        )
+    git_as_anybody(copy, "push", "--quiet", "origin", "main")
+    return git_as_anybody(copy, "rev-parse", "HEAD")
 
 
 def remote_tag(demo: Demo, name: str) -> tuple[str, str]:
     """Return the commit and the message of a tag on the remote; empty when it has none."""
-    if not _git(demo.remote, "tag", "--list", "--", name):
+    if not git_as_anybody(demo.remote, "tag", "--list", "--", name):
         return "", ""
-    commit = _git(
+    commit = git_as_anybody(
         demo.remote, "rev-parse", "--verify", "--end-of-options", f"refs/tags/{name}^{{commit}}"
     )
-    return commit, _git(demo.remote, "cat-file", "tag", f"refs/tags/{name}")
+    return commit, git_as_anybody(demo.remote, "cat-file", "tag", f"refs/tags/{name}")
 
 
 def subjects(commits: tuple[DemoCommit, ...]) -> list[str]:
@@ -183,12 +185,12 @@ def _values(ports: Ports) -> dict[str, str]:
 
 def _make_repository(folder: Path, ports: Ports) -> str:
     remote = folder / "remote.git"
-    _git(folder, "init", "--quiet", "--bare", "--initial-branch=main", remote.name)
-    _git(remote, "fast-import", "--quiet", stdin=_stream(ports))
-    _git(folder, "clone", "--quiet", remote.name, PROJECT)
+    git_as_anybody(folder, "init", "--quiet", "--bare", "--initial-branch=main", remote.name)
+    git_as_anybody(remote, "fast-import", "--quiet", stdin=_stream(ports))
+    git_as_anybody(folder, "clone", "--quiet", remote.name, PROJECT)
     # The clone must not lose its remote when the folder is moved.
-    _git(folder / PROJECT, "remote", "set-url", "origin", f"../{remote.name}")
-    return _git(folder / PROJECT, "rev-parse", "HEAD")
+    git_as_anybody(folder / PROJECT, "remote", "set-url", "origin", f"../{remote.name}")
+    return git_as_anybody(folder / PROJECT, "rev-parse", "HEAD")
 
 
 def _stream(ports: Ports) -> bytes:
@@ -233,7 +235,8 @@ def _identity(commit: DemoCommit) -> dict[str, str]:
     }
 
 
-def _write(path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
+    """Write a file with its folder; lines end as Git keeps them."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8", newline="\n")
 
@@ -253,9 +256,10 @@ def _git_env() -> dict[str, str]:
     return kept | alone
 
 
-def _git(
+def git_as_anybody(
     folder: Path, *words: str, stdin: bytes = b"", env: Mapping[str, str] = MappingProxyType({})
 ) -> str:
+    """Run git without anybody's configuration; return what it printed. Raises UnexpectedReply."""
     done = subprocess.run(
         ["git", *words],
         cwd=folder,

@@ -2,7 +2,8 @@
 
 import json
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -19,12 +20,17 @@ class Call:
 
     url: str
     body: dict[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def curl(self) -> str:
-        """Spell it for a shell."""
+        """Spell it for a shell; a token is not shown."""
         data = json.dumps(self.body).replace("'", "'\\''")
-        return f"curl -X POST {self.url} \\\n     -H 'Content-Type: application/json' \\\n     -d '{data}'"
+        told = {"Content-Type": "application/json", **self.headers}
+        if "Authorization" in told:
+            told["Authorization"] = "Bearer $GARE_TOKEN"
+        headers = "".join(f'     -H "{name}: {value}" \\\n' for name, value in told.items())
+        return f"curl -X POST {self.url} \\\n{headers}     -d '{data}'"
 
 
 def release_call(api_url: str, request: dict[str, str]) -> Call:
@@ -37,7 +43,12 @@ def release_call(api_url: str, request: dict[str, str]) -> Call:
 
 def make(call: Call) -> str:
     """Make the call and return the id of the run. Raises StepFailed."""
-    return str(_json(httpx.Request("POST", call.url, json=call.body))["id"])
+    return str(send(call)["id"])
+
+
+def send(call: Call) -> dict[str, Any]:
+    """Make the call and return what is answered. Raises StepFailed."""
+    return _json(httpx.Request("POST", call.url, json=call.body, headers=call.headers))
 
 
 def ask(url: str) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gare.domain.plan import Plan, PlannedApproval
-from gare.domain.releases import Release
+from gare.domain.plan import Kind, Plan, PlannedApproval
+from gare.domain.releases import Release, ReleaseState
 from gare.wiring import Gare
 
 
@@ -42,7 +42,10 @@ class Outcome:
     @property
     def words(self) -> str:
         """Say it as the last line does."""
-        return f"{self.release.id} {self.release.version} {self.release.state}"
+        release = self.release
+        if release.kind in (Kind.TRAIN, Kind.ROLLBACK) and release.state is ReleaseState.RELEASED:
+            return f"{release.id} {release.end}"
+        return f"{release.id} {release.version} {release.state}"
 
 
 def show_plan(stage: Stage, plan: Plan) -> None:

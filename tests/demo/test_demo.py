@@ -38,7 +38,7 @@ def _git(folder: Path, *words: str) -> str:
     return done.stdout.strip()
 
 
-def test_whole_demo_releases_one_version_and_rolls_the_next_back(tmp_path):
+def test_whole_demo_releases_by_hand_by_train_and_by_hotfix_and_goes_back(tmp_path):
     folder = tmp_path / "demo"
     done = subprocess.run(
         [*GARE, "demo", "--yes", "--folder", str(folder)],
@@ -47,16 +47,21 @@ def test_whole_demo_releases_one_version_and_rolls_the_next_back(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1] == "demo: ok  R-1 1.3.0 released, R-2 1.4.0 rolled back"
+    assert done.stdout.splitlines()[-1].startswith(
+        "demo: ok  R-1 1.3.0 released, R-2 1.4.0 rolled back, R-3 "
+    )
+    assert done.stdout.splitlines()[-1].endswith(
+        "has arrived, R-6 1.3.1 released, R-7 production is back at 1.3.0"
+    )
     assert _left_running(folder) == []
 
     remote = folder / "remote.git"
-    assert _git(remote, "tag", "--list", "v1.[34]*") == "v1.3.0"
+    assert _git(remote, "tag", "--list", "v1.[34]*").split() == ["v1.3.0", "v1.3.1"]
     message = _git(remote, "tag", "--list", "--format=%(contents)", "v1.3.0")
     assert "Gare-Release: R-1" in message
     assert "Gare-Ledger: sha256:" in message
 
-    for release in ("R-1", "R-2"):
+    for release in ("R-1", "R-2", "R-3", "R-6", "R-7"):
         file = folder / "evidence" / f"{release}.zip"
         checked = subprocess.run(
             [*GARE, "evidence", "verify", str(file)], capture_output=True, text=True

@@ -13,7 +13,7 @@ import pytest
 
 from gare.config.loader import load_station
 from gare.demo.history import HISTORY, NEXT, tree_at
-from gare.demo.project import Demo, Ports, claim, commit_next, free_ports, make_demo, remote_tag
+from gare.demo.project import Demo, Ports, claim, commit_more, free_ports, make_demo, remote_tag
 from gare.errors import Conflict
 from gare.requests import ReleaseRequest
 from gare.wiring import Gare
@@ -53,7 +53,7 @@ def _run(folder: Path, env: dict[str, str], *words: str) -> str:
 def test_the_same_history_each_time(tmp_path):
     one, other = (make_demo(tmp_path / name, Ports()) for name in ("one", "other"))
     assert one.head == other.head
-    assert commit_next(one) == commit_next(other)
+    assert commit_more(one, NEXT) == commit_more(other, NEXT)
 
 
 def test_history_is_that_of_several_people_with_a_merge_and_earlier_releases(demo):
@@ -146,7 +146,7 @@ def test_the_plan_is_1_3_0_and_tells_what_does_not_match(demo):
 
 def test_the_next_version_is_pushed(tmp_path):
     demo = make_demo(tmp_path / "demo", Ports())
-    head = commit_next(demo)
+    head = commit_more(demo, NEXT)
     assert _git(demo.remote, "rev-parse", "main") == head
     assert _git(demo.repository, "status", "--porcelain") == ""
 
