@@ -1,0 +1,151 @@
+"""train: the departure of many members beside a plain flow that starts as many child runs, on the same station.
+
+Every member builds one file; a plain child runs as many tasks as a member has, each with the same command. Both send
+`LIMIT` at once through the same work pool and the same warm worker. Wall until the last has ended; CPU of the server.
+"""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from prefect import flow, task
+from prefect.deployments import run_deployment
+
+from bench.durable import child, cpu, repository, until
+from bench.measure import compare
+from deployments.catalog import CATALOG, Deployment
+from deployments.local import down, spec_of, up_detached
+from gare.config.loader import load_station
+from gare.domain.plan import Kind
+from gare.engine import deployment_of
+from gare.requests import TrainRequest
+from gare.wiring import Gare
+
+MEMBERS = int(os.environ.get("BENCH_MEMBERS", "200"))
+LIMIT = 10
+_STATION = "name: bench\nserver: {port: 0}\ngateway: false\nworker_limit: 30\n"
+_MEMBER = """
+name: NAME
+source: {type: git, path: ../repositories/NAME, branch: main, remote: ''}
+gates: []
+build: {commands: ["true"], artifacts: [gare.txt], sbom: none}
+publish: {tag: false}
+steps:
+  - {id: test, type: test, skip: true}
+  - {id: validate, type: validate, skip: true}
+  - {id: announce, type: announce, skip: true}
+"""
+TASKS = 4
+"""Of a member: plan, build, publish, close."""
+
+
+@task
+def run(number: int) -> None:
+    """Run a command, as a member's build does."""
+    subprocess.run(["true"], check=True)
+
+
+@flow
+def plain_child(number: int) -> None:
+    """Do as many tasks as a member."""
+    for _ in range(TASKS):
+        run(number)
+
+
+@flow
+async def plain_train(members: int) -> None:
+    """Start as many child runs, LIMIT at once, and wait for them."""
+    import asyncio
+
+    places = asyncio.Semaphore(LIMIT)
+
+    async def depart(number: int) -> None:
+        async with places:
+            await run_deployment("plain-child/gare", parameters={"number": number}, poll_interval=0.5)  # fmt: skip
+
+    await asyncio.gather(*[depart(number) for number in range(members)])
+
+
+BENCH_CATALOG = (
+    *CATALOG,
+    Deployment(flow="bench.train:plain_child"),
+    Deployment(flow="bench.train:plain_train"),
+)
+
+
+@contextmanager
+def station() -> Iterator[Gare]:
+    """Have a station with MEMBERS projects and their train up."""
+    with TemporaryDirectory(prefix="gare-bench-") as name:
+        root = Path(name)
+        for folder in ("projects", "trains", "repositories"):
+            (root / folder).mkdir()
+        (root / "station.yaml").write_text(_STATION)
+        names = [f"m{number:03}" for number in range(MEMBERS)]
+        for member in names:
+            repository(root / "repositories" / member)
+            (root / "projects" / f"{member}.yaml").write_text(_MEMBER.replace("NAME", member))
+        train = f"name: all\nmembers: [{', '.join(names)}]\nlimit: {LIMIT}\n"
+        (root / "trains" / "all.yaml").write_text(train)
+        os.environ["GARE_STATION"] = str(root)
+        loaded = load_station(root)
+        up_detached(replace(spec_of(loaded), catalog="bench.train:BENCH_CATALOG"), say=_silent)
+        try:
+            yield Gare(loaded)
+        finally:
+            down(loaded.state, say=_silent)
+
+
+def _silent(_text: str) -> None:
+    """Say nothing."""
+
+
+def main() -> None:
+    """Measure and print."""
+    with station() as gare:
+        server = child(gare, "server")
+        plain_wall, plain_cpu = _taken(lambda: _plain(gare), server)
+        ours_wall, ours_cpu = _taken(lambda: _ours(gare), server)
+        compare("train", ours_wall, plain_wall, 1.3, unit="s")
+        print(
+            f"  {MEMBERS} members, {TASKS} task runs each; server CPU a member: "
+            f"ours {1000 * ours_cpu / MEMBERS:.0f} ms, plain {1000 * plain_cpu / MEMBERS:.0f} ms"
+        )
+
+
+def _taken(act, server) -> tuple[float, float]:
+    spent, started = cpu(server), time.perf_counter()
+    act()
+    return time.perf_counter() - started, cpu(server) - spent
+
+
+def _ours(gare: Gare) -> None:
+    request = TrainRequest(name="all").model_dump(mode="json")
+    run = gare.engine.start(request, deployment=deployment_of(Kind.TRAIN)).id
+    until(lambda: gare.ledger.releases.of_run(run), 300)
+    release = gare.ledger.releases.of_run(run)
+    assert release is not None
+    until(lambda: gare.ledger.releases.get(release.id).is_closed, 1800)
+    members = gare.ledger.releases.members(release.id)
+    released = sum(member.state == "released" for member in members)
+    if released != MEMBERS:
+        raise SystemExit(f"{released} of {MEMBERS} members were released")
+
+
+def _plain(gare: Gare) -> None:
+    engine = gare.engine
+    found = engine._call("GET", "/deployments/name/plain-train/gare", what="find")
+    body = {"parameters": {"members": MEMBERS}}
+    run = engine._call("POST", f"/deployments/{found['id']}/create_flow_run", body, what="start")
+    until(lambda: engine.run(run["id"]).is_over, 1800)
+    if engine.run(run["id"]).state_type != "COMPLETED":
+        raise SystemExit("the plain flow failed")
+
+
+if __name__ == "__main__":
+    main()
