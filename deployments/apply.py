@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from deployments.catalog import POOL, TAG, Deployment
 from deployments.launch import wait_for
+from deployments.timetables import register_timetables
 from gare.errors import InternalError
 
 if TYPE_CHECKING:
@@ -149,6 +150,8 @@ def main(argv: list[str] | None = None) -> None:
         catalog, worker_folder=options.worker_folder, worker_limit=options.worker_limit
     ):
         print(f"registered {deployment}")  # noqa: T201
+    for told in register_timetables():
+        print(told)  # noqa: T201
 
 
 if __name__ == "__main__":

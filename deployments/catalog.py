@@ -65,4 +65,13 @@ CATALOG = (
         ),
         tags=("rollback",),
     ),
+    Deployment(
+        flow="flows.train:train",
+        description=(
+            "Release several projects together, as a file in trains/ says: board, give notice, go or no go, depart in "
+            "order, arrive.\n\nBoards by the schedules here, one of each train, or at once with **Run**, with "
+            "`gare train depart NAME`, or through the REST API."
+        ),
+        tags=("train",),
+    ),
 )

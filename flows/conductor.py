@@ -22,8 +22,8 @@ from gare.requests import Request
 from gare.wiring import Gare
 from tasks.plan import plan_anew
 from tasks.progress import Progress
-from tasks.step import CLOSED, STOPPING, options
-from tasks.wait import Wait
+from tasks.step import STOPPING, options
+from tasks.wait import Sight, Wait
 from tasks.waiting import line_up, look, stand_aside, take_up
 
 Kinds = Mapping[str, Task[[str, str], Any]]
@@ -106,9 +106,10 @@ async def _run_until_blocked(gare: Gare, release: Release, plan: Plan, kinds: Ki
         }
         has_failed = any(states.get(step) is StepState.FAILED for step in started)
         waits: list[Wait] = []
+        sight = Sight(gare, release)
         if not has_failed and not gare.ledger.releases.get(release.id).is_closed:
             for step in ready(plan.steps, done, started | done):
-                wait = look(gare, release, plan, step) or take_up(gare, release, plan)
+                wait = look(sight, plan, step) or take_up(gare, release, plan)
                 if wait is not None:
                     waits.append(wait)
                 else:
@@ -119,22 +120,13 @@ async def _run_until_blocked(gare: Gare, release: Release, plan: Plan, kinds: Ki
             return waits
         finished, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         for future in finished:
-            step_id = running.pop(future)
-            if _found_closed(future):
-                started.discard(step_id)
+            del running[future]
 
 
 def _submit(kinds: Kinds, release: Release, step: PlannedStep) -> asyncio.Future[Any]:
     future: Any = kinds[step.type].with_options(**options(step)).submit(release.id, step.id)
     # How the step ended is read from the ledger; here only the moment matters.
     return asyncio.wrap_future(future.wrapped_future)
-
-
-def _found_closed(future: asyncio.Future[Any]) -> bool:
-    """Tell whether a step did nothing because its environment was closed meanwhile: it is looked at again."""
-    if future.cancelled() or future.exception() is not None:
-        return False
-    return bool(getattr(future.result(), "name", "") == CLOSED)
 
 
 def _settle(gare: Gare, release: Release, waits: list[Wait]) -> Release:
@@ -163,7 +155,7 @@ def _settle(gare: Gare, release: Release, waits: list[Wait]) -> Release:
             release.id,
             ReleaseState.WAITING,
             actor="gare",
-            waiting=[wait.reason for wait in waits],
+            waiting=list(dict.fromkeys(wait.reason for wait in waits)),
             wake_at=min(wakes, default=None),
         )
     missing = [

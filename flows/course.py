@@ -5,12 +5,14 @@ from typing import Any
 
 from prefect import Task
 from prefect.client.schemas.objects import State
+from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from flows.conductor import conduct
 from flows.lease import keep_locks, the_only_process
 from gare.boundaries import enter, reached
+from gare.change_ticket import tell_end
 from gare.domain.releases import Release, ReleaseState
 from gare.engine import NEEDS_ATTENTION, UNAVAILABLE
 from gare.errors import ConfigError, GareError, Refused
@@ -30,6 +32,8 @@ async def bring_on(request: Request, kinds: Mapping[str, Task[[str, str], Any]])
             if not record.is_closed:
                 keep_locks(gare, record)
                 record = await conduct(gare, record, kinds, request)
+            if problem := tell_end(gare, record):
+                get_run_logger().warning("%s", problem)
             reached("before return")
     except GareError as error:
         return Failed(name=_name(error), message=str(error))

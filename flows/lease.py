@@ -59,8 +59,8 @@ def keep_locks(gare: Gare, release: Release) -> None:
     def renew() -> None:
         nonlocal had
         has = release.id in gare.ledger.locks.renew([release.id])
-        # One that was frozen for longer than a lease; one that has ended let go of them itself.
-        if had and not has and not gare.ledger.releases.get(release.id).is_closed:
+        # One that was frozen for longer than a lease; one that has ended or gave way let go of them itself.
+        if had and not has and gare.ledger.locks.has_lost(release.id):
             _stop(gare)
         had = has
 

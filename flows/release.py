@@ -10,13 +10,18 @@ from gare.requests import ReleaseRequest
 from tasks.announce import announce
 from tasks.approve import approve
 from tasks.build import build
+from tasks.change import change
 from tasks.close import close
 from tasks.deploy import deploy
 from tasks.manual import manual
+from tasks.page import page
+from tasks.pipeline import pipeline
 from tasks.publish import publish
+from tasks.record import record
 from tasks.run import run
 from tasks.soak import soak
 from tasks.test import test
+from tasks.tickets import tickets
 from tasks.validate import validate
 from tasks.verify import verify
 
@@ -28,7 +33,12 @@ KINDS = {
     "deploy": deploy,
     "verify": verify,
     "soak": soak,
+    "pipeline": pipeline,
+    "record": record,
     "publish": publish,
+    "page": page,
+    "tickets": tickets,
+    "change": change,
     "announce": announce,
     "close": close,
     "run": run,

@@ -11,6 +11,8 @@ from tasks.announce import announce
 from tasks.approve import approve
 from tasks.close import close
 from tasks.go_back import go_back
+from tasks.recall import recall
+from tasks.record import record
 from tasks.undo import undo
 from tasks.verify import verify
 
@@ -19,6 +21,8 @@ KINDS = {
     "undo": undo,
     "deploy": go_back,
     "verify": verify,
+    "record": record,
+    "recall": recall,
     "announce": announce,
     "close": close,
 }

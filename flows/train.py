@@ -1,4 +1,4 @@
-"""A train: several projects depart together. One run of this flow per departure; each member is a release of its own."""
+"""A train: several projects depart together. One run of this flow per departure; each member is a release."""
 
 from typing import Any
 

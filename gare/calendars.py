@@ -75,6 +75,8 @@ def read_feed(file: Path, zone: ZoneInfo) -> Feed:
 @lru_cache(maxsize=16)
 def _feed_problem(text: str, zone: ZoneInfo) -> str:
     """Say what is wrong with an iCalendar text; empty when its events can be read."""
+    if "BEGIN:VCALENDAR" not in text:
+        return "it holds no VCALENDAR"
     try:
         calendars = _parsed(text)
         if len(calendars) != 1:

@@ -135,6 +135,31 @@ class Engine:
         self.ring()
         return _run(made)
 
+    def keep_schedules(
+        self, deployment: str, wanted: Mapping[str, Mapping[str, Any]], *, anew: str = ""
+    ) -> list[str]:
+        """Make the schedules of a deployment these, by their slugs; return what was changed, in words.
+
+        One that is as wanted stays, with the runs it has planned; `anew` is made again all the same. One that a person
+        has paused in the engine stays paused.
+        """
+        found = self._call("GET", f"/deployments/name/{deployment}", what="find the deployment")
+        path, told = f"/deployments/{found['id']}/schedules", list[str]()
+        there = {item["slug"]: item for item in found["schedules"]}
+        for slug, item in there.items():
+            if slug not in wanted or slug == anew or not _is_same(item, wanted[slug]):
+                self._call("DELETE", f"{path}/{item['id']}", what="remove the schedule")
+                told += [f"{slug} removed"] if slug not in wanted else []
+            elif item["active"] and not wanted[slug]["active"]:
+                body = {"active": False}
+                self._call("PATCH", f"{path}/{item['id']}", body, what="pause the schedule")
+                told.append(f"{slug} paused")
+        for slug, one in wanted.items():
+            if slug not in there or slug == anew or not _is_same(there[slug], one):
+                self._call("POST", path, [{**one, "slug": slug}], what="make the schedule")
+                told.append(f"{slug} registered")
+        return told
+
     def run(self, run_id: str) -> Run:
         """Read one run. Raises NotFound."""
         return _run(self._call("GET", f"/flow_runs/{run_id}", what="read the run"))
@@ -317,6 +342,12 @@ def _client(**options: Any) -> "httpx.Client":
     import httpx
 
     return httpx.Client(**options)
+
+
+def _is_same(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Tell whether a schedule starts the same at the same times."""
+    times = {key: there["schedule"].get(key) for key in wanted["schedule"]}
+    return bool(times == wanted["schedule"] and there["parameters"] == wanted["parameters"])
 
 
 def _detail(reply: "httpx.Response") -> str:

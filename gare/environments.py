@@ -81,14 +81,19 @@ def _ask(gare: Gare, project: Project, environment: str, say: Callable[[str], No
     try:
         target = gare.target_in(project, environment)
         place = target.place
-        running = target.running(say)
-        runs, detail = running.version, running.evidence
+        # Where nothing was ever brought, nobody could answer.
+        if last is not None or target.live():
+            running = target.running(say)
+            runs, detail = running.version, running.evidence
     except GareError as error:
         is_reached, detail = False, str(error)
     changer = _changer(gare, name, environment)
     stand = _stand(runs, last, is_reached=is_reached, is_changing=bool(changer))
     if stand is Stand.UNDER_WAY:
         detail = f"{changer} is under way there"
+    elif stand is Stand.DRIFT:
+        said = f"{last.version} of {last.release}" if last else "nothing"
+        detail = f"{detail}; verified good there was {said}"
     return Spot(
         name,
         environment,

@@ -61,7 +61,7 @@ def page(gare: Gare, release_id: str) -> dict[str, Any]:
         Done(one.step, one.target, one.intent, one.receipt, one.is_adopted)
         for one in ledger.effects.of(release.id)
     ]
-    return release_page(
+    told = release_page(
         release,
         plan,
         ledger.releases.steps(release.id),
@@ -71,6 +71,7 @@ def page(gare: Gare, release_id: str) -> dict[str, Any]:
         address=address,
         place=ledger.locks.place(release.id),
     )
+    return told | {"later_checks": [one.as_json() for one in ledger.later.of(release=release.id)]}
 
 
 def asked(gare: Gare, release: Release, plan: Plan) -> list[Asked]:

@@ -7,6 +7,7 @@ of releases: those that wait are found by the ledger's own index, those that mov
 import shutil
 import signal
 import threading
+import time
 from contextlib import suppress
 from datetime import timedelta
 
@@ -29,6 +30,8 @@ OVERLAP = timedelta(minutes=2)
 GRACE = timedelta(seconds=3)
 """`gare resume` writes to the ledger first and to the engine a moment later."""
 LEASE = "reconciler"
+PICKING_S = 3600.0
+"""Longer than any cherry-pick takes."""
 
 
 def main() -> None:
@@ -203,10 +206,18 @@ class Reconciler:
 
 
 def tidy(gare: Gare) -> None:
-    """Remove the checkouts of releases that have ended; a released one has done so itself."""
+    """Remove the checkouts of releases that have ended, and the clones of processes that were killed while picking.
+
+    A released one has done so itself.
+    """
     for folder in gare.work_folder.glob("R-*"):
         if folder.name[2:].isdecimal() and gare.ledger.releases.get(folder.name).is_closed:
             shutil.rmtree(folder, ignore_errors=True)
+    for folder in gare.work_folder.glob("pick-*"):
+        with suppress(FileNotFoundError):  # its owner was through just now
+            # By the file system's clock: the station's may be moved.
+            if time.time() - folder.stat().st_mtime > PICKING_S:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -246,7 +246,7 @@ class HotfixRequest(Request):
         Field(
             title="Maintenance line",
             pattern=r"^([0-9A-Za-z_][0-9A-Za-z._/@+-]{0,199})?$",
-            description="Branch to fix. Empty: the last released version.",
+            description="Branch (or tag of an older version) to fix. Empty: the last released version.",
             examples=["maintenance/1.4"],
         ),
     ] = ""
@@ -255,6 +255,8 @@ class HotfixRequest(Request):
         Field(
             title="Mainline parents",
             description="For each merge commit among the fixes: the number of its mainline parent, usually 1.",
+            # pydantic's schema would let the engine's server accept other keys.
+            json_schema_extra={"additionalProperties": False},
         ),
     ] = {}
 
@@ -271,7 +273,7 @@ class TrainRequest(Request):
 
     kind = Kind.TRAIN
 
-    train: Annotated[
+    name: Annotated[
         str,
         Field(
             title="Train",
@@ -302,12 +304,17 @@ class TrainRequest(Request):
     @property
     def subject(self) -> str:
         """Return the train where a release has its project; no project can be called so."""
-        return f"train:{self.train}"
+        return f"train:{self.name}"
 
     @property
     def stored_plan(self) -> str:
         """Return the digest of the plan to execute."""
         return self.plan
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether exactly that plan was asked for."""
+        return bool(self.plan)
 
 
 REQUESTS: Mapping[Kind, type[Request]] = {

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from gare.config.loader import Project, Station, load_station
 from gare.config.models import ProjectConfig
 from gare.config.station_file import ledger_url
+from gare.config.trains import Scope
 from gare.connectors.git_survey import open_survey
 from gare.connectors.process import kill_all
 from gare.connectors.registry import AnnounceSettings, SourceSettings, TargetSettings, connector
@@ -20,9 +21,11 @@ from gare.domain.plan import Kind, Plan, PlannedStep
 from gare.engine import Engine
 from gare.errors import AuthenticationFailed, ConfigError, InternalError
 from gare.freezing import Freezes
+from gare.hosting import Hosting
 from gare.ledger.keys import Keys
 from gare.ledger.ledger import Ledger
-from gare.planning.boarding import board
+from gare.planning.boarding import board, board_anew
+from gare.planning.dag import environments
 from gare.planning.fleet import Asked, Prospect, look_over
 from gare.planning.hotfix import make_hotfix
 from gare.planning.planner import Earlier, make_plan, refuse_lost
@@ -38,9 +41,10 @@ from gare.ports.notifier import Notifier
 from gare.ports.picker import Picker
 from gare.ports.source import Head, History, Source, TagWriter
 from gare.ports.target import ReplaceTarget
-from gare.ports.tracker import Tracker
+from gare.ports.tracker import Ticket, Tracker
 from gare.requests import HotfixRequest, ReleaseRequest, Request, RollbackRequest, TrainRequest
 from gare.station_state import StateFolder, api_url
+from gare.tracking import Tracking
 
 _SOURCE: TypeAdapter[SourceSettings] = TypeAdapter(SourceSettings)
 _TARGET: TypeAdapter[TargetSettings] = TypeAdapter(TargetSettings)
@@ -77,7 +81,7 @@ class Gare:
     @cached_property
     def freezes(self) -> Freezes:
         """Return what says when environments may be changed."""
-        return Freezes(self.station, self.ledger)
+        return Freezes(self.station, self.ledger, self.hosting.freeze_sources)
 
     @property
     def store(self) -> Path:
@@ -113,9 +117,8 @@ class Gare:
             case RollbackRequest():
                 plan = self._plan_rollback(request)
             case TrainRequest():
-                plan = board(
-                    self.station.train(request.train), request, self.ledger, self.make_plan
-                )
+                train = self.station.train(request.name)
+                plan = board(train, request, self.ledger, self.make_plan, self._planned_tickets)
             case _:
                 raise InternalError(f"nobody plans a {request.kind}", where="wiring")
         return self.ledger.plans.store(plan), plan
@@ -133,6 +136,8 @@ class Gare:
 
     def _plan_hotfix(self, request: HotfixRequest) -> Plan:
         project = self.project(request.project)
+        last = environments(project.config, self.station.config)[-1:]
+        live = self.ledger.verified_version(request.project, last[0]) if last else ""
         source = self.source_of(project.config, project.base)
         return make_hotfix(
             project.config,
@@ -141,8 +146,8 @@ class Gare:
             source.picks,
             lambda commit: self.tracker(project.config, source, commit),
             request,
-            request.commits,
-            self._earlier(project.config.name),
+            replace(self._earlier(project.config.name), live=live),
+            self.hosting.merge_requests(project.config),
         )
 
     def _plan_rollback(self, request: RollbackRequest) -> Plan:
@@ -186,6 +191,7 @@ class Gare:
             lambda commit: self.tracker(project.config, source, commit),
             request,
             self._earlier(project.config.name),
+            self.hosting.merge_requests(project.config),
         )
 
     def project(self, name: str) -> Project:
@@ -208,13 +214,40 @@ class Gare:
 
     def tracker(self, config: ProjectConfig, source: Source, commit: str) -> Tracker | None:
         """Return the tracker of a project as of a commit; None when it has none."""
-        settings = config.tickets.tracker
-        if settings is None:
-            return None
-        made: Tracker = connector("tracker", settings.type)(
-            settings, lambda path: source.read_file(commit, path)
-        )
-        return made
+        return self.tracking.reader(config, lambda path: source.read_file(commit, path))
+
+    def board_anew(self, before: Plan) -> tuple[str, Plan]:
+        """Plan a departure again, whose members were released otherwise while it waited; store the plan."""
+        train = self.station.train(str(before.details["train"]))
+        plan = board_anew(train, before, self.make_plan)
+        return self.ledger.plans.store(plan), plan
+
+    def _planned_tickets(self, name: str, scope: Scope) -> list[Ticket]:
+        """Return what a project's tracker has planned for a train. Raises ConfigError when it cannot be asked that."""
+        project = self.project(name)
+        if scope.sprint:
+            boards = self.tracking.boards(project.config)
+            sprints = boards.sprints(scope.sprint)
+            return [ticket for sprint in sprints for ticket in boards.sprint_tickets(sprint.id)]
+        source = self.source_of(project.config, project.base)
+        tracker = self.tracker(project.config, source, source.head().commit)
+        if tracker is None:
+            raise ConfigError(
+                f"{name} has no tracker, by which its train boards.",
+                where=f"project {name}",
+                hint="Write `tickets: {tracker: …}`, or take `board` out of the train's file.",
+            )
+        return tracker.tickets((), scope.version)
+
+    @cached_property
+    def tracking(self) -> Tracking:
+        """Return the trackers of the station."""
+        return Tracking(self.station)
+
+    @cached_property
+    def hosting(self) -> Hosting:
+        """Return where the station's projects are hosted."""
+        return Hosting(self.station)
 
     def target(self, plan: Plan, step: PlannedStep, release_id: str) -> ReplaceTarget:
         """Return the target of a deploy or verify step."""

@@ -9,7 +9,6 @@ from gare.planning.train import notes_of
 from gare.reports.train import lead_time, summed, waiting_by_cause
 from tasks.announce import tell
 from tasks.step import Value, Work, step_task
-from tasks.train_pages import show_train
 from tasks.train_waits import turns_back
 
 
@@ -19,7 +18,6 @@ def arrival(work: Work) -> Value:
     releases = work.ledger.releases
     records = releases.steps(work.release.id)
     members = journey(work.plan, records, releases.members(work.release.id))
-    show_train(work.gare, work.release, work.plan)
     arrived = [member for member in members if member.stand is Stand.ARRIVED]
     missing = [member for member in members if member.stand in (Stand.DROPPED, Stand.LEFT_OUT)]
     if turns_back(work.plan, records):

@@ -1,25 +1,22 @@
-"""arrive: a member's release has ended. One that failed is dropped, or turns the train back, as the train's rule says."""
+"""arrive: a member's release has ended. One that failed is dropped or turns the train back, by the train's rule."""
 
 from contextlib import suppress
 
 from gare.domain.journey import value_of, was_overtaken
 from gare.domain.releases import Release, ReleaseState
-from gare.errors import NotFound
+from gare.errors import GareError, NotFound
+from gare.timetables import apply_timetables
 from tasks.step import Value, Work, step_task
-from tasks.train_pages import show_train
 from tasks.train_waits import member_release, refusal_of
 
 
 @step_task
 def arrive(work: Work) -> Value:
-    """Write down how the member has arrived."""
-    value = _outcome(work, str(work.step.settings["member"]))
-    show_train(work.gare, work.release, work.plan, {work.step.id: value})
-    return value
+    """Write down how the member has arrived.
 
-
-def _outcome(work: Work, member: str) -> Value:
-    """Return `left` with the reason for one that did not arrive; it `keeps` back those that need it."""
+    `left` is the reason of one that did not; it `keeps` back those that need it.
+    """
+    member = str(work.step.settings["member"])
     records = work.ledger.releases.steps(work.release.id)
     departed = value_of(records, f"depart-{member}")
     if left := departed.get("left"):
@@ -53,5 +50,9 @@ def _let_go(work: Work, own: Release) -> None:
 def stop_schedule(work: Work, reason: str) -> None:
     """Let the train's schedule stand still after a failed departure, unless it goes on as configured."""
     details = work.plan.details
-    if details["rules"]["after_failure"] == "stop":
-        work.ledger.trains.stop(str(details["train"]), reason, actor="gare")
+    if details["rules"]["after_failure"] != "stop":
+        return
+    if work.ledger.trains.stop(str(details["train"]), reason, actor="gare"):
+        # The ledger decides; that the engine's schedule is paused too only shows it.
+        with suppress(GareError):
+            apply_timetables(work.gare)

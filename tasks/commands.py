@@ -48,10 +48,12 @@ def run_commands(work: Work, folder: Path) -> float:
     return run_each(work, folder, work.step.settings["commands"])
 
 
-def run_each(work: Work, folder: Path, commands: Sequence[Sequence[str]]) -> float:
-    """Run these commands as the step's; otherwise as `run_commands`."""
+def run_each(
+    work: Work, folder: Path, commands: Sequence[Sequence[str]], *, first: int = 1
+) -> float:
+    """Run these commands as the step's, the logs numbered from `first`; otherwise as `run_commands`."""
     started = time.monotonic()
-    for number, command in enumerate(commands, start=1):
+    for number, command in enumerate(commands, start=first):
         left_s = work.step.timeout_s - (time.monotonic() - started)
         if left_s <= 0:
             raise StepFailed(

@@ -5,7 +5,6 @@ from gare.engine import deployment_of
 from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt
 from gare.requests import ReleaseRequest
 from tasks.step import Value, Work, step_task
-from tasks.train_pages import show_train
 from tasks.train_waits import member_release, turns_back
 
 
@@ -17,7 +16,6 @@ def depart(work: Work) -> Value:
         return {"left": left, "summary": left}
     effect = run_effect(work, member)
     receipt = work.ledger.effects.perform(work.release.id, work.step.id, effect)
-    show_train(work.gare, work.release, work.plan)
     return {"run": receipt["run"], "summary": f"{member} is on its way"}
 
 
@@ -27,7 +25,9 @@ def run_effect(work: Work, member: str) -> Effect:
     request = ReleaseRequest(
         project=member,
         plan=planned["plan"],
-        ref=planned["commit"],  # planned anew, when another one was faster, it stays at what has boarded
+        ref=planned[
+            "commit"
+        ],  # planned anew, when another one was faster, it stays at what has boarded
         replan=True,
         train=work.release.id,
         requested_by=work.release.requested_by,

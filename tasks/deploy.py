@@ -6,6 +6,7 @@ from typing import Any
 from gare.connectors.artifacts import artifact_path
 from gare.domain.plan import Kind
 from gare.domain.releases import ReleaseState
+from gare.domain.standing import good_versions, no_return
 from gare.domain.versions import is_between
 from gare.errors import InternalError, Refused, RolloutFailed
 from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt
@@ -13,6 +14,7 @@ from gare.ledger.releases import number_of
 from gare.ports.target import Shipment
 from gare.strategies.rollout import rollout
 from tasks.step import STOPPING, Value, Work, step_task
+from tasks.undo import take_back_own
 
 
 @step_task
@@ -30,7 +32,8 @@ def deploy(work: Work) -> Value:
         return Absent() if receipt is None else AsWanted(receipt)
 
     def act() -> Receipt:
-        return rollout(target, shipment, work.say, [version for version in good if version])
+        kept = [version for version in good if version]
+        return rollout(target, shipment, work.say, kept, stays=stays_because(work))
 
     files = {artifact["name"]: artifact["sha256"] for artifact in _deployed(built)}
     wanted = {"version": plan.version, "place": target.place, "files": files}
@@ -40,6 +43,7 @@ def deploy(work: Work) -> Value:
     except RolloutFailed as error:
         if STOPPING.is_set():
             raise  # somebody ends the release: it is cancelled, not rolled back
+        take_back_own(work)
         roll_back_end(work, f"{environment}: {error}")
         raise
     return {"receipt": dict(receipt), "summary": f"{plan.version} at {target.place}"}
@@ -48,20 +52,28 @@ def deploy(work: Work) -> Value:
 def _refuse_overtaken(work: Work) -> None:
     """Raise Refused when a release opened later was verified good there: this one would go back behind it.
 
-    Not so behind a hotfix of an earlier version: it overtook this one, whose plan was looked at again since.
+    Not so behind a hotfix of an earlier version: it overtook this one, whose plan was looked at again since. One that
+    was rolled back since is not there any more.
     """
     environment = work.step.environment
-    newest = work.ledger.verified_by(work.plan.project, environment)
-    if newest and number_of(newest) > number_of(work.release.id):
-        other = work.ledger.releases.get(newest)
-        if other.kind is Kind.HOTFIX and is_between(other.version, "", work.plan.version):
+    good = good_versions(work.ledger.verified_good(work.plan.project, environment))
+    newest = good[-1] if good else None
+    if newest and number_of(newest.release) > number_of(work.release.id):
+        if newest.kind is Kind.HOTFIX and is_between(newest.version, "", work.plan.version):
             return
-        version = work.ledger.verified_version(work.plan.project, environment)
         raise Refused(
-            f"{environment} has {version} of {newest} by now; {work.plan.version} would go back behind it.",
+            f"{environment} has {newest.version} of {newest.release} by now; "
+            f"{work.plan.version} would go back behind it.",
             where=f"{work.release.id}, step {work.step.id}",
             hint=f"End this one with `gare cancel {work.release.id}`.",
         )
+
+
+def stays_because(work: Work) -> str:
+    """Say why the environment cannot go back any more; empty when it can."""
+    states = work.ledger.releases.step_states(work.release.id)
+    step = no_return(work.plan, states, work.step.environment)
+    return f"step {step.id} is a point of no return: {step.point_of_no_return}." if step else ""
 
 
 def make_shipment(work: Work, release_id: str, built: Mapping[str, Any]) -> Shipment:

@@ -14,7 +14,12 @@ from tasks.step import Value, Work, step_task
 
 @step_task
 def go_back(work: Work) -> Value:
-    """Switch the environment back; when the version is no longer there, its artifacts are brought in again."""
+    """Switch the environment back to a version that was good there."""
+    return switch_back(work)
+
+
+def switch_back(work: Work) -> Value:
+    """Switch back; a version that is no longer there is brought in again from the store."""
     environment, plan, before = work.step.environment, work.plan, work.plan.previous_version
     target = work.gare.target(plan, work.step, work.release.id)
     # From now on: what runs by a schedule must not bring the bad version back while this is under way.

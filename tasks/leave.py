@@ -1,17 +1,23 @@
 """leave: the moment of departure. A train that was skipped, missed, or has nobody on board ends here, well."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from gare.domain.releases import ReleaseState
+from gare.domain.plan import Plan
+from gare.domain.releases import Release, ReleaseState
 from gare.domain.timetable import Slot
+from gare.ledger.ledger import Ledger
 from gare.planning.train import missed
 from tasks.step import Value, Work, step_task
+
+KEEPING = ("lock granted", "vote approve", "departure resumed")
+"""Events until which a train was kept from its departure: by a train before it, by people."""
 
 
 @step_task
 def leave(work: Work) -> Value:
     """Depart, unless somebody or something said otherwise meanwhile."""
-    refusal = str(work.plan.details["refusal"]) or _meanwhile(work)
+    refusal = str(work.plan.details["refusal"]) or kept_back(work.ledger, work.release, work.plan)
     if refusal:
         end = f"does not depart: {refusal}"
         work.ledger.releases.mark(work.release.id, ReleaseState.CANCELLED, actor="gare", end=end)
@@ -20,24 +26,27 @@ def leave(work: Work) -> Value:
     return {"summary": f"{len(names)} depart: {', '.join(names)}"}
 
 
-def _meanwhile(work: Work) -> str:
-    """Return what has come between boarding and departure of a train of the timetable, or nothing."""
-    details = work.plan.details
+def kept_back(ledger: Ledger, release: Release, plan: Plan) -> str:
+    """Return what has come between the boarding and the departure of a train of the timetable, or nothing."""
+    details = plan.details
     if not details["is_scheduled"]:
         return ""
-    said, train = work.ledger.trains, str(details["train"])
-    if skip := said.skips(train).get(work.plan.version):
+    train = str(details["train"])
+    if skip := ledger.trains.skips(train).get(plan.version):
         return str(skip)
-    if stop := said.stopped(train):
+    if stop := ledger.trains.stopped(train):
         return f"the schedule stands still: {stop.reason}"
-    return missed(_slot(work), work.ledger.now(), timedelta(seconds=details["rules"]["grace_s"]))
+    grace = timedelta(seconds=details["rules"]["grace_s"])
+    return missed(_slot(ledger, release, plan), ledger.now(), grace)
 
 
-def _slot(work: Work) -> Slot:
-    """Return the slot, put off for as long as the train was kept from its departure: by a train before it, by votes."""
-    slot = work.plan.details["slot"]
-    kept = [datetime.fromisoformat(slot["departs_at"])]
-    for event in work.ledger.database.events(work.release.id):
-        if event.kind in ("lock granted", "vote approve", "override"):
-            kept.append(datetime.fromisoformat(event.at))
-    return Slot(slot["name"], datetime.fromisoformat(slot["boards_at"]), max(kept))
+def _slot(ledger: Ledger, release: Release, plan: Plan) -> Slot:
+    """Return the slot, put off for as long as the train was kept from it though the station ran."""
+    slot = plan.details["slot"]
+    boards_at, departs_at = (datetime.fromisoformat(slot[at]) for at in ("boards_at", "departs_at"))
+    kept = [
+        datetime.fromisoformat(event.at)
+        for event in ledger.database.events(release.id)
+        if event.kind in KEEPING
+    ]
+    return replace(Slot(slot["name"], boards_at, departs_at), departs_at=max([departs_at, *kept]))

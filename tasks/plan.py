@@ -16,7 +16,8 @@ from gare.domain.releases import Release, ReleaseState, StepState
 from gare.domain.versions import is_prerelease, pick_previous
 from gare.errors import LosesFix, Refused
 from gare.reports.markdown import plan_page
-from gare.requests import HotfixRequest, ReleaseRequest, Request, request_of
+from gare.reports.train import plan_of_train_page
+from gare.requests import HotfixRequest, ReleaseRequest, Request, TrainRequest, request_of
 from gare.wiring import Gare, open_gare
 
 
@@ -69,17 +70,21 @@ def plan_anew(gare: Gare, release: Release, request: Request) -> Release:
     left to release, or what was asked for exactly is taken, it ends as cancelled. One that would lose a fix stands
     still. `request` is what the run was started with.
     """
+    if isinstance(request, TrainRequest):
+        return _board_anew(gare, release, request)
     if not isinstance(request, ReleaseRequest | HotfixRequest):
         return release
-    plan = gare.plan(release.plan)
-    if gare.ledger.releases.step_states(release.id).keys() - {"plan"}:
-        reason = _spoilt(gare, release, plan)
-        if reason and gare.ledger.effects.of(release.id):
-            end = f"{reason} It has done things outside already, so it is not planned anew."
-            gare.ledger.releases.mark(release.id, ReleaseState.FAILED, actor="gare", end=end)
-            reason = ""
-    else:
+    plan, reason = gare.plan(release.plan), ""
+    if not _has_begun(gare, release):
         reason = _overtaken(gare, release, plan, is_fixed=request.is_fixed)
+    if not reason and (spoilt := _spoilt(gare, release, plan)):
+        kept = "exactly this plan was asked for" if request.is_fixed else ""
+        if gare.ledger.effects.of(release.id):
+            kept = "it has done things outside already"
+        if kept:
+            end = f"{spoilt} It is not planned anew: {kept}."
+            return gare.ledger.releases.mark(release.id, ReleaseState.FAILED, actor="gare", end=end)
+        reason = spoilt
     if reason:
         plan_again.with_options(task_run_name=f"plan {release.project} again")(
             release.id, request.kind.value, request.model_dump(mode="json"), reason
@@ -107,13 +112,43 @@ def plan_again(release_id: str, kind: str, request: dict[str, Any], reason: str)
         return
     except Refused as refusal:
         taken = wanted.given_version
-        what = f"{taken} is taken" if taken else "nothing left to release"
+        what = f"{taken} is taken" if taken else NOTHING_LEFT
         _end(gare, release, f"{what}: {reason}. {refusal.what}")
         return
     if digest != release.plan:
         # Shown first: when this process dies in between, it is planned and shown once more.
         _show(gare, release, digest, plan)
-        gare.ledger.releases.replan(release_id, digest, plan, _value(digest, plan), reason=reason)
+        gare.ledger.releases.replan(
+            release_id, digest, plan, _value(digest, plan), reason=reason, restart=True
+        )
+
+
+def _board_anew(gare: Gare, release: Release, request: TrainRequest) -> Release:
+    """Plan a train again whose members were released while it waited, so that people say go to what departs."""
+    plan = gare.plan(release.plan)
+    if request.is_fixed or plan.details["refusal"] or _has_begun(gare, release):
+        return release
+    names = [str(one["project"]) for one in plan.details["members"]]
+    ended = gare.ledger.releases.ended_since_plan
+    took = [other for name in names for other in ended(release, name)]
+    if took:
+        reason = ", ".join(f"{other.id} of {other.project}" for other in took)
+        board_again.with_options(task_run_name=f"plan {release.project} again")(release.id, reason)
+    return gare.ledger.releases.get(release.id)
+
+
+@task(name="plan", cache_policy=NO_CACHE, persist_result=False)
+def board_again(release_id: str, reason: str) -> None:
+    """Plan the train on what stands now, with the commits that boarded."""
+    gare = open_gare()
+    release = gare.ledger.releases.get(release_id)
+    digest, plan = gare.board_anew(gare.plan(release.plan))
+    if digest != release.plan:
+        _show(gare, release, digest, plan)
+        value = _value(digest, plan)
+        gare.ledger.releases.replan(
+            release_id, digest, plan, value, reason=f"overtaken by {reason}"
+        )
 
 
 def _is_planned(gare: Gare, release: Release) -> bool:
@@ -137,23 +172,21 @@ def _overtaken(gare: Gare, release: Release, plan: Plan, *, is_fixed: bool) -> s
     return ""
 
 
+def _has_begun(gare: Gare, release: Release) -> bool:
+    return bool(gare.ledger.releases.step_states(release.id).keys() - {"plan"})
+
+
 def _spoilt(gare: Gare, release: Release, plan: Plan) -> str:
-    """Say why a release that has begun cannot go on as planned after a hotfix; empty when it can."""
-    others = gare.ledger.releases.ended_since_plan(release)
-    hotfixes = [
-        other
-        for other in others
-        if other.kind is Kind.HOTFIX and other.state is ReleaseState.RELEASED
-    ]
-    for hotfix in hotfixes:
-        if hotfix.version == plan.version:
-            return f"{hotfix.id} took it with {hotfix.version}"
-    if not hotfixes:
-        return ""
+    """Say why a plan cannot be carried out any more after a hotfix went before it; empty when it can."""
+    fixes = gare.ledger.fixes.of(plan.project)
+    for fix in fixes:
+        if fix.version == plan.version and fix.release != release.id:
+            return f"{fix.release} took it with {fix.version}."
     try:
-        gare.refuse_lost(plan)
+        if fixes:
+            gare.refuse_lost(plan)
     except LosesFix as refusal:
-        return f"{hotfixes[0].id} overtook it with {hotfixes[0].version}. {refusal}"
+        return str(refusal)
     return ""
 
 
@@ -173,7 +206,8 @@ def _end(gare: Gare, release: Release, end: str) -> None:
 
 
 def _value(digest: str, plan: Plan) -> dict[str, str]:
-    return {"plan": digest, "summary": f"{len(plan.commits)} commits, {plan.bump}"}
+    about = plan.bump if plan.kind is Kind.TRAIN else f"{len(plan.commits)} commits, {plan.bump}"
+    return {"plan": digest, "summary": about}
 
 
 def _show(gare: Gare, release: Release, digest: str, plan: Plan) -> None:
@@ -182,7 +216,7 @@ def _show(gare: Gare, release: Release, digest: str, plan: Plan) -> None:
     gare.engine.rename(
         run_id, name, [f"project:{plan.project}", f"version:{plan.version}", release.id]
     )
-    gare.engine.publish(
-        run_id, f"{release.id.lower()}-plan", plan_page(release.id, plan, digest), f"Plan of {name}"
-    )
+    page_of = plan_of_train_page if plan.kind is Kind.TRAIN else plan_page
+    page = page_of(release.id, plan, digest)
+    gare.engine.publish(run_id, f"{release.id.lower()}-plan", page, f"Plan of {name}")
     get_run_logger().info("%s: %d commits, %d steps", name, len(plan.commits), len(plan.steps))

@@ -9,6 +9,11 @@ from tasks.verify import check_or_put_back
 @step_task
 def soak(work: Work) -> Value | AskAgain:
     """Ask the environment again whether the version runs well; when it does not, the last good one returns."""
+    return watch(work)
+
+
+def watch(work: Work) -> Value | AskAgain:
+    """Look once. The version counts as good when it is well at the end of its time, counted from its verification."""
     environment, version = work.step.environment, work.plan.version
     verified = work.ledger.releases.steps(work.release.id)[f"verify-{environment}"]
     evidence = check_or_put_back(work)
@@ -16,8 +21,7 @@ def soak(work: Work) -> Value | AskAgain:
     until = (verified.ended_at or now) + timedelta(seconds=work.step.settings["soak_s"])
     if now < until:
         next_look = now + timedelta(seconds=work.step.settings["every_s"])
-        return AskAgain(
-            f"{environment} soaks {version} until {until:%H:%M:%S} UTC", min(next_look, until)
-        )
+        said = f"{environment} soaks {version} until {until:%Y-%m-%d %H:%M:%S} UTC"
+        return AskAgain(said, min(next_look, until))
     work.ledger.set_verified(work.release.id, work.plan.project, environment, version)
     return {"running": version, "evidence": evidence, "summary": f"{environment} held {version}"}

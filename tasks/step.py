@@ -30,8 +30,6 @@ from gare.wiring import Gare, open_gare
 from tasks.waiting import look_at_freezes
 
 Value = dict[str, Any]
-CLOSED = "Closed"
-"""Name of the end of a task that did nothing: its step waits until its environment is open."""
 STOPPING = threading.Event()
 """Set when the run is being ended from outside: what fails from then on is no failure of the step."""
 
@@ -148,14 +146,12 @@ def _run(body: Body, release_id: str, step_id: str) -> State[Any]:
     reached(f"after start {step_id}")
     if record.state is StepState.DONE:
         return Completed(message="Done before.")
-    # Once more, and before each attempt: a window may have closed since the step was found ready.
-    if (wait := look_at_freezes(gare, release, plan, step)) is not None:
-        releases.end_step(release_id, step_id, StepState.WAITING, error=wait.reason, actor=_actor())
-        return Completed(name=CLOSED, message=wait.reason)
     logger = get_run_logger()
     work = Work(gare, release, plan, step, record.attempt, lambda line: logger.info("%s", line))
     try:
-        value = body(work)
+        # Once more, and before each attempt: a window may have closed since the step was found ready.
+        closed = look_at_freezes(gare, release, plan, step)
+        value = AskAgain(closed.reason, gare.ledger.now()) if closed else body(work)
     except Exception as error:
         if not STOPPING.is_set():
             _note_failure(gare.ledger, release_id, step, error)

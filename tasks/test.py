@@ -41,7 +41,7 @@ def test(work: Work) -> Value:
         "totals": totals,
         "evidence": totals,
         "seconds": round(seconds, 1),
-        "summary": _summary(totals),
+        "summary": summary_of(totals),
     }
 
 
@@ -93,7 +93,8 @@ def _with_failures(error: StepFailed, folder: Path, patterns: list[str]) -> Step
     )
 
 
-def _summary(totals: dict[str, Any]) -> str:
+def summary_of(totals: dict[str, Any]) -> str:
+    """Spell the figures in one line."""
     tests, coverage = totals.get("tests"), totals.get("coverage")
     said = (
         [f"{tests['passed']} of {tests['total']} tests passed"]

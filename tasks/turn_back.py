@@ -1,7 +1,7 @@
 """turn_back: a member goes back where its version was verified, because another member of its train has failed."""
 
 from gare.engine import deployment_of
-from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt
+from gare.ledger.effects import Absent, Effect, Look, Receipt
 from gare.requests import RollbackRequest
 from tasks.step import Value, Work, step_task
 from tasks.train_waits import member_release, turns_back

@@ -55,9 +55,10 @@ def facts(work: Work) -> dict[str, Facts]:
         tables.tickets(work.plan.tickets),
         tables.artifacts(Artifact(**artifact) for artifact in built if artifact["kind"] != "sbom"),
     ]
-    reports = (work.values.get("test") or {}).get("reports", {})
-    if reports.get("junit"):
-        found += tables.tests(paths(work, reports["junit"]))
-    if reports.get("coverage"):
-        found += tables.coverage(paths(work, reports["coverage"]))
+    # The project's own tests, and those that a pipeline ran.
+    reports = [value.get("reports", {}) for value in work.values.values()]
+    if junit := [file for kept in reports for file in kept.get("junit", ())]:
+        found += tables.tests(paths(work, junit))
+    if coverage := [file for kept in reports for file in kept.get("coverage", ())]:
+        found += tables.coverage(paths(work, coverage))
     return {table.name: table for table in found}

@@ -1,14 +1,13 @@
 """verify: ask the environment what really runs. When it is not the version, or not well, the last good one returns."""
 
 from gare.domain.plan import Kind
-from gare.domain.standing import no_return, to_undo
 from gare.errors import GareError, LedgerAway, RolloutFailed, StepFailed
 from gare.ledger.effects import Absent, Effect, Receipt
 from gare.ports.target import Target
 from gare.strategies.rollout import revert
-from tasks.deploy import roll_back_end
+from tasks.deploy import roll_back_end, stays_because
 from tasks.step import STOPPING, Value, Work, step_task
-from tasks.undo import take_back
+from tasks.undo import take_back_own
 
 
 @step_task
@@ -55,11 +54,9 @@ def _check(work: Work, target: Target) -> dict[str, str]:
 
 def _refuse_no_return(work: Work, error: StepFailed) -> None:
     """Raise RolloutFailed when the environment cannot go back: then what fails is left running, for a person."""
-    states = work.ledger.releases.step_states(work.release.id)
-    step = no_return(work.plan, states, work.step.environment)
-    if step is not None:
+    if stays := stays_because(work):
         raise RolloutFailed(
-            f"{error.what} It is not put back: step {step.id} is a point of no return: {step.point_of_no_return}.",
+            f"{error.what} It is not put back: {stays}",
             where=f"{work.step.environment}, {error.where}",
             hint=f"{work.step.environment} needs a person now. Repair it, then "
             f"`gare resume {work.release.id}`; or release a repaired version.",
@@ -88,19 +85,12 @@ def _put_back(work: Work, target: Target, error: StepFailed) -> None:
             where=second.where or target.place,
             hint=f"{environment} needs a person now. {second.hint}",
         ) from error
-    _take_back(work)
+    take_back_own(work)
     live = f"{before} is live again." if before else "Nothing is live there now."
     roll_back_end(work, f"{environment}: {error.what} {live}")
     raise RolloutFailed(
         f"{error.what} {live}", where=f"{environment}, {error.where}", hint=error.hint
     ) from error
-
-
-def _take_back(work: Work) -> None:
-    """Take back what the project's own steps did for this deployment, in reverse."""
-    states = work.ledger.releases.step_states(work.release.id)
-    for is_after in (True, False):
-        take_back(work, to_undo(work.plan, states, work.step.environment, is_after=is_after))
 
 
 def good_version(work: Work) -> str:

@@ -1,7 +1,12 @@
-"""What looking whether a step can run says when it cannot."""
+"""What looking whether a step can run says when it cannot, and what a round of such looks reads once."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
+
+from gare.domain.releases import Release, StepRecord
+from gare.wiring import Gare
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,3 +17,21 @@ class Wait:
     wake_at: datetime | None = None
     is_refusal: bool = False
     """Nothing will come: the release ends."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What the looks of one round see of a release: read when first asked for, and the same for all of them."""
+
+    gare: Gare
+    release: Release
+
+    @cached_property
+    def records(self) -> Mapping[str, StepRecord]:
+        """Return the steps that have started."""
+        return self.gare.ledger.releases.steps(self.release.id)
+
+    @cached_property
+    def members(self) -> Sequence[Release]:
+        """Return the releases that a train has started."""
+        return self.gare.ledger.releases.members(self.release.id)

@@ -16,7 +16,7 @@ from gare.errors import ConnectorError
 from gare.reports.markdown import approval_page
 from gare.wiring import Gare
 from tasks.train_waits import look_at_train
-from tasks.wait import Wait
+from tasks.wait import Sight, Wait
 
 
 def line_up(gare: Gare, release: Release, plan: Plan) -> Wait | None:
@@ -65,8 +65,14 @@ def look_at_hold(gare: Gare, release: Release, plan: Plan, step: PlannedStep) ->
     return Wait(f"{step.id}: {hold}") if hold else None
 
 
-def look(gare: Gare, release: Release, plan: Plan, step: PlannedStep) -> Wait | None:
+def look(sight: Sight, plan: Plan, step: PlannedStep) -> Wait | None:
     """Return what the step waits for, or None when it can run now. Asks for an approval when due."""
+    gare, release = sight.gare, sight.release
+    # First: most members of a long train wait for a place, and cost no question to the ledger.
+    if (wait := look_at_train(sight, plan, step)) is not None:
+        return wait
+    if (place := gare.ledger.locks.give_way(release.id)) is not None:
+        return Wait(str(place))
     if (wait := look_at_freezes(gare, release, plan, step)) is not None:
         return wait
     if (wait := look_at_hold(gare, release, plan, step)) is not None:
@@ -80,7 +86,7 @@ def look(gare: Gare, release: Release, plan: Plan, step: PlannedStep) -> Wait | 
         return Wait(
             f"{step.id}: somebody to do and tick off: {wanted} (gare done {release.id} {step.id})"
         )
-    return look_at_train(gare, release, plan, step)
+    return None
 
 
 def look_at_freezes(gare: Gare, release: Release, plan: Plan, step: PlannedStep) -> Wait | None:

@@ -18,6 +18,8 @@ sys.path.append(str(Path(__file__).parent / "shared"))
 
 from postgres_server import PostgresServer, missing, serving
 
+pytest_plugins = ["contract_tally"]
+
 
 def _load_story() -> ModuleType:
     name = "gare_tests_story"

@@ -17,7 +17,7 @@ def environments(project: str | None, *, as_json: bool, verbose: bool) -> None:
 
     Ends with 1 when something else runs than was verified good there, with 4 when an environment does not answer.
     """
-    from gare.cli.output import clean, elapsed, print_json, print_table
+    from gare.cli.output import clean, elapsed, first_line, print_json, print_table
     from gare.cli.station_here import gare_here
     from gare.environments import Stand, ask_environments
 
@@ -47,7 +47,7 @@ def environments(project: str | None, *, as_json: bool, verbose: bool) -> None:
         quiet = () if verbose else (Stand.AS_RECORDED, Stand.EMPTY)
         for spot in spots:
             if spot.stand not in quiet:
-                click.echo(f"{spot.project}/{spot.environment}: {clean(spot.detail)}")
+                click.echo(f"{spot.project}/{spot.environment}: {clean(first_line(spot.detail))}")
     stands = {spot.stand for spot in spots}
     if Stand.DRIFT in stands:
         raise SystemExit(_DRIFT)

@@ -220,9 +220,8 @@ def _about(about: Mapping[str, Any]) -> Iterator[str]:
         receipt = "" if effect["has_receipt"] else " (no receipt)"
         yield f"{effect['step']}: {effect['target']}{receipt}"
     for override in about["overrides"]:
-        yield (
-            f"override: {override['what']} in {override['step']} by {override['actor']} at {override['at']}"
-        )
+        place = override["step"] or override["is"].get("environment", "")
+        yield f"override: {override['what']} in {place} by {override['actor']} at {override['at']}"
     for name, reason in about["absent"].items():
         yield f"note: {name} is not in it: {reason}"
 

@@ -122,6 +122,8 @@ def _spoken(record: StepRecord) -> str:
     if record.state is StepState.FAILED:
         return f"FAILED after {took}{again}: {clean(first_line(record.error))}"
     summary = record.value.get("summary", "") if isinstance(record.value, dict) else ""
+    if record.state is StepState.WAITING:
+        return f"looked in {took}, and looks again: {clean(str(summary))}"
     return f"done in {took}{again}" + (f": {clean(str(summary))}" if summary else "")
 
 

@@ -1,20 +1,18 @@
-"""`gare freeze`: add, stop, list, lift, preview, override. `gare calendar`: when what is closed."""
+"""`gare freeze`: add a window, stop the line, list, lift, preview, override."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from gare.config.freezes import Freeze
     from gare.domain.approvals import Voter
-    from gare.domain.freezes import Calendar, Clearance, Stop, Unreadable, Window
+    from gare.domain.freezes import Clearance, Stop, Unreadable, Window
     from gare.domain.releases import Release
-    from gare.reports.freezes import Hit
+    from gare.reports.freezes import Hit, TrainAhead, TrainHit
     from gare.wiring import Gare
 
 Command = Callable[..., Any]
@@ -74,6 +72,7 @@ def add(name: str, **said: Any) -> None:
     gare = gare_here()
     person = _person(gare)
     check_freeze_right(person, "freeze", gare.station.config)
+    _refuse_taken(gare, name)
     made = _read(gare, "gare freeze add", name, said)
     window = made.window(made.times(), "")
     _show_hits(_hits(gare, window))
@@ -106,6 +105,7 @@ def stop(name: str, **said: Any) -> None:
     gare = gare_here()
     person = _person(gare)
     check_freeze_right(person, "freeze", gare.station.config)
+    _refuse_taken(gare, name)
     order = read_settings("gare freeze stop", StopOrder, {"name": name, **_given(said)})
     until = gare.ledger.now() + order.lasts if order.lasts else None
     record = gare.ledger.freezes.add(name, body_of(STOP, order), person=person.name, until=until)
@@ -127,7 +127,7 @@ def lift(name: str, reason: str) -> None:
     gare = gare_here()
     person = _person(gare)
     mine = [one for one in gare.ledger.freezes.in_force() if one.name == name]
-    if not mine or mine[0].made_by != person.name:
+    if any(one.made_by != person.name for one in mine):
         check_freeze_right(person, "lift", gare.station.config)
     scopes = [as_added(one).scope for one in mine]
     lifted = gare.ledger.freezes.lift(
@@ -165,7 +165,7 @@ def list_freezes(*, as_json: bool) -> None:
 @_with(_WINDOW)
 @JSON
 def preview(name: str, *, as_json: bool, **said: Any) -> None:
-    """Say which open releases a freeze hits: NAME as the options describe it, or one that there is.
+    """Say which open releases and trains a freeze hits: NAME as the options describe it, or one that there is.
 
     Changes nothing.
     """
@@ -220,53 +220,34 @@ def override(release_id: str, environment: str, reason: str) -> None:
     )
 
 
-@click.command()
-@click.option("--project", default="", help="Only what is about this project.")
-@click.option(
-    "--days", default=31, show_default=True, type=click.IntRange(1, 731), help="How far ahead."
-)
-@click.option(
-    "--ics", "file", default="", metavar="FILE", help="Write an iCalendar file; `-`: print it."
-)
-@JSON
-def calendar(project: str, days: int, file: str, *, as_json: bool) -> None:
-    """Show when environments are closed, or write it as an iCalendar file."""
-    from datetime import timedelta
-
-    from gare.cli.output import print_json, print_table
-    from gare.cli.station_here import gare_here
-    from gare.reports.freezes import entries, entry_lines
-
-    gare = gare_here()
-    if project:
-        gare.project(project)
-    found = gare.freezes.calendar(project) if project else gare.freezes.whole_calendar()
-    _refuse_unreadable(found)
-    now = gare.ledger.now()
-    if file:
-        _write_calendar(found, now, file)
-        return
-    shown = entry_lines(entries(found, now, now + timedelta(days=days)))
-    if as_json:
-        print_json(shown)
-    elif shown:
-        keys = ("start", "end", "what", "projects", "environments", "reason")
-        print_table(keys, [[line[key] for key in keys] for line in shown])
-    else:
-        click.echo(f"Nothing is closed in the coming {days} days.")
+_FLAGS = {"allow": ("kind", "allow"), "refuse": ("on_closed", "refuse")}
 
 
 def _given(said: dict[str, Any]) -> dict[str, Any]:
-    """Return the options that were given, as the keys of a file."""
-    kinds = {"allow": ("kind", "allow"), "refuse": ("on_closed", "refuse")}
-    given = dict(kinds.get(key, (key, value)) for key, value in said.items() if value)
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
+    """Return the options that were given, as the keys and values of a file."""
+    found: dict[str, Any] = {}
+    for option, value in said.items():
+        if value:
+            key, wanted = _FLAGS.get(option, (option, value))
+            found[key] = list(wanted) if isinstance(wanted, tuple) else wanted
+    return found
 
 
 def _read(gare: Gare, command: str, name: str, said: dict[str, Any]) -> Freeze:
     from gare.config.freezes import read_freeze
 
     return read_freeze(command, {"name": name, **_given(said)}, gare.station.config.environments)
+
+
+def _refuse_taken(gare: Gare, name: str) -> None:
+    """Refuse a name that stands in station.yaml: an override names what it sets aside."""
+    from gare.errors import Refused
+
+    config = gare.station.config
+    if name in {one.name for one in (*config.freezes, *config.calendars)}:
+        raise Refused(
+            f"There is a freeze `{name}` already.", where="station.yaml", hint="Take another name."
+        )
 
 
 def _person(gare: Gare) -> Voter:
@@ -292,9 +273,9 @@ def _known(gare: Gare, name: str) -> Window | Stop:
     return known[name]
 
 
-def _hits(gare: Gare, freeze: Window | Stop | Unreadable) -> list[Hit]:
+def _hits(gare: Gare, freeze: Window | Stop | Unreadable) -> list[Hit | TrainHit]:
     from gare.domain.freezes import Unreadable
-    from gare.reports.freezes import OpenRelease, hits
+    from gare.reports.freezes import OpenRelease, hits, train_hits
 
     if isinstance(freeze, Unreadable):
         return []
@@ -303,16 +284,35 @@ def _hits(gare: Gare, freeze: Window | Stop | Unreadable) -> list[Hit]:
         OpenRelease(one, gare.plan(one.plan), releases.step_states(one.id))
         for one in reversed(releases.find(is_open=True, limit=1000))
     ]
-    return hits(freeze, found, gare.ledger.now())
+    return [*hits(freeze, found, gare.ledger.now()), *train_hits(freeze, _trains(gare))]
 
 
-def _show_hits(found: Sequence[Hit]) -> None:
+def _trains(gare: Gare) -> Iterator[TrainAhead]:
+    """Yield every train with its departures of the coming month that nobody has skipped."""
+    from itertools import takewhile
+
+    from gare.domain.freezes import Move
+    from gare.reports.freezes import SIGHT, TrainAhead
+
+    now = gare.ledger.now()
+    for name, train in gare.station.trains.items():
+        skips = gare.ledger.trains.skips(name)
+        slots = takewhile(lambda slot: slot.departs_at < now + SIGHT, train.timetable.after(now))
+        members = [gare.project(member).config for member in train.members]
+        yield TrainAhead(
+            name,
+            [slot.departs_at for slot in slots if slot.name not in skips],
+            [Move(one.name, place) for one in members for place in one.environments],
+        )
+
+
+def _show_hits(found: Sequence[Hit | TrainHit]) -> None:
     from gare.cli.output import clean
 
     for hit in found:
         click.echo(f"hits {clean(hit)}")
     if not found:
-        click.echo("It hits no release that is open now.")
+        click.echo("It hits no open release, and no train of the coming month.")
 
 
 def _closed(gare: Gare, release: Release, environment: str) -> Clearance:
@@ -336,36 +336,3 @@ def _closed(gare: Gare, release: Release, environment: str) -> Clearance:
         where=release.id,
         hint="Write `--env`." if closed else "Nothing was changed.",
     )
-
-
-def _refuse_unreadable(calendar: Calendar) -> None:
-    from gare.errors import ConfigError
-
-    for one in calendar.unreadable:
-        raise ConfigError(
-            f"{one.name} cannot be read: {one.problem}",
-            where="calendars",
-            hint="What it may be about is closed until it can be read.",
-        )
-
-
-def _write_calendar(calendar: Calendar, now: datetime, file: str) -> None:
-    from pathlib import Path
-
-    from gare.calendars import as_icalendar
-    from gare.errors import ConfigError
-    from gare.files import write_atomic
-
-    text = as_icalendar(calendar, now)
-    if file == "-":
-        click.echo(text.decode(), nl=False)
-        return
-    try:
-        write_atomic(Path(file), text)
-    except OSError as error:
-        raise ConfigError(
-            f"The calendar cannot be written: {error.strerror}.",
-            where=file,
-            hint="Name a file in a folder that exists and may be written.",
-        ) from error
-    click.echo(f"{file}: {len(calendar.windows) + len(calendar.stops)} freeze(s).")

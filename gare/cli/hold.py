@@ -14,7 +14,7 @@ def hold() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def list_holds(*, as_json: bool) -> None:
     """Show every environment where releases that no person asked for do not deploy."""
-    from gare.cli.output import elapsed, print_json, print_table
+    from gare.cli.output import cut, elapsed, first_line, print_json, print_table
     from gare.cli.station_here import ledger_here
 
     ledger = ledger_here()
@@ -45,7 +45,7 @@ def list_holds(*, as_json: bool) -> None:
                 one.environment,
                 one.release,
                 elapsed((now - one.since).total_seconds()),
-                one.reason,
+                cut(first_line(one.reason), 80),
             ]
             for one in holds
         ],

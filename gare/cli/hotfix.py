@@ -17,7 +17,7 @@ from gare.cli.release import FOLLOW, UNTIL
 )
 @click.option("--ticket", default="", help="The ticket of what is fixed.")
 @click.option("--reason", default="", help="Why now; kept in the record.")
-@click.option("--line", default="", help="Branch to fix; default: the last released version.")
+@click.option("--line", default="", help="Branch or tag to fix; default: the last version.")
 @click.option(
     "--parent",
     "parents",

@@ -59,14 +59,14 @@ def print_plan(gare: Gare, digest: str, made: Plan, *, as_json: bool) -> None:
     """Print a plan that was just made, and the releases of the project that are under way."""
     from gare.cli.output import clean, print_json
     from gare.domain.plan import Kind
-    from gare.reports.freezes import ahead, earliest
+    from gare.reports.freezes import earliest
 
     under_way = [
         release
         for release in gare.ledger.releases.find(is_open=True, project=made.project, limit=200)
         if release.is_moving
     ]
-    ways = ahead(made, {}, gare.freezes.calendar(made.project), gare.ledger.now())
+    ways = gare.freezes.ahead(made)
     if as_json:
         import json
 
@@ -117,6 +117,10 @@ def show_plan(plan: Plan, digest: str) -> None:
             for step in plan.steps
         ],
     )
+    if plan.kind is Kind.HOTFIX:
+        click.echo("\nFixes")
+        rows = [[p["commit"][:12], p["made"][:12], p["subject"]] for p in plan.details["picks"]]
+        print_table(["commit", "becomes", "subject"], rows)
     if plan.approvals:
         click.echo("\nApprovals")
         for rule in plan.approvals:

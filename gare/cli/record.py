@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from gare.domain.plan import Plan
     from gare.domain.releases import Release
+    from gare.domain.standing import Hold
     from gare.reports.why import EngineState, Explanation
     from gare.wiring import Gare
 
@@ -30,7 +32,7 @@ _ALL = 1_000_000
 @JSON
 def status(release_id: str, project: str, *, is_all: bool, as_json: bool) -> None:
     """Show the releases, or one of them."""
-    from gare.cli.output import print_json
+    from gare.cli.output import clean, print_json
     from gare.cli.station_here import gare_here, ledger_here
     from gare.lookup import NEWEST, page, release_lines
 
@@ -41,8 +43,14 @@ def status(release_id: str, project: str, *, is_all: bool, as_json: bool) -> Non
     if project:
         gare_here().project(project)
     newest = _ALL if is_all else NEWEST
-    lines = release_lines(ledger_here(), project, newest=newest)
-    print_json(lines) if as_json else _show_lines(lines)
+    ledger = ledger_here()
+    lines = release_lines(ledger, project, newest=newest)
+    if as_json:
+        print_json(lines)
+        return
+    _show_lines(lines)
+    for check in ledger.later.of(project, is_open=True):
+        click.echo(f"later: {clean(str(check))}")
 
 
 def _show_lines(lines: Sequence[dict[str, Any]]) -> None:
@@ -55,13 +63,19 @@ def _show_lines(lines: Sequence[dict[str, Any]]) -> None:
         ["release", "project", "version", "state", "steps", "age", "waits for"],
         [
             [
-                line["id"], line["project"], line["version"], _state_with_place(line),
+                line["id"], line["project"], _version_with_kind(line), _state_with_place(line),
                 f"{line['steps_done']}/{line['steps']}", elapsed(line["age_s"]),
                 _waits_for(line),
             ]
             for line in lines
         ],
     )  # fmt: skip
+
+
+def _version_with_kind(line: dict[str, Any]) -> str:
+    """Spell the version of a line: `1.1.0 (rollback)`; of a release the version alone."""
+    version, kind = str(line["version"]), line["kind"]
+    return version if kind == "release" else f"{version} ({kind})".lstrip()
 
 
 def _state_with_place(line: dict[str, Any]) -> str:
@@ -87,7 +101,7 @@ def _show_page(found: dict[str, Any]) -> None:
 
     requested = f", requested by {clean(found['requested_by'])}" if found["requested_by"] else ""
     click.echo(
-        f"{found['id']} {clean(found['project'])} {clean(found['version'])}: {_state_with_place(found)}"
+        f"{found['id']} {clean(found['project'])} {clean(_version_with_kind(found))}: {_state_with_place(found)}"
     )
     click.echo(
         f"commit {found['commit'][:12]} of {clean(found['branch'])}{requested}, {elapsed(found['age_s'])} ago"
@@ -110,6 +124,8 @@ def _show_page(found: dict[str, Any]) -> None:
         ],
     )  # fmt: skip
     _show_outside(found)
+    for check in found["later_checks"]:
+        click.echo(f"later: {clean(check['said'])}")
     for approval in found["approvals"]:
         _show_approval(approval)
 
@@ -173,18 +189,32 @@ def explanation(gare: Gare, release: Release) -> Explanation:
         ids = [holder.release for holder in place.holders]
         before = [gare.ledger.releases.get(release_id) for release_id in ids]
         queued = Queued(place, {one.id: explanation(gare, one) for one in before})
+    records = gare.ledger.releases.steps(release.id)
+    states = {step: record.state for step, record in records.items()}
     view = View(
         release=release,
         plan=plan,
-        records=gare.ledger.releases.steps(release.id),
+        records=records,
         asked=asked(gare, release, plan),
         people=[gare.voter(person.name) for person in gare.station.config.people],
         engine=_engine_state(gare, release),
         now=gare.ledger.now(),
         logs=_logs_by_step(gare, release.id),
         queued=queued,
+        holds=_holds(gare, release, plan),
+        ways=gare.freezes.ahead(plan, states, release.id) if release.is_moving else (),
     )
     return explain(view)
+
+
+def _holds(gare: Gare, release: Release, plan: Plan) -> dict[str, Hold]:
+    from gare.domain.plan import Kind
+    from gare.domain.standing import is_automatic
+
+    if release.is_closed or plan.kind is Kind.ROLLBACK or not is_automatic(release):
+        return {}
+    found = {name: gare.ledger.holds.get(plan.project, name) for name in plan.environments}
+    return {name: hold for name, hold in found.items() if hold is not None}
 
 
 def _engine_state(gare: Gare, release: Release) -> EngineState:
@@ -224,6 +254,8 @@ def _show_why(gare: Gare, answer: Explanation) -> None:
         click.echo(
             f"Looks again by itself, or expires: {answer.wake_at:%Y-%m-%d %H:%M} UTC ({when})."
         )
+    if answer.earliest:
+        click.echo(f"Freezes: {clean(answer.earliest)}.")
     if answer.then:
         click.echo(clean(answer.then))
 

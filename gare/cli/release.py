@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from gare.domain.releases import Release
     from gare.engine import Run
     from gare.wiring import Gare
 
@@ -114,6 +115,7 @@ def cancel(release_id: str, reason: str) -> None:
     """End a release: its commands are stopped, nothing further is done. What was done outside stays."""
     from contextlib import suppress
 
+    from gare.change_ticket import tell_end
     from gare.cli.station_here import gare_here
     from gare.domain.releases import ReleaseState
     from gare.errors import NotFound, Refused
@@ -141,6 +143,8 @@ def cancel(release_id: str, reason: str) -> None:
         f"{ended.id} is {ended.state}."
         + (f" Done outside before: {', '.join(done)}." if done else "")
     )
+    if problem := tell_end(gare, ended):
+        click.echo(problem, err=True)
 
 
 @click.command()
@@ -150,29 +154,11 @@ def resume(release_id: str, *, no_follow: bool) -> None:
     """Bring a failed, dead or sleeping release on from where it stands. Steps that are done are not done again."""
     from gare.cli.follow import follow
     from gare.cli.station_here import gare_here
-    from gare.domain.releases import ReleaseState
-    from gare.errors import Refused
-    from gare.rescue import is_alive, recover
 
     gare = gare_here()
     found = gare.ledger.releases.get(release_id)
-    if found.is_closed:
-        raise Refused(
-            f"{found.id} has ended: {found.state}.",
-            where=found.id,
-            hint="Start a new one with `gare release`.",
-        )
     since = gare.ledger.database.head(found.id)
-    actor = requester(gare) or "command line"
-    gare.ledger.rescues.forget(found.flow_run_id)
-    runs = gare.engine.runs([found.flow_run_id])
-    is_dead = not is_alive(gare, found.flow_run_id)
-    if found.state.is_stopped:
-        gare.ledger.releases.mark(found.id, ReleaseState.RUNNING, actor=actor)
-    if not runs:
-        recover(gare, found, actor=actor)
-    elif found.state.is_stopped or is_dead:
-        _bring_on(gare, runs[found.flow_run_id])
+    bring_back(gare, found, requester(gare) or "command line")
     click.echo(f"{found.id} goes on.")
     if not no_follow:
         raise SystemExit(follow(gare, found.id, until_waiting=True, since=since))
@@ -184,7 +170,7 @@ def resume(release_id: str, *, no_follow: bool) -> None:
 @click.option("--comment", default="", help="What you did; kept in the record.")
 @click.option("--again", is_flag=True, help="It was not done: let the step do it at `gare resume`.")
 def done(release_id: str, step: str, comment: str, *, again: bool) -> None:
-    """Tick off a manual step.
+    """Tick off a manual step, or what a hotfix skipped and was to be checked later.
 
     In your name: with your personal token in GARE_TOKEN. For a STEP that stopped at something nobody can look up, such
     as a mail, it says that you have looked and that it counts as done; with --again that it was surely not done.
@@ -198,6 +184,9 @@ def done(release_id: str, step: str, comment: str, *, again: bool) -> None:
     person = person_here(gare)
     found = gare.ledger.releases.get(release_id)
     planned = {planned.id: planned for planned in gare.plan(found.plan).steps}
+    if gare.ledger.later.tick_off(found.id, step, person=person, comment=comment):
+        click.echo(f"{found.id} {step}: checked by {person}.")
+        return
     if found.is_closed:
         raise Refused(
             f"{found.id} has ended: {found.state}.", where=step, hint="Nothing was changed."
@@ -211,14 +200,20 @@ def done(release_id: str, step: str, comment: str, *, again: bool) -> None:
         click.echo(f"{found.id} {step}: {', '.join(settled)} counts as done, on {person}'s word.")
         click.echo(f"Go on with `gare resume {found.id}`.")
         return
-    if step not in planned or planned[step].type != "manual":
-        manual = [name for name, item in planned.items() if item.type == "manual"]
+    records = gare.ledger.releases.steps(found.id)
+    failed = {name for name, record in records.items() if record.state is StepState.FAILED}
+    # What a project's own command could not take back, a person may.
+    manual = [
+        name
+        for name, item in planned.items()
+        if item.type == "manual" or (item.type == "undo" and name in failed)
+    ]
+    if step not in manual:
         raise Refused(
             f"{step!r} is no manual step of {found.id}.",
             where=found.id,
             hint=f"Manual steps: {', '.join(manual) or 'none'}.",
         )
-    records = gare.ledger.releases.steps(found.id)
     owed = [
         need
         for need in planned[step].needs
@@ -239,6 +234,8 @@ def done(release_id: str, step: str, comment: str, *, again: bool) -> None:
     gare.ledger.releases.end_step(found.id, step, StepState.DONE, value=value, actor=person)
     wake(gare, found.flow_run_id)
     click.echo(f"{found.id} {step}: done by {person}.")
+    if found.is_stopped:
+        click.echo(f"Go on with `gare resume {found.id}`.")
 
 
 @click.command()
@@ -262,6 +259,29 @@ def recover(release_ids: tuple[str, ...]) -> None:
         click.echo(f"{made.id} goes on: {gare.engine.run_address(made.flow_run_id)}")
     if not found:
         click.echo("Nothing to recover: the engine has a run for every open release.")
+
+
+def bring_back(gare: Gare, found: Release, actor: str) -> None:
+    """Bring a failed, dead or sleeping release on. Raises Refused for one that has ended."""
+    from gare.domain.releases import ReleaseState
+    from gare.errors import Refused
+    from gare.rescue import is_alive, recover
+
+    if found.is_closed:
+        raise Refused(
+            f"{found.id} has ended: {found.state}.",
+            where=found.id,
+            hint="Start a new one with `gare release`.",
+        )
+    gare.ledger.rescues.forget(found.flow_run_id)
+    runs = gare.engine.runs([found.flow_run_id])
+    is_dead = not is_alive(gare, found.flow_run_id)
+    if found.state.is_stopped:
+        gare.ledger.releases.mark(found.id, ReleaseState.RUNNING, actor=actor)
+    if not runs:
+        recover(gare, found, actor=actor)
+    elif found.state.is_stopped or is_dead:
+        _bring_on(gare, runs[found.flow_run_id])
 
 
 def _bring_on(gare: Gare, run: Run) -> None:

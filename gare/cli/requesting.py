@@ -17,6 +17,9 @@ HINTS = {
     "reason": "Write at most 500 characters.",
     "commits": "Write the id of a commit, or at least its first 7 characters.",
     "parents": "Write SHA=N, such as 4f2c9e1=1.",
+    "merge_requests": "Write the number of a merge request, such as 12.",
+    "ticket": "Write the key of a ticket, such as SHOP-142.",
+    "line": "Write the name of a branch, such as maintenance/1.4.",
 }
 """What to write instead, by option."""
 
@@ -29,14 +32,19 @@ _Wanted = TypeVar("_Wanted", bound=Request)
 def request_of(gare: Gare, project: str | None, model: type[_Wanted], **fields: object) -> _Wanted:
     """Return a request about a project of the station. Raises ConfigError for a value that cannot be."""
     name = gare.station.project(project).config.name
+    return checked(model, name, project=name, **fields)
+
+
+def checked(model: type[_Wanted], about: str, **fields: object) -> _Wanted:
+    """Return a request of these fields. Raises ConfigError that names the option of a value that cannot be."""
     try:
-        return model.model_validate({"project": name, **fields})
+        return model.model_validate(fields)
     except ValidationError as error:
         wrong = error.errors()[0]
         field = str(wrong["loc"][0])
         option = _OPTIONS.get(field, field).replace("_", "-")
         raise ConfigError(
             f"--{option} {cut(clean(repr(wrong['input'])), 80)} cannot be used.",
-            where=f"{model.kind} of {name}",
+            where=f"{model.kind} of {about}",
             hint=HINTS.get(field, model.model_fields[field].description or ""),
         ) from error

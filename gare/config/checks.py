@@ -7,6 +7,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 from gare.config.document import Document
 from gare.config.freezes import freezes_problems
+from gare.config.hosting import hosting_problems
 from gare.config.models import (
     ApprovalRule,
     Person,
@@ -17,11 +18,30 @@ from gare.config.models import (
     StepType,
 )
 from gare.config.problems import KeyPath, Problem, listed, nearest, one_of
+from gare.config.skips import skips_problems
 
 _Found = Callable[[str, str, str], Problem]
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_PLACED = (StepType.APPROVE, StepType.DEPLOY, StepType.VERIFY, StepType.SOAK)
+_PLACED = (
+    StepType.APPROVE,
+    StepType.DEPLOY,
+    StepType.VERIFY,
+    StepType.SOAK,
+    StepType.RECORD,
+)
 _UNTOUCHABLE = (StepType.PLAN, StepType.APPROVE, StepType.CLOSE)
+_BY_KEY = {
+    StepType.SOAK: ("an environment is soaked by its own key.", "`soak: 10m` under the environment"),
+    StepType.RECORD: (
+        "a deployment is recorded by a key of its environment.",
+        "`gitlab_environment: NAME` under the environment",
+    ),
+    StepType.PAGE: (
+        "the release in GitLab is made by its own key.",
+        "`gitlab_release: true` under `publish`",
+    ),
+}
+"""Steps that a key of their own makes, and never `steps`."""
 _WITH_COMMAND = (StepType.RUN, StepType.BUILD, StepType.TEST)
 
 
@@ -67,6 +87,11 @@ def project_problems(
     yield from _patterns(document, project)
     yield from freezes_problems(document, project.freezes, "freezes", project.environments)
     yield from _steps(document, project, station)
+    yield from hosting_problems(document, project, station)
+    yield from skips_problems(document, project, standard_steps(project, station))
+    if project.hotfix.approval is not None:
+        path = ("hotfix", "approval")
+        yield from approval_problems(document, path, project.hotfix.approval, station.people)
 
 
 def _people(document: Document, people: Sequence[Person]) -> Iterator[Problem]:
@@ -237,9 +262,12 @@ def standard_steps(project: ProjectConfig, station: StationConfig) -> dict[str, 
         steps[f"verify-{name}"] = StepType.VERIFY
         if project.environments[name].soak:
             steps[f"soak-{name}"] = StepType.SOAK
-    return steps | {
-        kind.value: kind for kind in (StepType.PUBLISH, StepType.ANNOUNCE, StepType.CLOSE)
-    }
+        if project.environments[name].gitlab_environment:
+            steps[f"record-{name}"] = StepType.RECORD
+    steps["publish"] = StepType.PUBLISH
+    if project.publish.gitlab_release:
+        steps["gitlab-release"] = StepType.PAGE
+    return steps | {kind.value: kind for kind in (StepType.ANNOUNCE, StepType.CLOSE)}
 
 
 def _step_alone(
@@ -300,12 +328,12 @@ def _step_keys(
             f"a `{step.type}` step is not taken back by a command.",
             "Take it out, or write `type: run`.",
         )
-    if step.type == StepType.SOAK and standard is None:
-        yield found(
-            "type",
-            "an environment is soaked by its own key.",
-            "Take this step out, and write `soak: 10m` under the environment.",
-        )
+    if step.type in _BY_KEY and standard is None:
+        what, write = _BY_KEY[step.type]
+        yield found("type", what, f"Take this step out, and write {write}.")
+    for key in ("ref", "variables", "every"):
+        if step.type != StepType.PIPELINE and key in step.model_fields_set:
+            yield found(key, f"a `{step.type}` step starts no pipeline.", "Take it out.")
     if step.type == StepType.MANUAL and not (step.instructions or step.title):
         yield found(
             "instructions",

@@ -224,7 +224,7 @@ def freeze_problems(
         if name not in environments and not any(letter in name for letter in _PATTERN_LETTERS):
             yield document.problem(
                 (*path, "environments", place),
-                f"station.yaml has no environment `{name}`.",
+                f"there is no environment `{name}`.",
                 f"{nearest(name, environments)}Environments are {listed(environments)}.",
             )
     if isinstance(freeze, Freeze):

@@ -8,10 +8,11 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag
 
 from gare.config.freezes import CalendarFile, Freeze
 from gare.config.tickets import TicketRule
+from gare.connectors.connection import Address
 from gare.connectors.gitlab_settings import GitLabProject
 from gare.connectors.notify_settings import note_path
 from gare.connectors.registry import (
@@ -23,6 +24,7 @@ from gare.connectors.registry import (
 from gare.gates.settings import Gate
 from gare.settings import Command, Duration, Settings, Slug
 
+VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Votes = Annotated[int, Field(ge=1, le=50)]
 
 
@@ -91,6 +93,8 @@ class Rights(Settings):
     """Groups that may lift what others have frozen or stopped; an empty list is nobody."""
     override: tuple[Slug, ...] | None = None
     """Groups that may let a release go on in a closed environment; left out, nobody may."""
+    waive: tuple[Slug, ...] | None = None
+    """Groups that may let a line go without the fix of a hotfix; an empty list is nobody."""
 
 
 class RescueSettings(Settings):
@@ -174,7 +178,10 @@ class StepType(StrEnum):
     DEPLOY = "deploy"
     VERIFY = "verify"
     SOAK = "soak"
+    PIPELINE = "pipeline"
+    RECORD = "record"
     PUBLISH = "publish"
+    PAGE = "page"
     TICKETS = "tickets"
     CHANGE = "change"
     ANNOUNCE = "announce"
@@ -203,6 +210,12 @@ class Step(Settings):
     """For `run`: takes back what `command` did, in the same checkout; run by a rollback."""
     point_of_no_return: Annotated[str, Field(max_length=500)] = ""
     """Why nothing can go back once this step has run, such as `the schema only goes forward`: no rollback after it."""
+    ref: str = ""
+    """For `pipeline`: the branch or tag to run on, whose head must be the released commit; empty is the branch."""
+    variables: dict[VariableName, str] = Field(default_factory=dict)
+    """For `pipeline`: variables that its jobs see, besides GARE_VERSION, GARE_COMMIT and the like."""
+    every: Duration = timedelta(seconds=30)
+    """For `pipeline`: how often GitLab is asked how it stands."""
     retries: Annotated[int, Field(ge=0, le=20)] | None = None
     backoff: Duration | None = None
     """First wait before a retry; doubles each time."""
@@ -219,6 +232,8 @@ class ProjectEnvironment(Settings):
     """Replaces the station's rule for this environment."""
     soak: Duration | None = None
     """How long a version is watched here after its verification, before it counts as good and the release goes on."""
+    gitlab_environment: str = ""
+    """Environment of the GitLab project where each verified deployment is recorded; empty for none."""
     rollback: Literal["at once", "approval"] = "at once"
     """Whether a rollback here begins at once or asks for the approval that a release asks for."""
 
@@ -236,6 +251,12 @@ class Publish(Settings):
     """Create an annotated tag that carries the ledger's head digest."""
     push: bool = True
     """Push the tag (and the changelog's commit) to the remote."""
+    gitlab_release: bool = False
+    """Make the release of the tag in GitLab, with the notes."""
+    gitlab_packages: bool = False
+    """Upload what the build made to GitLab's package registry, and link it from the release."""
+    links: dict[str, Address] = Field(default_factory=dict)
+    """Further links of the release in GitLab, by name."""
     changelog: str = ""
     """A Markdown file in the repository to put the notes into, committed on the branch."""
     notes_file: Annotated[str, AfterValidator(_notes_file)] = ""

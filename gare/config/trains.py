@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from graphlib import CycleError, TopologicalSorter
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from gare.config.checks import approval_problems
 from gare.config.document import Document
@@ -26,6 +26,16 @@ from gare.settings import Duration, Settings, Slug
 LONGEST_MEMBER = 50
 """Characters of a member's name: the steps of its departure are named after it."""
 
+
+def _before_departure(value: Any) -> Any:
+    if isinstance(value, str) and value.strip().startswith("-"):
+        raise ValueError(
+            "boarding would end after the departure; write how long before it, such as 2h"
+        )
+    return value
+
+
+CutOff = Annotated[Duration, BeforeValidator(_before_departure)]
 TrainName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,49}$")]
 
 
@@ -58,10 +68,12 @@ class Schedule(Settings):
 
 
 class Scope(Settings):
-    """Which members board, by what the tracker has planned."""
+    """Which members board, by what the tracker has planned: those with a commit for one of its tickets."""
 
     version: str = ""
-    """A member boards when tickets planned for this version are in it; `{slot}` is the departure's date."""
+    """Tickets planned for this version, such as `Train {date}`; `{date}` is the day of the departure."""
+    sprint: str = ""
+    """Tickets of the active sprint of this board, by the board's name or number."""
 
 
 class TrainConfig(Settings):
@@ -71,7 +83,7 @@ class TrainConfig(Settings):
     title: str = ""
     schedule: Schedule | None = None
     """Without it the train departs when somebody says so."""
-    cut_off: Duration = timedelta(0)
+    cut_off: CutOff = timedelta(0)
     """How long before the departure boarding ends: what is on each member's branch then is released."""
     notice: Duration | None = None
     """How long before the departure it is announced; not longer than `cut_off`."""
@@ -84,6 +96,7 @@ class TrainConfig(Settings):
     needs: dict[Slug, tuple[Slug, ...]] = Field(default_factory=dict)
     """Members that must have arrived before a member departs."""
     board: Scope | None = None
+    """Only members with something in them that the tracker has planned board."""
     on_failure: OnFailure = OnFailure.HOLD
     """What happens when a member fails: hold the train, drop the member and those that need it, or roll back."""
     after_failure: AfterFailure = AfterFailure.STOP
@@ -138,6 +151,10 @@ def _times(document: Document, train: TrainConfig) -> Iterator[Problem]:
             ("notice",),
             "it would be due before boarding has ended, when nobody knows yet who departs.",
             f"Write at most the `cut_off` of {train.cut_off}, or a longer `cut_off`.",
+        )
+    if train.board is not None and bool(train.board.version) == bool(train.board.sprint):
+        yield document.problem(
+            ("board",), "it has one of `version` and `sprint`.", "Write one of the two."
         )
     if train.schedule is not None:
         yield from _schedule(document, train, train.schedule)

@@ -6,7 +6,7 @@ refers to are fetched. Writes touch exactly the one tag or branch they name.
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from gare.connectors.git_command import Commands, redacted, run_git, translated
@@ -125,9 +125,9 @@ class Git:
         chosen = tuple(inside_repository(path) for path in paths) or self._settings.paths
         return log(str(repository.commands.folder), older, newer, chosen)
 
-    def lacks(self, line: str, commits: Sequence[str]) -> list[str]:
-        """Return the commits of which the history of `line` has neither themselves nor an equal patch."""
-        return self.picks.lacks(line, commits)
+    def has_fix(self, line: str, commit: str, made: str) -> bool:
+        """Tell whether a line has a commit, or what a hotfix made of it, an equal patch, or the same another way."""
+        return self.picks.has_fix(line, commit, made)
 
     def read_file(self, commit: str, path: str) -> str:
         """Return the text of a file at a commit. Raises NotFound."""

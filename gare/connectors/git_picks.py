@@ -6,16 +6,19 @@ Works in a throw-away clone: no working copy, branch or index of the project is 
 import fnmatch
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from gare.connectors.git_command import Commands, run_git, translated
 from gare.connectors.git_repository import Repository
-from gare.errors import Conflict, NotFound, Refused
+from gare.errors import Conflict, NotFound, Refused, Unavailable
 from gare.ports.picker import Line, Pick, Picked, Wanted
 
 KEPT = "refs/gare/hotfix/"
-"""Under this name the commits of planned hotfixes stay in the repository until a tag or branch has them."""
+"""Under this name the commits of planned hotfixes stay in the repository until a tag has them."""
+_CHUNK = 200
+"""Branches that are fetched with one command."""
 _ALONE = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_LFS_SKIP_SMUDGE": "1"}
 """What the user has configured (signing, merge drivers, line ends) would make another commit of the same fix."""
 
@@ -28,10 +31,10 @@ class Picks:
 
     def find_commit(self, name: str) -> str:
         """Return the full id of a commit; a remote that has newer ones is asked for them once."""
-        found = self._known(name)
-        if not found and self._fetch():
-            found = self._known(name)
-        if found:
+        if found := self._known(name):
+            return found
+        self._fetch()
+        if found := self._known(name):
             return found
         raise NotFound(
             f"There is no commit {name}.",
@@ -39,9 +42,14 @@ class Picks:
             hint="Push it, or correct its id (`git log`).",
         )
 
+    def is_merge(self, commit: str) -> bool:
+        """Tell whether a commit has more than one parent."""
+        return len(self._repository.commands.run("log", "-1", "--format=%P", commit).split()) > 1
+
     def pick(self, base: Line, wanted: Sequence[Wanted], *, keep: bool) -> Picked:
         """Put commits on top of a line, one after the other."""
-        with tempfile.TemporaryDirectory(prefix="gare-pick-") as folder:
+        scratch = self._repository.scratch
+        with tempfile.TemporaryDirectory(prefix="pick-", dir=scratch) as folder:
             tree = self._clone(base.commit, Path(folder) / "tree")
             picks = tuple(_pick_one(tree, one, base.name) for one in wanted)
             made = tree.run("rev-parse", "HEAD")
@@ -52,24 +60,33 @@ class Picks:
                 )
         return Picked(made, picks)
 
-    def lacks(self, line: str, commits: Sequence[str]) -> list[str]:
-        """Return what the history of `line` has neither as it is nor as an equal patch."""
-        git = self._repository.commands
-        return [commit for commit in commits if _lacks(git, line, commit)]
+    def let_go(self, commit: str) -> None:
+        """Remove the reference that keeps a picked commit."""
+        self._repository.commands.run("update-ref", "-d", f"{KEPT}{commit}")
 
-    def lines(self, patterns: Sequence[str]) -> Mapping[str, str]:
-        """Return the matching branches; the published one counts before the local one."""
-        repository, found = self._repository, dict[str, str]()
-        places = ["refs/heads/"]
-        if repository.remote and not repository.commands.is_bare:
-            places.append(f"refs/remotes/{repository.remote}/")
-        for place in places:
-            words = ("for-each-ref", "--format=%(refname)%00%(objectname)", place)
-            for row in repository.commands.run(*words).splitlines():
-                name, commit = row.removeprefix(place).split("\0")
-                if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
-                    found[name] = commit
-        return dict(sorted(found.items()))
+    def has_fix(self, line: str, commit: str, made: str) -> bool:
+        """Tell whether a line has one of the two or an equal patch, or would not be changed by it."""
+        git = self._repository.commands
+        if not all(_lacks(git, line, one) for one in (commit, made)):
+            return True
+        if not self._repository.commit(made):
+            return False
+        try:
+            picked = self.pick(Line(line[:12], line), [Wanted(made)], keep=False)
+        except Refused:
+            return False
+        return not picked.picks[0].made
+
+    def lines(self, patterns: Sequence[str]) -> dict[str, str]:
+        """Return the matching branches as the remote has them now, else as they are known here."""
+        found = {
+            name: commit
+            for name, commit in sorted(self._branches().items())
+            if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+        }
+        if any(not self._repository.commit(commit) for commit in found.values()):
+            self._fetch()
+        return found
 
     def look_branch(self, name: str) -> str:
         """Return the commit of a published branch; without a remote, of the local one."""
@@ -90,8 +107,22 @@ class Picks:
             )
         repository.commands.run("update-ref", reference, commit, found)
 
+    def _branches(self) -> dict[str, str]:
+        repository = self._repository
+        if repository.remote:
+            with suppress(Unavailable):
+                found = repository.published("refs/heads/*")
+                return {name.removeprefix("refs/heads/"): found[name] for name in found}
+        branches: dict[str, str] = {}
+        for place in ("refs/heads/", f"refs/remotes/{repository.remote}/"):
+            words = ("for-each-ref", "--format=%(refname)%00%(objectname)", place)
+            for row in repository.commands.run(*words).splitlines():
+                name, commit = row.removeprefix(place).split("\0")
+                branches[name] = commit
+        return branches
+
     def _known(self, name: str) -> str:
-        words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+        words = ("rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}")
         done = self._repository.commands.attempt(*words)
         if "ambiguous" in done.complaints:
             raise Refused(
@@ -102,18 +133,20 @@ class Picks:
         # A branch may have such a name too.
         return done.text if not done.code and done.text.startswith(name.lower()) else ""
 
-    def _fetch(self) -> bool:
-        """Bring all that the remote's branches have here, without touching a reference."""
+    def _fetch(self) -> None:
+        """Bring what the remote's branches have and is not here, without touching a reference."""
         repository = self._repository
         repository.update_mirror()
-        if not repository.address() or repository.commands.is_bare:
-            return bool(repository.address())
+        if not repository.address():
+            return
+        heads = repository.published("refs/heads/*")
+        missing = [name for name, commit in heads.items() if not repository.commit(commit)]
         quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
-        heads = "refs/heads/*"
-        repository.commands.over_network(
-            "fetch", *quiet, "--refmap=", "--", repository.remote, heads
-        )
-        return True
+        for start in range(0, len(missing), _CHUNK):
+            some = missing[start : start + _CHUNK]
+            repository.commands.over_network(
+                "fetch", *quiet, "--refmap=", "--", repository.remote, *some
+            )
 
     def _clone(self, base: str, folder: Path) -> Commands:
         """Make a clone that borrows the repository's objects, at `base`."""

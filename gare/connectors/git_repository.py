@@ -48,6 +48,13 @@ class Repository:
             ) from error
         return Commands(folder, is_bare=top is None, name=self.name)
 
+    @property
+    def scratch(self) -> Path:
+        """Return the folder for clones that are thrown away; the station removes what a killed process left."""
+        folder = self._state / "work"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
     # Names and objects
 
     def commit(self, name: str) -> str:

@@ -19,6 +19,7 @@ from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from requests.exceptions import ConnectionError as NotConnected
 from requests.exceptions import ConnectTimeout, RequestException, SSLError
+from requests.utils import rewind_body
 
 from gare import masking
 from gare.errors import (
@@ -79,7 +80,7 @@ class _Governed(HTTPAdapter):
         super().__init__()
         self._policy = policy
 
-    def send(self, request: PreparedRequest, *args: Any, **options: Any) -> Response:  # type: ignore[override]
+    def send(self, request: PreparedRequest, *args: Any, **options: Any) -> Response:
         """Send, and repeat what may be repeated while there is patience."""
         policy = self._policy
         options["timeout"] = (policy.connect_s, policy.read_s)
@@ -95,6 +96,8 @@ class _Governed(HTTPAdapter):
                 raise trouble
             _LOG.info("%s; again in %.1f s", trouble.what, wait_s)
             policy.sleep(wait_s)
+            if getattr(request, "_body_position", None) is not None:  # a file, sent in part
+                rewind_body(request)
             left_s -= wait_s
             pause_s *= 2
 

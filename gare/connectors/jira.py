@@ -71,7 +71,7 @@ class Jira:
         """Return the names of the statuses that mean done (REST, GET /project/{key}/statuses)."""
         kinds = self._site.get(f"project/{self._settings.project}/statuses")
         statuses = (status for kind in kinds for status in kind["statuses"])
-        return sorted({s["name"] for s in statuses if _category(s) == "done"})
+        return sorted({s["name"] for s in statuses if category_of(s) == "done"})
 
     def _is_ours(self, key: str) -> bool:
         """Whether a key is of a project that is asked for: commits also name UTF-8 and RFC-5545."""
@@ -86,17 +86,18 @@ def ticket_of(issue: Json, names: Iterable[str] = (), *, is_reopened: bool = Fal
         issue["key"],
         fields["summary"],
         fields["issuetype"]["name"].lower(),
-        "reopened" if is_reopened else STATUSES.get(_category(fields["status"]), "todo"),
+        "reopened" if is_reopened else category_of(fields["status"]),
         next((name for name in names if name in versions), ", ".join(versions)),
     )
 
 
+def category_of(status: Json) -> str:
+    """Return what a status means: todo, doing or done."""
+    return STATUSES.get(status.get("statusCategory", {}).get("key", ""), "todo")
+
+
 def _by_key(issues: Iterable[Json]) -> dict[str, Json]:
     return {issue["key"]: issue for issue in issues}
-
-
-def _category(status: Json) -> str:
-    return str(status.get("statusCategory", {}).get("key", ""))
 
 
 def _is_out(issue: Json) -> bool:

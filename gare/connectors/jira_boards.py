@@ -28,7 +28,7 @@ class JiraBoards:
 
     def sprint_tickets(self, sprint: int) -> list[Ticket]:
         """Return the tickets of a sprint, sorted by key; those that are not done are what is left."""
-        query = {"fields": FIELDS, "maxResults": PAGE}
+        query = {"fields": ",".join(FIELDS), "maxResults": PAGE}
         found = self._site.paged(f"sprint/{sprint}/issue", "issues", query, agile=True)
         return sorted((ticket_of(issue) for issue in found), key=lambda ticket: ticket.key)
 

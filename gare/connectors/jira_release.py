@@ -4,16 +4,17 @@ Every write here is safe to repeat, or looked up first by the effect helper. Tex
 ADF (Cloud) or wiki text (Data Center).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from gare.connectors.jira import category_of
 from gare.connectors.jira_settings import JiraConnection, JiraTrackerSettings
 from gare.connectors.jira_site import PAGE, Site, quoted
 from gare.connectors.jira_text import adf_text, to_adf, to_wiki
 from gare.connectors.jira_transition import Offer, chosen, offers
-from gare.errors import Conflict, NotFound
+from gare.errors import Conflict, NotFound, Refused
 from gare.ports.tracker import Receipt, TicketStand, TicketVersion
 
 Json = Mapping[str, Any]
@@ -32,6 +33,14 @@ class JiraRelease:
     def place(self) -> str:
         """Name the tracker and the project in it."""
         return f"Jira {self._settings.project}"
+
+    def account(self) -> str:
+        """Return the name of the token's account (REST, GET /myself)."""
+        return str(self._site.get("myself", needs="")["displayName"])
+
+    def lacking(self, rights: Iterable[str]) -> list[str]:
+        """Return those of these rights (Jira's own keys) that the account does not have in the project."""
+        return self._site.lacking(rights)
 
     # Versions
 
@@ -101,6 +110,10 @@ class JiraRelease:
         """Return how one ticket stands, read by its key: search lags behind writes."""
         return _stand_of(self._site.get(f"issue/{key}", {"fields": "status,fixVersions"}))
 
+    def has_versions(self, key: str) -> bool:
+        """Tell whether the ticket belongs to the project that has the versions."""
+        return key.rpartition("-")[0] == self._settings.project
+
     def plan_for(self, key: str, version: str) -> Receipt:
         """Add a version to a ticket (REST, PUT /issue/{key} with `update: add`): others keep theirs."""
         body = {"update": {"fixVersions": [{"add": {"name": version}}]}}
@@ -112,7 +125,14 @@ class JiraRelease:
         query = {"expand": "transitions.fields"}
         path = f"issue/{key}/transitions"
         answer = self._site.get(path, query, needs="TRANSITION_ISSUES")
-        offer = chosen(offers(answer["transitions"]), key, to, fields, self._site.address)
+        offered = offers(answer["transitions"])
+        try:
+            offer = chosen(offered, key, to, fields, self._site.address)
+        except Refused as refusal:
+            # Who may not take any transition is offered none, without a word.
+            if not offered:
+                self._site.require("TRANSITION_ISSUES", refusal)
+            raise
         body: dict[str, Any] = {"transition": {"id": offer.id}}
         if mine := self._screen(offer, fields):
             body["fields"] = mine
@@ -131,7 +151,9 @@ class JiraRelease:
         """Tell whether a comment holds `mark`, the newest looked at first."""
         query = {"orderBy": "-created", "maxResults": PAGE}
         comments = self._site.paged(f"issue/{key}/comment", "comments", query)
-        return any(mark in adf_text(comment["body"]) for comment in comments)
+        # Wiki text has a backslash before what would be markup.
+        texts = (adf_text(comment["body"]).replace("\\", "") for comment in comments)
+        return any(mark in text for text in texts)
 
     def comment(self, key: str, text: str) -> Receipt:
         """Add a comment (REST, POST /issue/{key}/comment)."""
@@ -157,9 +179,7 @@ class JiraRelease:
         issues = self._site.search(f"labels = {quoted([mark])}", ["status"])
         return next((issue["key"] for issue in issues), "")
 
-    def open_change(
-        self, mark: str, title: str, text: str, project: str = "", kind: str = "Task"
-    ) -> Receipt:
+    def open_change(self, mark: str, title: str, text: str, project: str, kind: str) -> Receipt:
         """Create a change ticket (REST, POST /issue)."""
         fields = {
             "project": {"key": project or self._settings.project},
@@ -169,7 +189,7 @@ class JiraRelease:
             "labels": [mark],
         }
         made = self._site.send("POST", "issue", {"fields": fields}, needs="CREATE_ISSUES")
-        return {"key": made["key"]}
+        return {"ticket": made["key"]}
 
     def _text(self, markdown: str) -> Any:
         return to_adf(markdown) if self._site.is_cloud else to_wiki(markdown)
@@ -187,8 +207,7 @@ def _version_of(found: Json) -> TicketVersion:
 def _stand_of(issue: Json) -> TicketStand:
     status = issue["fields"]["status"]
     versions = tuple(version["name"] for version in issue["fields"].get("fixVersions") or ())
-    category = status.get("statusCategory", {}).get("key", "")
-    return TicketStand(status["name"], category == "done", versions)
+    return TicketStand(status["name"], category_of(status), versions)
 
 
 def _receipt(version: Json) -> Receipt:

@@ -5,7 +5,7 @@ The `jira` package brings session, sign-in and addresses. Its calls are used whe
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -130,7 +130,7 @@ class Site:
         jql = f"{jql} ORDER BY key"
         query: dict[str, Any] = {"jql": jql, "maxResults": PAGE, "fields": fields}
         if not self.is_cloud:
-            yield from self.paged("search", "issues", query)
+            yield from self.paged("search", "issues", {**query, "fields": ",".join(fields)})
             return
         while True:
             page = self.get("search/jql", query, needs="")
@@ -148,12 +148,10 @@ class Site:
             try:
                 return list(self.search(jql.format(quoted(values)), fields))
             except Refused as refusal:
-                # Quoted in every language; the error's own words may be cut short.
-                said = str(getattr(refusal.__cause__, "text", ""))
-                left = [value for value in values if f"'{value}'" not in said]
-                if len(left) == len(values):
+                absent = _absent(refusal.__cause__, values)
+                if not absent:
                     raise
-                values = left
+                values = [value for value in values if value not in absent]
         return []
 
     def paged(
@@ -168,6 +166,18 @@ class Site:
             # Lists of boards say whether it is the last page, all others how many there are.
             is_last = page.get("isLast", "total" not in page) or not page[items]
             total = start if is_last else page.get("total", start + 1)
+
+    def lacking(self, rights: Iterable[str]) -> list[str]:
+        """Return those of these rights that the token's account does not have in the project."""
+        rights = list(rights)
+        query = {"permissions": ",".join(rights), "projectKey": self._project}
+        found = self.get("mypermissions", query, needs="")["permissions"]
+        return [right for right in rights if not found.get(right, {}).get("havePermission")]
+
+    def require(self, right: str, told: GareError) -> None:
+        """Raise PermissionDenied when the token's account has not this right; `told` is what went wrong for it."""
+        if denied := self._missing_right(right, told):
+            raise denied
 
     def _refusal(self, error: "JIRAError", needs: str) -> GareError:
         told = _told(error, self.address)
@@ -202,6 +212,19 @@ def quoted(values: list[str]) -> str:
     return ", ".join(f'"{value}"' for value in escaped)
 
 
+def _absent(error: BaseException | None, values: Iterable[str]) -> set[str]:
+    """Return the values that Jira says do not exist; none when something else is wrong with the query, too.
+
+    One message a value, which is quoted in every language.
+    """
+    from jira.resilientsession import parse_errors
+
+    reply = getattr(error, "response", None)
+    messages = parse_errors(reply) if reply is not None else []
+    named = [{value for value in values if f"'{value}'" in message} for message in messages]
+    return set[str]().union(*named) if all(named) else set()
+
+
 # What Jira's answers mean. Texts are in the user's language: only the status and the names of fields are relied on.
 
 _HINTS: Mapping[int, str] = {
@@ -227,7 +250,7 @@ def _told(error: "JIRAError", address: str) -> GareError:
             hint="Sign in once with a browser as that account; then correct the token.",
         )
     if status in (400, 422):
-        return Refused(what, where=address, hint="docs/how-to/jira.md tells what is written there.")
+        return Refused(what, where=address, hint="Look at the names under `tickets` in gare.yaml.")
     return refusal(status, what, where=address, hint=_HINTS.get(status, ""))
 
 

@@ -72,7 +72,7 @@ def chosen(
         raise Refused(
             f"No transition leads {key} to {to!r} now; offered: {names or 'none'}.",
             where=address,
-            hint="Name one of these statuses in gare.yaml, or give the token's account the right to transition issues.",
+            hint="Name one of these statuses in gare.yaml, or change the workflow in Jira.",
         )
     if missing := fitting[0].missing(given):
         raise Refused(

@@ -28,6 +28,7 @@ AnnounceSettings = Annotated[
 
 CONNECTORS: dict[tuple[str, str], str] = {
     ("source", "git"): "gare.connectors.git:Git",
+    ("hosting", "gitlab"): "gare.connectors.gitlab:GitLab",
     ("tracker", "file"): "gare.connectors.tracker_file:FileTracker",
     ("tracker", "gitlab"): "gare.connectors.gitlab_issues:GitLabIssues",
     ("tracker", "jira"): "gare.connectors.jira:Jira",

@@ -6,10 +6,13 @@ To add one: a function in a file of this folder, and a line in CHECKS.
 from collections.abc import Iterable, Sequence
 
 from gare.config.loader import load_station
+from gare.doctor.calendars import calendars
 from gare.doctor.check import Check, Examination, Site, Status, fail, failed
+from gare.doctor.hosting import hosting
 from gare.doctor.machine import git, packages, python, requirements
 from gare.doctor.projects import projects
 from gare.doctor.station import configuration, ledger, server, state_folder
+from gare.doctor.trackers import trackers
 from gare.errors import GareError
 
 CHECKS: tuple[Examination, ...] = (
@@ -22,6 +25,9 @@ CHECKS: tuple[Examination, ...] = (
     ledger,
     server,
     projects,
+    hosting,
+    trackers,
+    calendars,
 )
 
 

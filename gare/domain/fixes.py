@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from gare.domain.plan import Plan
 from gare.domain.versions import is_between
 
 
@@ -52,6 +53,24 @@ class Fix:
     def key(self) -> tuple[str, str, str]:
         """Tell which row it is."""
         return (self.release, self.commit, self.line)
+
+
+def fixes_of(release_id: str, plan: Plan) -> list[Fix]:
+    """Return what a hotfix fixes, in every line that its plan names; missing as long as nobody has looked."""
+    return [
+        Fix(
+            release_id,
+            plan.project,
+            plan.version,
+            pick["commit"],
+            pick["made"],
+            pick["subject"],
+            line,
+            FixState.MISSING,
+        )
+        for pick in plan.details["picks"]
+        for line in plan.details["lines"]
+    ]
 
 
 def at_stake(fixes: Iterable[Fix], *, line: str, since: str, version: str) -> list[Fix]:

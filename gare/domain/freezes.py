@@ -4,14 +4,14 @@ Open = no window that denies is active, and no window that allows applies or one
 stopped the line. What cannot be read counts as closed.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from gare.domain.plan import Kind, Plan, PlannedStep
-from gare.domain.spans import Span, Times
+from gare.domain.spans import Span, Times, merged
 
 ROLLBACK_ALONE = frozenset({Kind.ROLLBACK})
 LOOKING_AGAIN = timedelta(minutes=5)
@@ -19,7 +19,8 @@ LOOKING_AGAIN = timedelta(minutes=5)
 REACHES = (timedelta(days=8), timedelta(days=64), timedelta(days=731))
 """How far ahead the next opening is looked for, step by step; nobody plans a freeze of two years."""
 BEFORE_ALL, FOR_EVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-_CHANGE_NOTHING = frozenset({"approve", "verify", "soak"})
+_CHANGE_NOTHING = frozenset({"approve", "verify", "soak", "depart", "arrive", "return"})
+"""Votes and looks, and the steps of a train: its members are runs of their own, each looks for itself."""
 
 
 class WindowKind(StrEnum):
@@ -133,6 +134,8 @@ class Closing:
     owner: str
     until: datetime | None
     is_refusal: bool = False
+    is_blind: bool = False
+    """It could not be read whether this closes."""
 
     def __str__(self) -> str:
         return f"{self.what} (until {when(self.until)})"
@@ -145,18 +148,20 @@ class Clearance:
     environment: str
     closings: tuple[Closing, ...] = ()
     opens_at: datetime | None = None
-    look_again: datetime | None = None
-    """When to look although nobody knows when it opens."""
-
-    @property
-    def wake_at(self) -> datetime | None:
-        """When a release that waits for it looks again."""
-        return self.opens_at or self.look_again
+    wake_at: datetime | None = None
+    """When a release that waits for it looks again."""
 
     @property
     def is_open(self) -> bool:
         """Whether nothing keeps it closed."""
         return not self.closings
+
+    @property
+    def opens(self) -> str:
+        """Say when it opens."""
+        if self.opens_at is None and all(closing.until for closing in self.closings):
+            return "not within two years"
+        return when(self.opens_at)
 
     @property
     def is_refusal(self) -> bool:
@@ -172,7 +177,7 @@ class Clearance:
         if self.is_open:
             return f"{self.environment} is open"
         reasons = "; ".join(closing.what for closing in self.closings)
-        return f"{self.environment} is closed: {reasons}; opens {when(self.opens_at)}"
+        return f"{self.environment} is closed: {reasons}; opens {self.opens}"
 
 
 def when(at: datetime | None) -> str:
@@ -183,9 +188,9 @@ def when(at: datetime | None) -> str:
 def is_outward(step: PlannedStep) -> bool:
     """Tell whether a step changes something outside, so that a closed environment keeps it.
 
-    Votes and looks change nothing: a rollout that has begun is verified in a closed window too.
+    A rollout that has begun is verified, and soaks, in a closed window too.
     """
-    return bool(step.effects) or (bool(step.environment) and step.type not in _CHANGE_NOTHING)
+    return step.type not in _CHANGE_NOTHING and bool(step.effects or step.environment)
 
 
 def environment_of(plan: Plan, step: PlannedStep) -> str:
@@ -208,13 +213,19 @@ def clearance(calendar: Calendar, move: Move, at: datetime) -> Clearance:
     )
     if not found:
         return Clearance(move.environment)
-    is_blind = any(one.scope.covers(move) for one in calendar.unreadable)
-    return Clearance(
-        move.environment,
-        found,
-        next_opening(calendar, move, at),
-        at + LOOKING_AGAIN if is_blind else None,
-    )
+    opens_at = next_opening(calendar, move, at)
+    return Clearance(move.environment, found, opens_at, opens_at or _look_again(found, at))
+
+
+def _look_again(found: Sequence[Closing], at: datetime) -> datetime | None:
+    """Return when something changes, or may, although nobody knows when it opens.
+
+    The same instant however often it is asked: whoever waits compares what it waits for.
+    """
+    ends = [closing.until for closing in found if closing.until]
+    if any(closing.is_blind for closing in found):
+        ends.append(at - (at - BEFORE_ALL) % LOOKING_AGAIN + LOOKING_AGAIN)
+    return min(ends, default=None)
 
 
 def next_opening(calendar: Calendar, move: Move, at: datetime) -> datetime | None:
@@ -240,17 +251,6 @@ def closed_spans(calendar: Calendar, move: Move, begin: datetime, end: datetime)
         allowed = merged(span for window in allowing for span in window.times.spans(begin, end))
         closed += _between(allowed, begin, end)
     return [span for span in merged(closed) if span.overlaps(begin, end)]
-
-
-def merged(spans: Iterable[Span]) -> list[Span]:
-    """Join spans that touch or overlap."""
-    found: list[Span] = []
-    for span in sorted(spans):
-        if found and span.start <= found[-1].end:
-            found[-1] = Span(found[-1].start, max(found[-1].end, span.end))
-        else:
-            found.append(Span(span.start, span.end))
-    return found
 
 
 def _between(allowed: Sequence[Span], begin: datetime, end: datetime) -> list[Span]:
@@ -330,7 +330,8 @@ def _stopped(stop: Stop) -> Closing:
 
 
 def _unread(one: Unreadable) -> Closing:
-    return Closing(one.name, f"{one.name} cannot be read: {one.problem}", one.owner, None)
+    what = f"{one.name} cannot be read: {one.problem}"
+    return Closing(one.name, what, one.owner, None, is_blind=True)
 
 
 KEEPER = "the station's keeper"

@@ -44,9 +44,7 @@ def journey(
 ) -> list[Member]:
     """Return every member in the order of departure, those left out last. `releases` are those of the train."""
     newest = {release.project: release for release in releases}
-    members = [
-        _member(one, records, newest.get(one["project"])) for one in plan.details["members"]
-    ]
+    members = [_member(one, records, newest.get(one["project"])) for one in plan.details["members"]]
     return members + [
         Member(one["project"], "", (), Stand.LEFT_OUT, one["reason"])
         for one in plan.details["left_out"]
@@ -77,7 +75,9 @@ def failures(plan: Plan, records: Mapping[str, StepRecord]) -> list[str]:
     return [name for name in names if value_of(records, f"arrive-{name}").get("failed")]
 
 
-def _member(one: Mapping[str, Any], records: Mapping[str, StepRecord], release: Release | None) -> Member:
+def _member(
+    one: Mapping[str, Any], records: Mapping[str, StepRecord], release: Release | None
+) -> Member:
     name, version, needs = str(one["project"]), str(one["version"]), tuple(one["needs"])
     stand, said = _stand(name, records, release)
     if release is not None:

@@ -5,12 +5,15 @@ is the same for every lock: priority first, then who was opened first. The first
 kept only by releases that run, never by one that waits: no deadlock, and among equals nobody starves.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import IntEnum
+from types import MappingProxyType
+from typing import NamedTuple
 
 from gare.domain.plan import Kind, Plan
+from gare.domain.releases import StepState
 
 LINE = ""
 """The lock of a project's line of versions: two releases planned from the same last tag would take one version."""
@@ -33,6 +36,18 @@ class Priority(IntEnum):
 
 PRIORITIES = {Kind.HOTFIX: Priority.HOTFIX, Kind.ROLLBACK: Priority.ROLLBACK}
 """By kind of release; the others have the lowest."""
+
+
+NOBODY = 1000
+"""More urgent than anything."""
+
+
+class StepPlace(NamedTuple):
+    """What is asked of a planned step to know whether its release may give way."""
+
+    id: str
+    type: str
+    environment: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,16 +140,46 @@ def may_have(wanted: Claim, claims: Iterable[Claim]) -> bool:
     return not any(rival.is_held or rival.rank < wanted.rank for rival in _rivals(wanted, claims))
 
 
-def giving_way(wanted: Claim, claims: Iterable[Claim], sleeping: Collection[int]) -> list[Claim]:
-    """Return the claims that give their locks to a more urgent one: of releases that wait and have no process."""
+def gives_way_to(steps: Iterable[StepPlace], states: Mapping[str, StepState]) -> Priority:
+    """Return the least priority to which a release that waits gives its locks.
+
+    A hotfix waits until the environment that is being changed is done, and for one that has begun the last one, which
+    is as good as released. A rollback waits for nobody that waits.
+    """
+    every = list(steps)
+    begun = {step for step, state in states.items() if state is not StepState.WAITING}
+    deploys = [step for step in every if step.type == "deploy"]
+    last = deploys[-1:] or [step for step in every if step.type == "publish"]
+    changing = {step.environment for step in deploys if step.id in begun}
+    is_through = all(
+        states.get(step.id) is StepState.DONE
+        for step in every
+        if step.environment in changing and step.type in ("deploy", "verify", "soak")
+    )
+    if is_through and not any(step.id in begun for step in last):
+        return Priority.HOTFIX
+    return Priority.ROLLBACK
+
+
+def giving_way(
+    wanted: Claim, claims: Iterable[Claim], sleeping: Mapping[int, Priority]
+) -> list[Claim]:
+    """Return the claims that give their locks to a more urgent one.
+
+    `sleeping` are the releases that wait and have no process, each with the least priority to which it gives way.
+    """
     return [
         rival
         for rival in _rivals(wanted, claims)
-        if rival.is_held and rival.number in sleeping and rival.priority < wanted.priority
+        if rival.is_held
+        and wanted.priority > rival.priority
+        and wanted.priority >= sleeping.get(rival.number, NOBODY)
     ]
 
 
-def next_up(claims: Iterable[Claim], sleeping: Collection[int] = ()) -> list[Claim]:
+def next_up(
+    claims: Iterable[Claim], sleeping: Mapping[int, Priority] = MappingProxyType({})
+) -> list[Claim]:
     """Return the waiting claims that could have all their locks now, in the order of the queue.
 
     `sleeping` are releases that hold locks and wait: they give way to who is more urgent.

@@ -155,6 +155,34 @@ class Crons:
         return found.astimezone(UTC)
 
 
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """Join spans that touch or overlap."""
+    found: list[Span] = []
+    for span in sorted(spans):
+        if found and span.start <= found[-1].end:
+            found[-1] = Span(found[-1].start, max(found[-1].end, span.end))
+        else:
+            found.append(Span(span.start, span.end))
+    return found
+
+
+def crons(start: str, end: str, zone: str) -> Crons:
+    """Return the times between two cron lines. Raises ValueError that says which of them cannot be read."""
+    from cronsim import CronSim, CronSimError
+
+    for line in (start, end):
+        try:
+            next(CronSim(line, datetime(2026, 1, 1)))  # noqa: DTZ001 - any day: only whether it fires
+        except (CronSimError, StopIteration) as error:
+            raise ValueError(
+                f"its cron line `{line}` cannot be used ({error or 'it never fires'})"
+            ) from None
+    try:
+        return Crons(start, end, ZoneInfo(zone))
+    except (ValueError, OSError, KeyError):
+        raise ValueError(f"there is no time zone `{zone}`") from None
+
+
 def instant(local: datetime, zone: ZoneInfo) -> datetime:
     """Return the instant of a local time, by RFC 5545 where a clock change makes it unclear."""
     return local.replace(tzinfo=zone, fold=0).astimezone(UTC)

@@ -63,8 +63,8 @@ def _openapi(api: FastAPI) -> dict[str, Any]:
     """Describe the API (OpenAPI 3.1), once."""
     if not api.openapi_schema:
         found = get_openapi(title=api.title, version=api.version, routes=api.routes)
-        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-        found["components"]["schemas"] |= {**problem.pop("$defs"), "Problem": problem}
+        told = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        found["components"]["schemas"] |= {**told.pop("$defs"), "Problem": told}
         api.openapi_schema = found
     return api.openapi_schema
 
@@ -81,13 +81,13 @@ async def _of_validation(request: Request, error: Exception) -> Response:
 async def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
     status, path = HTTPStatus(error.status_code), request.url.path
-    is_method = status is HTTPStatus.METHOD_NOT_ALLOWED
-    what = f"{request.method} is not possible there." if is_method else "There is nothing there."
+    words = {404: "There is nothing there.", 405: f"{request.method} is not possible there."}
+    what = words.get(status, f"{status.phrase}.")
     told = problem(
         Unacceptable(status, what, where=path, hint=f"What there is: {OPENAPI}."),
         request.scope[REQUEST_ID],
     )
-    if is_method:
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
         routes = (route for route in request.app.state.routes if route.path_regex.match(path))
         told.headers["Allow"] = ", ".join(
             sorted({name for route in routes for name in route.methods})

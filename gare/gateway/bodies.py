@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from gare.config.problems import listed, nearest
 from gare.gateway.problems import Unacceptable
 from gare.requests import Request
 
@@ -56,17 +55,6 @@ def invalid(errors: Sequence[Any]) -> Unacceptable:
         f"{fields[0][0]}: {fields[0][1]}",
         hint="Correct what `fields` names; /api/v1/openapi.json describes every field. Nothing was started.",
         fields=fields,
-    )
-
-
-def unknown_project(name: str, known: Sequence[str]) -> Unacceptable:
-    """Return the error for a project that the station does not have."""
-    what = f"There is no project `{name}`."
-    return Unacceptable(
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        what,
-        hint=f"{nearest(name, known)}Projects are {listed(known)}.",
-        fields=[("project", what)],
     )
 
 

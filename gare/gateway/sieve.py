@@ -24,13 +24,13 @@ _NO_TEXT = frozenset(map(chr, (0, *range(0xD800, 0xE000))))
 class Sieve:
     """ASGI middleware."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, *, read_s: float = READ_S) -> None:
+        self._app, self._read_s = app, read_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Look at query and body, then hand the request on."""
         _check_query(scope["query_string"])
-        body = await _read(Headers(scope=scope), receive)
+        body = await _read(Headers(scope=scope), receive, self._read_s)
         if body is None:
             return
         if body:
@@ -61,13 +61,13 @@ def _check_type(headers: Headers) -> None:
         )
 
 
-async def _read(headers: Headers, receive: Receive) -> bytes | None:
+async def _read(headers: Headers, receive: Receive, read_s: float) -> bytes | None:
     """Return the whole body; None when the caller has left. It is not read beyond the limit, nor waited for long."""
     if int(_digits(headers.get("content-length", "0"))) > BODY_BYTES:
         raise _too_large()
     body = bytearray()
     try:
-        async with asyncio.timeout(READ_S):
+        async with asyncio.timeout(read_s):
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
@@ -80,7 +80,7 @@ async def _read(headers: Headers, receive: Receive) -> bytes | None:
     except TimeoutError:
         raise Unacceptable(
             HTTPStatus.REQUEST_TIMEOUT,
-            f"The body did not come within {READ_S:g} s.",
+            f"The body did not come within {read_s:g} s.",
             hint="Send it again at once.",
         ) from None
 

@@ -16,7 +16,7 @@ from gare.engine import Run, deployment_of
 from gare.errors import Conflict
 from gare.gateway.access_log import PERSON
 from gare.gateway.bodies import KEY_PATTERN, body_of, request_of
-from gare.gateway.problems import Unacceptable, documented
+from gare.gateway.problems import documented
 from gare.gateway.station import Desk
 from gare.requests import REQUESTS
 
@@ -26,7 +26,7 @@ _PATHS: Mapping[Kind, str] = {
     Kind.HOTFIX: "/api/v1/hotfixes",
     Kind.ROLLBACK: "/api/v1/rollbacks",
 }
-_ANSWERS = documented(400, 403, 408, 409, 413, 415, 422, 502)
+_ANSWERS = documented(400, 403, 404, 408, 409, 413, 415, 422, 502)
 
 
 class Started(BaseModel):
@@ -43,8 +43,7 @@ class Started(BaseModel):
 def add_starts(router: APIRouter, desk: Desk) -> None:
     """Add the routes that start what people ask for."""
     for kind, path in _PATHS.items():
-        if kind in REQUESTS:
-            _add_start(router, desk, kind, path)
+        _add_start(router, desk, kind, path)
 
 
 def _add_start(router: APIRouter, desk: Desk, kind: Kind, path: str) -> None:
@@ -81,8 +80,7 @@ def _add_start(router: APIRouter, desk: Desk, kind: Kind, path: str) -> None:
 
 def _one_key(header: str | None, body: str | None) -> str:
     if header and body and header != body:
-        raise Unacceptable(
-            HTTPStatus.BAD_REQUEST,
+        raise Conflict(
             "There are two idempotency keys, and they differ.",
             where="Idempotency-Key, idempotency_key",
             hint="Send one: in the header or in the body.",

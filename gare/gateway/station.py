@@ -2,14 +2,18 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from threading import RLock
+from threading import Lock
 
 from gare.config.loader import files_of, load_station
+from gare.config.problems import listed, nearest
 from gare.config.rights import check_right
 from gare.domain.approvals import Voter
 from gare.domain.plan import Kind
-from gare.gateway.bodies import unknown_project
+from gare.errors import NotFound
 from gare.wiring import Gare
+
+_Stamp = tuple[tuple[str, int, int], ...]
+"""Path, instant of the last change, and size of each file."""
 
 
 class Desk:
@@ -18,8 +22,9 @@ class Desk:
     def __init__(self, gare: Gare) -> None:
         self.gare = gare
         """For ledger and engine."""
-        self._lock = RLock()
-        self._read, self._stamp = gare, _stamp(files_of(gare.station))
+        self._lock = Lock()
+        self._read = gare
+        self._stamp: _Stamp = ()
 
     def person(self, token: str) -> Voter:
         """Return whose token this is. Raises AuthenticationFailed; ConfigError when the station's file is wrong."""
@@ -28,22 +33,28 @@ class Desk:
             return self._present().voter(name)
 
     def check_start(self, person: Voter, kind: Kind, project: str) -> None:
-        """Raise Unacceptable for a project that is not there, PermissionDenied for one that is not the person's."""
+        """Raise NotFound for a project that is not there, PermissionDenied for one that is not the person's."""
         with self._lock:  # projects are read when they are first asked for
             gare = self._present()
             projects = gare.station.projects
             if project not in projects and not projects.problems:
-                raise unknown_project(project, list(projects))
+                raise NotFound(
+                    f"There is no project `{project}`.",
+                    where="project",
+                    hint=f"{nearest(project, projects)}Projects are {listed(projects)}.",
+                )
             check_right(person, kind, gare.station.config, gare.project(project).config)
 
     def _present(self) -> Gare:
         if _stamp(files_of(self._read.station)) != self._stamp:
+            # The station's own file before it is read, those of projects before they are: no change is missed.
+            own = _stamp([self.gare.station.file])
             self._read = Gare(load_station(self.gare.station.root, leave_out_broken=True))
-            self._stamp = _stamp(files_of(self._read.station))
+            self._stamp = own + _stamp(files_of(self._read.station)[1:])
         return self._read
 
 
-def _stamp(files: Iterable[Path]) -> tuple[tuple[str, int, int], ...]:
+def _stamp(files: Iterable[Path]) -> _Stamp:
     return tuple(_stamps(files))
 
 

@@ -15,15 +15,15 @@ from sqlalchemy.exc import OperationalError
 
 from gare.domain.digest import sha256
 from gare.errors import GareError, Refused
-from gare.ledger.audit_fixes import check_fixes
+from gare.ledger.audit_fixes import check_fixes, check_later
 from gare.ledger.audit_freezes import check_freezes
 from gare.ledger.audit_rows import (
     check_keys_of_station,
     check_releases,
     check_station,
     check_tokens,
-    check_verified,
 )
+from gare.ledger.audit_standing import check_holds, check_verified
 from gare.ledger.audit_trains import check_trains
 from gare.ledger.audit_view import View
 from gare.ledger.chain import Event, broken
@@ -130,8 +130,10 @@ CHECKS: Mapping[str, Callable[[View], Iterator[Problem]]] = {
     "the station agrees about the end of each release": check_station,
     "releases, steps, votes and receipts are what the events say": check_releases,
     "what was verified good is what the events say": check_verified,
+    "holds are what the events say": check_holds,
     "tokens are what the events say": check_tokens,
     "fixes stand where the events say": check_fixes,
+    "what hotfixes skipped is what the events say": check_later,
     "freezes and overrides are what the events say": check_freezes,
     "skipped departures and stopped trains are what the events say": check_trains,
     "keys are what the events say, each endorsed by the one before": check_keys_of_station,

@@ -1,4 +1,4 @@
-"""Whether the fixes of hotfixes stand where the events say. Changes nothing."""
+"""Whether the fixes of hotfixes, and what these skipped, stand where the events say. Changes nothing."""
 
 from collections.abc import Iterator
 
@@ -8,8 +8,9 @@ from gare.ledger.audit_rows import of_station
 from gare.ledger.audit_view import View
 from gare.ledger.container import Problem
 from gare.ledger.fixes import EVENT
+from gare.ledger.later import DONE, OWED
 from gare.ledger.replay import Json, differences
-from gare.ledger.schema import fixes
+from gare.ledger.schema import fixes, later_checks
 
 
 def check_fixes(view: View) -> Iterator[Problem]:
@@ -26,4 +27,21 @@ def check_fixes(view: View) -> Iterator[Problem]:
         for row in view.stream(select(fixes))
     }
     for place, what in differences(rows, made, "fixes"):
+        yield Problem(place, what)
+
+
+def check_later(view: View) -> Iterator[Problem]:
+    """Yield each later check that is not what the events say."""
+    made: Json = {}
+    for event, body in of_station(view, OWED, DONE):
+        place = f"{body.text('release')} {body.text('step')}"
+        if event.kind == OWED:
+            made[place] = {**body.value, "since": event.at, "done_by": "", "comment": ""}
+        elif place in made:
+            made[place] |= {"done_by": event.actor, "comment": body.text("comment")}
+    rows = {
+        f"R-{row.release} {row.step}": {**row._mapping, "release": f"R-{row.release}"}
+        for row in view.stream(select(later_checks))
+    }
+    for place, what in differences(rows, made, "later checks"):
         yield Problem(place, what)

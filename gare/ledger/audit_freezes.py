@@ -47,7 +47,7 @@ def _check_overrides(view: View) -> Iterator[Problem]:
         for name in body.object("freezes").value
     }
     rows = {
-        f"R-{row.release}, {row.environment}, {row.freeze}": {
+        f"R-{row.release}, {row.environment}, {row.name}": {
             "person": row.person,
             "reason": row.reason,
             "at": row.at,

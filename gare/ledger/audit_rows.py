@@ -15,7 +15,7 @@ from gare.ledger.dsse import PublicKey, check_keys
 from gare.ledger.keys import succession
 from gare.ledger.replay import Json, Reader, Record, differences, in_order, load
 from gare.ledger.rows import approval_rows, effect_rows, release_row, step_rows
-from gare.ledger.schema import events, keys, releases, streams, tokens, verified
+from gare.ledger.schema import events, keys, releases, streams, tokens
 from gare.ledger.signatures import closing_problems
 
 _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError)
@@ -111,20 +111,6 @@ def check_station(view: View) -> Iterator[Problem]:
         view.closed.add(row.number)
         release = {"id": release_id, "state": row.state}
         yield from closing_problems([event], found, release)
-
-
-def check_verified(view: View) -> Iterator[Problem]:
-    """Yield each row about a verified version that no event of its release tells."""
-    for row in view.stream(select(verified)):
-        told = select(events.c.body).where(
-            events.c.stream == f"R-{row.release}", events.c.kind == "verified good"
-        )
-        wanted = canonical({"environment": row.environment, "version": row.version})
-        if wanted not in view.connection.execute(told).scalars().all():
-            yield Problem(
-                f"verified {row.project} in {row.environment}",
-                f"no event of R-{row.release} says that {row.version} was verified good there",
-            )
 
 
 def check_tokens(view: View) -> Iterator[Problem]:

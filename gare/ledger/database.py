@@ -31,6 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import ArgumentError, DatabaseError, DataError, OperationalError
 
+from gare.clock import now
 from gare.domain.digest import canonical
 from gare.errors import ConfigError, Fenced, LedgerAway, Refused
 from gare.ledger.chain import GENESIS, Event, link
@@ -41,7 +42,7 @@ HEAD_REVISION = "0003"
 """The newest migration; a test compares it with the migrations' own head."""
 
 _SINCE_0002 = {"holders", "leases", "rescues", "locks", "keys"}
-_SINCE_0003 = {"freezes", "overrides", "holds", "fixes", "slots", "stops"}
+_SINCE_0003 = {"freezes", "overrides", "holds", "fixes", "later_checks", "slots", "stops"}
 FORMS = {
     "0001": set(metadata.tables) - _SINCE_0003 - _SINCE_0002,
     "0002": set(metadata.tables) - _SINCE_0003,
@@ -68,11 +69,6 @@ _BEGIN = insert(streams).values(
     stream=bindparam("of"), seq=bindparam("number"), head=bindparam("digest")
 )
 _NO_TEXT = re.compile("[\\x00\ud800-\udfff]")
-
-
-def utc_now() -> datetime:
-    """Return the present instant, aware UTC."""
-    return datetime.now(UTC)
 
 
 def spell(at: datetime) -> str:
@@ -107,7 +103,7 @@ class _Prepared:
 class Database:
     """One ledger database. Thread-safe; open one per process."""
 
-    def __init__(self, url: str, *, clock: Clock = utc_now) -> None:
+    def __init__(self, url: str, *, clock: Clock = now) -> None:
         self.url, self.clock = url, clock
         self.patience_s = 0.0
         """How long a database that is away is waited for. People want an answer; a release's process has time."""

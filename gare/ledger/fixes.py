@@ -1,16 +1,17 @@
-"""Which lines have the fixes of released hotfixes: one row per fix and line, changed only with an event."""
+"""Which lines have the fixes of hotfixes: one row per fix and line, changed only with an event."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, insert, or_, select
 
 from gare.domain.fixes import Fix, FixState
+from gare.domain.releases import ReleaseState
 from gare.errors import NotFound
 from gare.ledger.database import Database, plain, read_instant, spell
 from gare.ledger.releases import number_of
-from gare.ledger.schema import fixes
+from gare.ledger.schema import effects, fixes, releases
 
 EVENT = "fix stands"
 
@@ -22,8 +23,23 @@ class Fixes:
         self._db = database
 
     def of(self, project: str = "") -> list[Fix]:
-        """Return every fix in every line, by release."""
-        query = select(fixes).order_by(fixes.c.release, fixes.c.commit, fixes.c.line)
+        """Return every fix in every line, by release: of hotfixes that are released, or are perhaps live somewhere."""
+        deployed = (
+            select(effects.c.release)
+            .where(effects.c.release == fixes.c.release, effects.c.target.startswith("deploy "))
+            .exists()
+        )
+        query = (
+            select(fixes)
+            .join(releases, releases.c.number == fixes.c.release)
+            .where(
+                or_(
+                    releases.c.state == ReleaseState.RELEASED,
+                    and_(releases.c.closed_at.is_(None), deployed),
+                )
+            )
+            .order_by(fixes.c.release, fixes.c.commit, fixes.c.line)
+        )
         if project:
             query = query.where(fixes.c.project == project)
         with self._db.read() as connection:

@@ -130,7 +130,7 @@ class Freezes:
             connection.execute(
                 insert(overrides),
                 [
-                    {"release": number, "freeze": plain(name), "at": spell(now), **fields}
+                    {"release": number, "name": plain(name), "at": spell(now), **fields}
                     for name in names
                 ],
             )
@@ -158,7 +158,7 @@ class Freezes:
 
 def _overridden(connection: Connection, number: int, environment: str) -> set[str]:
     mine = (overrides.c.release == number) & (overrides.c.environment == environment)
-    return set(connection.execute(select(overrides.c.freeze).where(mine)).scalars())
+    return set(connection.execute(select(overrides.c.name).where(mine)).scalars())
 
 
 def _wake(connection: Connection, wakes: Wakes) -> None:

@@ -5,14 +5,16 @@ from typing import Any
 
 from sqlalchemy import Row, Select, insert, select
 
+from gare.clock import now
 from gare.domain.plan import Kind
 from gare.domain.standing import Verified
 from gare.ledger.approvals import Approvals, Tokens
-from gare.ledger.database import Clock, Database, read_instant, spell, utc_now
+from gare.ledger.database import Clock, Database, read_instant, spell
 from gare.ledger.effects import Effects
 from gare.ledger.fixes import Fixes
 from gare.ledger.freezes import Freezes
 from gare.ledger.holds import Holds
+from gare.ledger.later import LaterChecks
 from gare.ledger.leases import Leases
 from gare.ledger.locks import Locks
 from gare.ledger.releases import Plans, Releases, number_of
@@ -25,7 +27,7 @@ from gare.ledger.trains import Trains
 class Ledger:
     """Opens the database (and migrates it) and gives the parts over it."""
 
-    def __init__(self, url: str, *, clock: Clock = utc_now) -> None:
+    def __init__(self, url: str, *, clock: Clock = now) -> None:
         self.database = Database(url, clock=clock)
         self.plans = Plans(self.database)
         self.releases = Releases(self.database)
@@ -39,6 +41,7 @@ class Ledger:
         self.holds = Holds(self.database)
         self.freezes = Freezes(self.database)
         self.fixes = Fixes(self.database)
+        self.later = LaterChecks(self.database)
         self.trains = Trains(self.database)
 
     def close(self) -> None:

@@ -3,15 +3,16 @@
 A row's `until` in the past means that its lease is over; the row counts until `Locks.pass_on` takes it away.
 """
 
+import json
 from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import Connection, Row, Select, delete, insert, or_, select, update
 
-from gare.domain.locks import LEASE, Claim, next_up
-from gare.domain.releases import ReleaseState
+from gare.domain.locks import LEASE, Claim, Priority, StepPlace, gives_way_to, next_up
+from gare.domain.releases import ReleaseState, StepState
 from gare.ledger.database import AT_ONCE, read_instant, spell
-from gare.ledger.schema import locks, releases
+from gare.ledger.schema import locks, plans, releases, steps
 
 Claims = dict[str, list[Claim]]
 
@@ -66,13 +67,31 @@ def write_claim(connection: Connection, project: str, claim: Claim, now: datetim
     )
 
 
-def asleep(connection: Connection, claims: Iterable[Claim]) -> set[int]:
-    """Return the releases among those that hold locks which wait: no process of theirs changes anything."""
-    held = [claim.number for claim in claims if claim.is_held]
+def asleep(connection: Connection, claims: list[Claim]) -> dict[int, Priority]:
+    """Return the releases among those that hold locks which wait: no process of theirs changes anything.
+
+    Each with the least priority to which it gives way. Nobody is looked at when nobody is more urgent.
+    """
+    most = max((claim.priority for claim in claims if not claim.is_held), default=0)
+    held = [claim.number for claim in claims if claim.is_held and claim.priority < most]
+    if not held:
+        return {}
     query = select(releases.c.number).where(
         releases.c.number.in_(held), releases.c.state == ReleaseState.WAITING
     )
-    return set(connection.execute(query).scalars())
+    return {number: yields_to(connection, number) for number in connection.execute(query).scalars()}
+
+
+def yields_to(connection: Connection, number: int) -> Priority:
+    """Return the least priority to which a release gives way as it stands."""
+    mine = releases.c.number == number
+    query = select(plans.c.body).join(releases, releases.c.plan == plans.c.digest).where(mine)
+    planned = json.loads(connection.execute(query).scalar_one())["steps"]
+    rows = connection.execute(select(steps.c.step, steps.c.state).where(steps.c.release == number))
+    return gives_way_to(
+        [StepPlace(step["id"], step["type"], step["environment"]) for step in planned],
+        {row.step: StepState(row.state) for row in rows},
+    )
 
 
 def free(connection: Connection, project: str, numbers: Iterable[int], now: datetime) -> list[int]:

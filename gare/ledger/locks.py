@@ -33,9 +33,10 @@ from gare.ledger.lock_rows import (
     read_claims,
     wake,
     write_claim,
+    yields_to,
 )
 from gare.ledger.releases import find_row, number_of
-from gare.ledger.schema import locks, releases
+from gare.ledger.schema import events, locks, releases
 
 RENEWED_BELOW = LEASE - timedelta(minutes=5)
 """What is left of a lease when it is worth a write: a renewal each few seconds costs one read."""
@@ -188,13 +189,58 @@ class Locks:
         now: datetime,
     ) -> list[Claim]:
         """Let those that wait give what they hold to a more urgent release; they are in the queue then."""
-        for rival in giving_way(asked, claims, asleep(connection, claims)):
-            queued = replace(rival, is_held=False)
-            write_claim(connection, project, queued, now)
-            body = {"locks": in_words(rival.locks), "to": f"R-{asked.number}"}
-            self._db.append(connection, f"R-{rival.number}", "lock freed", "gare", body, at=now)
+        for rival in giving_way(asked, claims, asleep(connection, [*claims, asked])):
+            queued = self._queue(connection, project, rival, asked.number, now)
             claims = [queued if claim is rival else claim for claim in claims]
         return claims
+
+    def give_way(self, release_id: str) -> Place | None:
+        """Let go of the locks to a hotfix that waits for them, between two steps; return the place in the queue then.
+
+        None when nobody more urgent waits, or an environment is being changed.
+        """
+        number = number_of(release_id)
+        with self._db.read() as connection:
+            project = select(releases.c.project).where(releases.c.number == number)
+            claims = read_claims(connection, connection.execute(project).scalar_one())
+        claim = next((claim for claim in claims if claim.number == number), None)
+        if claim is None or (claim.is_held and not _urgent(claim, claims)):
+            return None
+        with self._db.write() as connection:
+            row, now = find_row(connection, number), self._db.clock()
+            claims = read_claims(connection, row.project)
+            claim = next((claim for claim in claims if claim.number == number), None)
+            if claim is None:
+                return None
+            if claim.is_held:
+                urgent = _urgent(claim, claims)
+                if not urgent or yields_to(connection, number) > Priority.HOTFIX:
+                    return None
+                claim = self._queue(connection, row.project, claim, urgent[0].number, now)
+                wake(connection, row.project, now)
+            return place_of(claim, claims, row.project)
+
+    def has_lost(self, release_id: str) -> bool:
+        """Tell whether the locks that a release had were taken away because nobody renewed them."""
+        kinds = ("lock granted", "lock freed", "lock lost")
+        query = (
+            select(events.c.kind)
+            .where(events.c.stream == release_id, events.c.kind.in_(kinds))
+            .order_by(events.c.seq.desc())
+            .limit(1)
+        )
+        with self._db.read() as connection:
+            return connection.execute(query).scalar() == "lock lost"
+
+    def _queue(
+        self, connection: Connection, project: str, claim: Claim, urgent: int, now: datetime
+    ) -> Claim:
+        """Put a release that has locks into the queue for them, behind a more urgent one."""
+        queued = replace(claim, is_held=False)
+        write_claim(connection, project, queued, now)
+        body = {"locks": in_words(claim.locks), "to": f"R-{urgent}"}
+        self._db.append(connection, f"R-{claim.number}", "lock freed", "gare", body, at=now)
+        return queued
 
     def _has_odd_leases(self) -> bool:
         """Tell whether a lease is over or too long: one read, most of the time all there is to do."""
@@ -209,6 +255,18 @@ class Locks:
         body = {"locks": in_words(claim.locks), "was": "held" if claim.is_held else "queued"}
         self._db.append(connection, f"R-{claim.number}", "lock lost", "gare", body, at=now)
         return f"R-{claim.number} was not renewed for {LEASE} and lost its {'locks' if claim.is_held else 'place'}"
+
+
+def _urgent(mine: Claim, claims: list[Claim]) -> list[Claim]:
+    """Return who is more urgent and waits for what a release holds, the first of the queue first."""
+    urgent = [
+        claim
+        for claim in claims
+        if not claim.is_held
+        and claim.priority > mine.priority
+        and not claim.locks.isdisjoint(mine.locks)
+    ]
+    return sorted(urgent, key=lambda claim: claim.rank)
 
 
 def _decided(asked: Claim, before: Claim | None, claims: list[Claim]) -> Claim:

@@ -180,18 +180,20 @@ class Releases:
         value: Mapping[str, Any],
         *,
         reason: str,
+        restart: bool = False,
     ) -> Release:
         """Give a release another plan, and its step `plan` the value that goes with it.
 
-        Steps that have begun begin anew, and what was said about the old plan counts no more. Raises Refused when one
-        of them may have done something outside: from then on a plan does not change.
+        Raises Refused when another step has begun: from then on a plan does not change. With `restart` such steps begin
+        anew, and votes about the old plan count no more; Refused then when one of them may have done something outside.
         """
         number = number_of(release_id)
         with self._db.write() as connection:
             before = self._get(connection, number)
             if before.is_closed or before.plan == plan_digest:
                 return before
-            is_restart = _begin_anew(connection, before)
+            _refuse_begun(connection, before, restart=restart)
+            is_restart = restart and _begin_anew(connection, number)
             now = self._db.clock()
             connection.execute(
                 update(releases)
@@ -260,17 +262,18 @@ class Releases:
         with self._db.read() as connection:
             return [release_of(row) for row in connection.execute(query)]
 
-    def ended_since_plan(self, release: Release) -> list[Release]:
+    def ended_since_plan(self, release: Release, project: str = "") -> list[Release]:
         """Return the project's other releases that changed anything and ended since a release's plan was made.
 
-        The last to end comes first.
+        The last to end comes first. A rollback takes no version and is none of them. `project` is a train's member.
         """
         made_at = select(plans.c.made_at).where(plans.c.digest == release.plan).scalar_subquery()
         query = (
             select(releases)
             .where(
-                releases.c.project == release.project,
+                releases.c.project == (project or release.project),
                 releases.c.number != number_of(release.id),
+                releases.c.kind != Kind.ROLLBACK,
                 releases.c.state.in_([ReleaseState.RELEASED, ReleaseState.ROLLED_BACK]),
                 releases.c.closed_at >= made_at,
             )
@@ -441,19 +444,23 @@ class Releases:
         return release_of(find_row(connection, number))
 
 
-def _begin_anew(connection: Connection, release: Release) -> bool:
-    """Take back the steps of a release that has done nothing outside, and its votes; tell whether there were any."""
-    number = number_of(release.id)
-    outside = select(effects.c.step).where(effects.c.release == number).limit(1)
-    if (step := connection.execute(outside).scalar()) is not None:
+def _refuse_begun(connection: Connection, release: Release, *, restart: bool) -> None:
+    """Raise Refused when a release has done too much for another plan."""
+    table = effects if restart else steps
+    mine = table.c.release == number_of(release.id)
+    begun = select(table.c.step).where(mine, table.c.step != "plan").limit(1)
+    if (step := connection.execute(begun).scalar()) is not None:
         raise Refused(
             f"{release.id} has begun ({step}): its plan does not change any more.",
             where=release.id,
             hint=f"Cancel it with `gare cancel {release.id}` and start a new one.",
         )
-    gone = connection.execute(
-        delete(steps).where(steps.c.release == number, steps.c.step != "plan")
-    )
+
+
+def _begin_anew(connection: Connection, number: int) -> bool:
+    """Take back the steps of a release, and the votes about what they made; tell whether there were any."""
+    begun = (steps.c.release == number) & (steps.c.step != "plan")
+    gone = connection.execute(delete(steps).where(begun))
     for table in (votes, approvals):
         connection.execute(delete(table).where(table.c.release == number))
     return bool(gone.rowcount)

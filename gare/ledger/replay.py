@@ -293,6 +293,8 @@ UNCHANGING = frozenset(
         "lock lost",
         "lock freed",
         "run brought on",
+        "departure held",
+        "departure resumed",
         "station restored",
     }
 )

@@ -233,7 +233,7 @@ overrides = Table(
     metadata,
     Column("release", ForeignKey("releases.number"), primary_key=True),
     Column("environment", String(63), primary_key=True),
-    Column("freeze", String(127), primary_key=True),
+    Column("name", String(400), primary_key=True),
     Column("person", String(63), nullable=False),
     Column("reason", Text, nullable=False),
     Column("at", String(32), nullable=False),
@@ -265,6 +265,19 @@ fixes = Table(
     Column("changed_at", String(32), nullable=False),
     Index("ix_fixes_project_state", "project", "state"),
 )
+
+later_checks = Table(
+    "later_checks",
+    metadata,
+    Column("release", ForeignKey("releases.number"), primary_key=True),
+    Column("step", String(63), primary_key=True),
+    Column("project", String(63), nullable=False),
+    Column("what", Text, nullable=False),
+    Column("since", String(32), nullable=False),
+    Column("done_by", String(63), nullable=False),
+    Column("comment", Text, nullable=False),
+)
+"""What hotfixes have skipped, to be checked later by a person."""
 
 slots = Table(
     "slots",

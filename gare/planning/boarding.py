@@ -4,21 +4,31 @@ from collections.abc import Callable
 from datetime import datetime
 
 from gare.config.train_files import Train
+from gare.config.trains import Scope
 from gare.domain.plan import Plan
 from gare.domain.releases import ReleaseState
 from gare.domain.timetable import Slot
 from gare.errors import ConfigError, GareError, LedgerAway, NothingToRelease
 from gare.ledger.ledger import Ledger
 from gare.planning.train import Candidate, Ready, make_train, missed, why_not
+from gare.ports.tracker import Ticket
 from gare.requests import BOARDING, ReleaseRequest, TrainRequest
 
 PlanRelease = Callable[[ReleaseRequest], tuple[str, Plan]]
 """Plans a member and stores its plan; gives the digest and the plan."""
+TicketsOf = Callable[[str, Scope], list[Ticket]]
+"""Gives what the tracker of a project has planned for a train."""
 _LOOKED_AT = 50
 _NOT_TAKEN = (ReleaseState.CANCELLED, ReleaseState.REJECTED, ReleaseState.EXPIRED)
 
 
-def board(train: Train, request: TrainRequest, ledger: Ledger, plan_release: PlanRelease) -> Plan:
+def board(
+    train: Train,
+    request: TrainRequest,
+    ledger: Ledger,
+    plan_release: PlanRelease,
+    tickets_of: TicketsOf,
+) -> Plan:
     """Return the plan of one departure: every member as its branch stands now. Members are not planned in vain."""
     now = ledger.now()
     slot = slot_of(train, request.slot, now)
@@ -27,8 +37,27 @@ def board(train: Train, request: TrainRequest, ledger: Ledger, plan_release: Pla
     if request.slot and not refusal:
         refusal = missed(slot, now, train.config.grace)
     members = () if refusal else train.members
-    candidates = [_candidate(member, plan_release) for member in members]
+    scope = _scope(train.config.board, slot)
+    candidates = [_candidate(member, plan_release, scope, tickets_of) for member in members]
     return make_train(train.config, slot, candidates, is_scheduled=is_scheduled, refusal=refusal)
+
+
+def board_anew(train: Train, before: Plan, plan_release: PlanRelease) -> Plan:
+    """Return the plan of a departure that has been overtaken while it waited: the same members, as they boarded."""
+    details = before.details
+    boarded = {str(one["project"]): str(one["commit"]) for one in details["members"]}
+    candidates = [
+        *(
+            _planned(ReleaseRequest(project=name, ref=at), plan_release)
+            for name, at in boarded.items()
+        ),
+        *(
+            Candidate(one["project"], reason=one["reason"], is_empty=one["is_empty"])
+            for one in details["left_out"]
+        ),
+    ]
+    slot = train.timetable.slot(before.version)
+    return make_train(train.config, slot, candidates, is_scheduled=details["is_scheduled"])
 
 
 def slot_of(train: Train, asked: str, now: datetime) -> Slot:
@@ -69,13 +98,45 @@ def _refusal(train: Train, slot: Slot, now: datetime, ledger: Ledger) -> str:
     )
 
 
-def _candidate(project: str, plan_release: PlanRelease) -> Candidate:
+def _scope(scope: Scope | None, slot: Slot) -> Scope | None:
+    """Return what boards, with the day of the departure filled in."""
+    if scope is None:
+        return None
+    return Scope(version=scope.version.replace("{date}", slot.name[:10]), sprint=scope.sprint)
+
+
+def _candidate(
+    project: str, plan_release: PlanRelease, scope: Scope | None, tickets_of: TicketsOf
+) -> Candidate:
+    """Plan one member as its branch stands now; it boards when that is in scope."""
+    found = _planned(ReleaseRequest(project=project), plan_release)
+    if found.ready is None or scope is None:
+        return found
+    try:
+        return _in_scope(project, found.ready, scope, tickets_of)
+    except GareError as error:
+        return Candidate(project, reason=error.what)
+
+
+def _planned(request: ReleaseRequest, plan_release: PlanRelease) -> Candidate:
     """Plan one member; one that cannot be planned is left out with the reason."""
     try:
-        return Candidate(project, Ready(*plan_release(ReleaseRequest(project=project))))
+        return Candidate(request.project, Ready(*plan_release(request)))
     except LedgerAway:
         raise
     except NothingToRelease as nothing:
-        return Candidate(project, reason=nothing.what, is_empty=True)
+        return Candidate(request.project, reason=nothing.what, is_empty=True)
     except GareError as error:
-        return Candidate(project, reason=error.what)
+        return Candidate(request.project, reason=error.what)
+
+
+def _in_scope(project: str, ready: Ready, scope: Scope, tickets_of: TicketsOf) -> Candidate:
+    """Let a member board that has a commit for a planned ticket; tell which of them are not done."""
+    what = f"the sprint of {scope.sprint}" if scope.sprint else f"version {scope.version}"
+    planned = tickets_of(project, scope)
+    committed = {key for commit in ready.plan.commits for key in commit.tickets}
+    if committed.isdisjoint(ticket.key for ticket in planned):
+        return Candidate(project, reason=f"it has no ticket of {what}", is_empty=True)
+    left = [ticket.key for ticket in planned if ticket.status != "done"]
+    warnings = (f"not done in {what}: {', '.join(left)}",) if left else ()
+    return Candidate(project, ready, warnings=warnings)

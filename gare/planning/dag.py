@@ -22,6 +22,13 @@ from gare.domain.plan import (
 from gare.domain.schedule import ordered
 from gare.errors import ConfigError
 from gare.gates.registry import resolve
+from gare.planning.hosting_steps import (
+    page_step,
+    pipeline_effects,
+    pipeline_settings,
+    record_effect,
+    record_settings,
+)
 from gare.planning.ticket_steps import (
     DEPLOYING,
     OPEN,
@@ -94,6 +101,8 @@ def plan_steps(
     """
     drafts = _standard(project, station, version, tag)
     _tell_tracker(drafts, project, tickets, version)
+    if page := page_step(project, tag):
+        _insert(drafts, page, after="publish")
     for said in project.steps:
         _say(drafts, said, project)
     _leave_out(drafts)
@@ -228,6 +237,7 @@ def _environment(
         name,
         {"target": target},
     )
+    last = f"verify-{name}"
     if soak := project.environments[name].soak:
         yield _Draft(
             f"soak-{name}",
@@ -236,6 +246,17 @@ def _environment(
             [f"verify-{name}"],
             name,
             {"target": target, "soak_s": soak.total_seconds(), "every_s": _pace_s(soak)},
+        )
+        last = f"soak-{name}"
+    if (recorded := record_settings(project, name)) is not None:
+        yield _Draft(
+            f"record-{name}",
+            StepType.RECORD,
+            f"Record {name}",
+            [last],
+            name,
+            recorded,
+            (record_effect(project, recorded),),
         )
 
 
@@ -322,6 +343,8 @@ def _said_settings(draft: _Draft, said: Step, project: ProjectConfig) -> dict[st
             )
         undo = {"undo": [list(said.undo)]} if said.undo else {}
         return {"commands": [list(said.command)], "environment": said.environment, **undo}
+    if said.type == StepType.PIPELINE:
+        return pipeline_settings(said, project)
     if said.type == StepType.MANUAL:
         return {"instructions": said.instructions}
     settings = dict(draft.settings)
@@ -340,6 +363,7 @@ def _said_settings(draft: _Draft, said: Step, project: ProjectConfig) -> dict[st
 
 def _said_effects(draft: _Draft, said: Step, project: ProjectConfig) -> Iterable[PlannedEffect]:
     """Say what a project declares about going back behind its step."""
+    yield from pipeline_effects(said, project)
     place = draft.environment or project.name
     if said.point_of_no_return:
         yield PlannedEffect(

@@ -1,19 +1,22 @@
 """Makes the plan of a release: reads history and tickets, decides the version, lays out the steps. Changes nothing."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from gare.config.models import ProjectConfig, StationConfig
 from gare.connectors.git_settings import BAD_REFERENCE
-from gare.domain.commits import Change, planned, read_changes
+from gare.domain.commits import Change, compile_pattern, planned, read_changes
+from gare.domain.commits import ticket_keys as keys_in
 from gare.domain.fixes import Fix, at_stake
+from gare.domain.merges import brought_in, tell
 from gare.domain.notes import render
 from gare.domain.plan import Plan, PlannedTicket
 from gare.domain.scope import match, ticket_keys
 from gare.domain.versions import Next, next_version, pick_previous, released, step_over
 from gare.errors import ConfigError, LosesFix, Refused
 from gare.planning.dag import environments, plan_steps
+from gare.ports.merge_requests import MergeRequests
 from gare.ports.source import Head, History, Source
 from gare.ports.tracker import Tracker
 from gare.requests import ReleaseRequest
@@ -48,6 +51,8 @@ class Earlier:
     deployed: Mapping[str, str] = field(default_factory=dict)
     fixes: Sequence[Fix] = ()
     """What hotfixes have fixed, in every line."""
+    live: str = ""
+    """The version last verified good in the project's last environment."""
 
     @property
     def hotfixes(self) -> Mapping[str, str]:
@@ -62,6 +67,7 @@ def make_plan(
     tracker_at: TrackerAt,
     request: ReleaseRequest,
     earlier: Earlier | None = None,
+    merge_requests: MergeRequests | None = None,
 ) -> Plan:
     """Return everything the release will do. The same inputs give an equal plan.
 
@@ -72,6 +78,8 @@ def make_plan(
     span = read_span(project, source, request, earlier or Earlier())
     version, tag = span.next.version, f"{project.source.tag_prefix}{span.next.version}"
     tracker = tracker_at(span.head.commit)
+    if tracker is not None and merge_requests is not None:
+        span = _with_merges(span, project, source, merge_requests)
     tickets, scope_warnings = read_tickets(tracker, span.changes, span.planned_for)
     check_tag(source, project, tag)
     refuse_lost(
@@ -148,6 +156,19 @@ def read_span(
     )
 
 
+def _with_merges(
+    span: Span, project: ProjectConfig, source: History, merge_requests: MergeRequests
+) -> Span:
+    """Let commits have the tickets that the merge requests name which brought them."""
+    pattern = compile_pattern(project.tickets.pattern)
+    told = {
+        one.merged_commit or one.commit: keys_in(f"{one.title}\n{one.description}", pattern)
+        for one in merge_requests.merged(span.head.branch, _begin(span.changes))
+    }
+    commits = list(source.commits(span.since, span.head.commit, project.source.paths))
+    return replace(span, changes=tell(span.changes, brought_in(commits, told)))
+
+
 def _stepped_over(span: Span, earlier: Earlier) -> list[str]:
     if span.planned_for == span.next.version:
         return []
@@ -182,7 +203,7 @@ def refuse_lost(
     lost = [
         fix
         for fix in at_stake(fixes, line=head.branch, since=since, version=version)
-        if len(source.lacks(head.commit, [fix.commit, fix.made])) == 2
+        if not source.has_fix(head.commit, fix.commit, fix.made)
     ]
     if lost:
         first, names = lost[0], ", ".join(f"{fix.name} of {fix.version}" for fix in lost)

@@ -1,7 +1,7 @@
 """Makes the plan of a rollback: which good version returns, what is taken back in reverse, and what stays. Pure.
 
 `Plan.details` of a rollback: `environment`, `before` (the version that runs when it is planned), `to`, `origin` (the
-release that built `to`), `undoes` (the releases taken back, the newest first), `tickets` (theirs).
+release that built `to`), `undoes` (the releases taken back, the newest first).
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,8 +13,12 @@ from gare.domain.releases import StepState
 from gare.domain.standing import no_return, to_undo
 from gare.errors import Refused
 from gare.planning.dag import DEFAULT_BACKOFF, DEFAULT_RETRIES, HOUR, MINUTE, approval_of
+from gare.planning.hosting_steps import record_effect, record_settings
 from gare.planning.standing import Standing, Stock, Undone, WayBack
 from gare.requests import RollbackRequest
+
+ID_LENGTH = 63
+"""Characters of a step's id at most."""
 
 
 def make_rollback(
@@ -39,7 +43,6 @@ def make_rollback(
     approvals = tuple(
         approval_of(step, project, station) for step in steps if step.type == "approve"
     )
-    tickets = {ticket.key for one in undone for ticket in one.plan.tickets if ticket.commits}
     newest = undone[0].plan if undone else origin
     return Plan(
         project=project.name,
@@ -68,7 +71,6 @@ def make_rollback(
             "to": way.to,
             "origin": way.origin,
             "undoes": list(way.undoes),
-            "tickets": sorted(tickets),
         },
     )
 
@@ -144,6 +146,14 @@ def _unchained(
         f"verify-{name}", "verify", f"Verify {name}", (), name, {"target": target},
         retries=DEFAULT_RETRIES, backoff_s=DEFAULT_BACKOFF.total_seconds(), timeout_s=15 * MINUTE,
     )  # fmt: skip
+    if (recorded := record_settings(project, name)) is not None:
+        entry = record_effect(project, recorded)
+        yield PlannedStep(
+            f"record-{name}", "record", f"Record {name}", (), name, recorded, effects=(entry,),
+            retries=DEFAULT_RETRIES, timeout_s=10 * MINUTE, reversibility=entry.reversibility,
+        )  # fmt: skip
+    for one in undone:
+        yield from _recall(one, name)
     if project.announce and any(_is_told(one) for one in undone):
         yield _announce(project)
     yield PlannedStep("close", "close", "Close")
@@ -155,14 +165,13 @@ def _undo_steps(
     for one in undone:
         for step in to_undo(one.plan, one.states, environment, is_after=is_after):
             yield PlannedStep(
-                f"undo-{step.id}-{one.release.lower()}",
+                f"undo-{one.release.lower()}-{step.id}"[:ID_LENGTH],
                 "undo",
                 f"Take back {step.title} of {one.plan.version}",
                 (),
                 environment,
                 {
                     "commands": step.settings["undo"],
-                    "commit": one.plan.commit,
                     "release": one.release,
                     "step": step.id,
                 },
@@ -170,6 +179,39 @@ def _undo_steps(
                 effects=step.effects,
                 reversibility=step.reversibility,
             )
+
+
+def _recall(one: Undone, environment: str) -> Iterable[PlannedStep]:
+    """Yield the step that tells those who heard of the release; they hear of its last environment only."""
+    if one.plan.environments[-1:] != (environment,):
+        return
+    begun = {step.type: step for step in one.plan.steps if step.id in one.states}
+    tickets, page = begun.get("tickets"), begun.get("page")
+    heard = tickets or begun.get("change")
+    tracker = heard.settings["tracker"] if heard else {}
+    settings = {
+        "release": one.release,
+        "version": one.plan.version,
+        "environment": environment,
+        "tracker": tracker,
+        "keys": list(tickets.settings["keys"]) if tickets else [],
+        "gitlab": page.settings["gitlab"] if page else {},
+        "tag_name": page.settings["tag_name"] if page else "",
+    }
+    places = [("the tickets", bool(tracker)), (f"the release {one.plan.tag}", page is not None)]
+    effects = tuple(
+        PlannedEffect(
+            f"say that {one.plan.version} was rolled back", place, Reversibility.COMPENSATED
+        )
+        for place, is_told in places
+        if is_told
+    )
+    if effects:
+        yield PlannedStep(
+            f"recall-{one.release.lower()}", "recall", f"Say that {one.plan.version} was rolled back",
+            settings=settings, retries=DEFAULT_RETRIES, timeout_s=10 * MINUTE, effects=effects,
+            reversibility=Reversibility.COMPENSATED,
+        )  # fmt: skip
 
 
 def _announce(project: ProjectConfig) -> PlannedStep:

@@ -1,4 +1,4 @@
-"""What a release tells its tracker, as the steps of a plan: `tickets` once a version is out, `change` for its own ticket.
+"""What a release tells its tracker as steps of a plan: `tickets` once a version is out, `change` for its own ticket.
 
 Pure: which tickets there are was read before.
 """
@@ -84,7 +84,9 @@ def _phase(
 def _effects(
     rule: OnRelease, keys: Sequence[str], name: str, place: str
 ) -> Iterable[PlannedEffect]:
-    those = ", ".join(keys[:_NAMED]) + (f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else "")
+    those = ", ".join(keys[:_NAMED]) + (
+        f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
+    )
     if rule.version:
         yield PlannedEffect(f"release version {name}", place, Reversibility.REVERSIBLE)
     if not keys:
@@ -94,8 +96,8 @@ def _effects(
     if rule.transition:
         yield PlannedEffect(f"move to {rule.transition}", those, Reversibility.COMPENSATED)
     if rule.comment:
-        yield PlannedEffect("comment", those, Reversibility.POINT_OF_NO_RETURN, "people are told by mail")
+        yield PlannedEffect(
+            "comment", those, Reversibility.POINT_OF_NO_RETURN, "people are told by mail"
+        )
     if rule.link:
         yield PlannedEffect("link to the release", those, Reversibility.REVERSIBLE)
-
-

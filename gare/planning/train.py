@@ -44,6 +44,7 @@ class Candidate:
     ready: Ready | None = None
     reason: str = ""
     is_empty: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def make_train(
         steps=steps,
         approvals=tuple(_go(train.go) if train.go and any(s.id == "go" for s in steps) else ()),
         environments=(),
-        warnings=tuple(_warnings(plans, boarding.left_out)),
+        warnings=tuple(_warnings(candidates, boarding)),
         authors=tuple(sorted({author for one in plans.values() for author in one.plan.authors})),
         kind=Kind.TRAIN,
         details={
@@ -97,9 +98,7 @@ def make_train(
                 "departs_at": slot.departs_at.isoformat(),
             },
             "members": [_member(plans[name], needs) for name, needs in boarding.members.items()],
-            "left_out": [
-                {"project": name, "reason": why} for name, why in boarding.left_out.items()
-            ],
+            "left_out": _left_out(candidates, boarding),
             "rules": {
                 "on_failure": train.on_failure.value,
                 "after_failure": train.after_failure.value,
@@ -136,8 +135,10 @@ def notes_of(plans: Iterable[Plan]) -> str:
     """Return the notes of all members as one text, each below its own heading."""
     parts = []
     for plan in plans:
-        _, _, rest = plan.notes.partition("\n")  # its own heading names the version alone
-        parts.append(f"## {plan.title} {plan.version}\n{rest}")
+        heading, _, rest = plan.notes.partition("\n")
+        # Its own heading names the version alone.
+        text = rest.lstrip("\n") if heading.startswith("## ") else plan.notes
+        parts.append(f"## {plan.title} {plan.version}\n\n{text}")
     return "\n".join(parts) or "Nobody departs.\n"
 
 
@@ -247,6 +248,14 @@ def _member(ready: Ready, needs: tuple[str, ...]) -> Json:
     }
 
 
+def _left_out(candidates: Iterable[Candidate], boarding: _Boarding) -> list[Json]:
+    empty = {one.project: one.is_empty for one in candidates}
+    return [
+        {"project": name, "reason": why, "is_empty": empty[name]}
+        for name, why in boarding.left_out.items()
+    ]
+
+
 def _go(rule: ApprovalRule) -> Iterable[PlannedApproval]:
     yield PlannedApproval(
         step="go",
@@ -258,9 +267,10 @@ def _go(rule: ApprovalRule) -> Iterable[PlannedApproval]:
     )
 
 
-def _warnings(plans: Mapping[str, Ready], left_out: Mapping[str, str]) -> Iterable[str]:
-    for name, reason in left_out.items():
+def _warnings(candidates: Iterable[Candidate], boarding: _Boarding) -> Iterable[str]:
+    for name, reason in boarding.left_out.items():
         yield f"{name} is left out: {reason}"
-    for name, ready in plans.items():
-        for warning in ready.plan.warnings:
-            yield f"{name}: {warning}"
+    for one in candidates:
+        if one.ready is not None and one.project in boarding.members:
+            for warning in (*one.warnings, *one.ready.plan.warnings):
+                yield f"{one.project}: {warning}"

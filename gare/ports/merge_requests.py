@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 
@@ -17,6 +18,7 @@ class MergeRequest:
     commit: str
     """Head of the source branch."""
     url: str
+    description: str = ""
     merged_commit: str = ""
     """The commit on the target branch, once merged."""
     is_mergeable: bool = False
@@ -33,6 +35,9 @@ class MergeRequests(Protocol):
 
     def get(self, number: int) -> MergeRequest:
         """Return a merge request. Raises NotFound."""
+
+    def merged(self, target_branch: str, since: datetime | None) -> Sequence[MergeRequest]:
+        """Return what was merged into a branch after an instant, in few requests; None is from the beginning."""
 
     def commits(self, number: int) -> Sequence[str]:
         """Return the commits of a merge request, oldest first."""

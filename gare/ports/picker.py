@@ -1,6 +1,6 @@
 """Version control as hotfixes need it: put chosen commits on a released version, and find them again in other lines."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 
@@ -40,13 +40,19 @@ class Picker(Protocol):
     def find_commit(self, name: str) -> str:
         """Return the full id of a commit of which `name` is the beginning. Raises NotFound, Refused for several."""
 
+    def is_merge(self, commit: str) -> bool:
+        """Tell whether a commit has more than one parent."""
+
     def pick(self, base: Line, wanted: Sequence[Wanted], *, keep: bool) -> Picked:
-        """Put commits on top of `base`; the same inputs give the same commit. It stays only with `keep`.
+        """Put commits on top of `base`; the same inputs give the same commit. Only with `keep` it stays.
 
         Raises Refused for a merge without its parent, and for a conflict with the files named.
         """
 
-    def lines(self, patterns: Sequence[str]) -> Mapping[str, str]:
+    def let_go(self, commit: str) -> None:
+        """Keep a picked commit no longer for its own sake: a tag has it."""
+
+    def lines(self, patterns: Sequence[str]) -> dict[str, str]:
         """Return the branches whose names match one of the globs, with their newest commits."""
 
     def look_branch(self, name: str) -> str:

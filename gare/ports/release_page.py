@@ -23,6 +23,8 @@ class ReleaseEntry:
     notes: str
     links: tuple[Link, ...] = ()
     url: str = ""
+    has_evidence: bool = False
+    """Whether the hosting has noted down what it was made of."""
 
 
 class ReleasePage(Protocol):
@@ -33,6 +35,9 @@ class ReleasePage(Protocol):
 
     def write(self, entry: ReleaseEntry) -> ReleaseEntry:
         """Make the release of a tag that exists. Through the effect helper only."""
+
+    def rewrite(self, tag: str, notes: str) -> None:
+        """Change the notes of the release of a tag. Through the effect helper only."""
 
     def add_links(self, tag: str, links: Sequence[Link]) -> None:
         """Add the links that the release lacks. Safe to repeat."""

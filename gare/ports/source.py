@@ -1,6 +1,6 @@
 """Version control as Gare needs it: read history, check out, tag, publish."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -43,8 +43,8 @@ class Source(History, Protocol):
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Tell whether `newer` contains `older`."""
 
-    def lacks(self, line: str, commits: Sequence[str]) -> list[str]:
-        """Return the commits of which the history of `line` has neither themselves nor an equal patch."""
+    def has_fix(self, line: str, commit: str, made: str) -> bool:
+        """Tell whether a line has a commit, or what a hotfix made of it, an equal patch, or the same another way."""
 
     def read_file(self, commit: str, path: str) -> str:
         """Return the text of a file at a commit. Raises NotFound."""

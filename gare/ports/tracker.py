@@ -31,11 +31,18 @@ class TicketVersion:
 
 @dataclass(frozen=True, slots=True)
 class TicketStand:
-    """How a ticket stands in the tracker's own words, and the versions it is planned for."""
+    """How a ticket stands: its status in the tracker's own words, what that means, and its versions.
+
+    `category` is todo, doing or done.
+    """
 
     status: str
-    is_done: bool
+    category: str
     versions: tuple[str, ...] = ()
+
+    def is_in(self, wanted: str) -> bool:
+        """Whether it has this status, by its name or by what it means."""
+        return wanted.casefold() == self.status.casefold() or wanted == self.category
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,12 @@ class TicketWriter(Protocol):
     def place(self) -> str:
         """Name the tracker and the project in it, such as `Jira SHOP`."""
 
+    def account(self) -> str:
+        """Return who we are there."""
+
+    def lacking(self, rights: Iterable[str]) -> list[str]:
+        """Return those of these rights, in the tracker's own words, that we do not have."""
+
     def version(self, name: str) -> TicketVersion | None:
         """Return a version of the project, or None."""
 
@@ -79,6 +92,12 @@ class TicketWriter(Protocol):
 
     def stands(self, keys: Sequence[str]) -> Mapping[str, TicketStand]:
         """Return how tickets stand now, those that exist, in few requests."""
+
+    def stand(self, key: str) -> TicketStand:
+        """Return how one ticket stands this very moment."""
+
+    def has_versions(self, key: str) -> bool:
+        """Tell whether the ticket belongs to the project that has the versions."""
 
     def plan_for(self, key: str, version: str) -> Receipt:
         """Add a version to those a ticket is planned for; the others stay."""
@@ -108,8 +127,11 @@ class ChangeTickets(Protocol):
     def find_change(self, mark: str) -> str:
         """Return the key of the ticket with this label; empty when there is none."""
 
-    def open_change(self, mark: str, title: str, text: str) -> Receipt:
-        """Create the ticket of a release with this label; the receipt has its `key`."""
+    def open_change(self, mark: str, title: str, text: str, project: str, kind: str) -> Receipt:
+        """Create the ticket of a release with this label; the receipt names it as `ticket`.
+
+        `project` is the tracker's own when empty.
+        """
 
 
 class Boards(Protocol):

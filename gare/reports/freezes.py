@@ -1,6 +1,6 @@
 """What a freeze would hit, and when environments are closed. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -50,10 +50,9 @@ class Hit:
     closed: Span
 
     def __str__(self) -> str:
-        end = when(self.closed.end) if self.closed.end < FOR_EVER else "nobody knows when"
         return (
             f"{self.release.id} ({self.release.project} {self.release.version}): {', '.join(self.steps)}; "
-            f"{self.environment} closed from {when(self.closed.start)} until {end}"
+            f"{self.environment} closed from {when(self.closed.start)} until {_until(self.closed)}"
         )
 
     def as_json(self) -> Json:
@@ -99,13 +98,17 @@ class Ahead:
 
 
 def ahead(
-    plan: Plan, states: Mapping[str, StepState], calendar: Calendar, now: datetime
+    plan: Plan,
+    states: Mapping[str, StepState],
+    calendar_of: Callable[[Move], Calendar],
+    now: datetime,
 ) -> list[Ahead]:
     """Return how the way stands to each environment that the steps to come change, in their order."""
     found: dict[Move, Ahead] = {}
     for step in to_come(plan, states):
         move = move_of(plan, step)
         if move not in found:
+            calendar = calendar_of(move)
             closed = closed_spans(calendar, move, now, now + SIGHT)
             closes = next((span.start for span in closed if span.start > now), None)
             found[move] = Ahead(step.id, clearance(calendar, move, now), closes)
@@ -116,11 +119,7 @@ def earliest(ways: Sequence[Ahead]) -> str:
     """Say when the first outward step may start; empty when it may now."""
     if not ways or ways[0].clearance.is_open:
         return ""
-    return f"{ways[0].step} can start {_at(ways[0].clearance.opens_at)}"
-
-
-def _at(instant: datetime | None) -> str:
-    return f"at the earliest {when(instant)}" if instant else "at a time nobody knows"
+    return f"the earliest start of {ways[0].step}: {ways[0].clearance.opens}"
 
 
 def _iso(instant: datetime | None) -> str | None:
@@ -150,6 +149,48 @@ def hits(freeze: Window | Stop, releases: Iterable[OpenRelease], now: datetime) 
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class TrainAhead:
+    """A train's departures to come, and what its members may change."""
+
+    name: str
+    departures: Sequence[datetime]
+    moves: Sequence[Move]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainHit:
+    """A departure that falls into a freeze, and the members that would wait in it."""
+
+    train: str
+    departs_at: datetime
+    members: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"train {self.train}, departing {when(self.departs_at)}: {', '.join(self.members)}"
+
+    def as_json(self) -> Json:
+        """Spell it as plain JSON."""
+        return {
+            "train": self.train,
+            "departs_at": self.departs_at.isoformat(),
+            "members": list(self.members),
+        }
+
+
+def train_hits(freeze: Window | Stop, trains: Iterable[TrainAhead]) -> list[TrainHit]:
+    """Return the departures at which a freeze keeps members from an environment."""
+    alone = alone_in(freeze)
+    found = []
+    for train in trains:
+        for at in train.departures:
+            kept = [move for move in train.moves if not clearance(alone, move, at).is_open]
+            if kept:
+                members = tuple(dict.fromkeys(move.project for move in kept))
+                found.append(TrainHit(train.name, at, members))
+    return found
+
+
 def alone_in(freeze: Window | Stop) -> Calendar:
     """Return a calendar with nothing else in it."""
     return Calendar(stops=(freeze,)) if isinstance(freeze, Stop) else Calendar((freeze,))
@@ -161,6 +202,28 @@ class Entry:
 
     freeze: Window | Stop
     span: Span
+
+    def row(self) -> list[str]:
+        """Spell it for a table: from, to, what, projects, environments, why."""
+        scope = self.freeze.scope
+        return [
+            when(self.span.start),
+            _until(self.span),
+            _what(self.freeze, self.span),
+            ", ".join(scope.projects),
+            ", ".join(scope.environments),
+            self.freeze.reason,
+        ]
+
+    def as_json(self) -> Json:
+        """Spell it as plain JSON."""
+        return {
+            "freeze": self.freeze.name,
+            "what": _what(self.freeze, self.span),
+            "reason": self.freeze.reason,
+            **_span_json(self.span),
+            **_scope_json(self.freeze.scope),
+        }
 
 
 def entries(calendar: Calendar, begin: datetime, end: datetime) -> Sequence[Entry]:
@@ -174,20 +237,6 @@ def entries(calendar: Calendar, begin: datetime, end: datetime) -> Sequence[Entr
         Entry(stop, span) for stop in calendar.stops if (span := stop.span()).overlaps(begin, end)
     ]
     return sorted(found, key=lambda entry: (entry.span, entry.freeze.name))
-
-
-def entry_lines(found: Iterable[Entry]) -> list[Json]:
-    """Spell times as plain JSON, a line each."""
-    return [
-        {
-            "what": _what(entry.freeze, entry.span),
-            **_span_json(entry.span),
-            "projects": ", ".join(entry.freeze.scope.projects),
-            "environments": ", ".join(entry.freeze.scope.environments),
-            "reason": entry.freeze.reason,
-        }
-        for entry in found
-    ]
 
 
 def lines(calendar: Calendar, now: datetime) -> list[Json]:
@@ -249,5 +298,10 @@ def _scope_json(scope: Scope) -> Json:
     }
 
 
+def _until(span: Span) -> str:
+    return when(span.end if span.end < FOR_EVER else None)
+
+
 def _span_json(span: Span) -> Json:
-    return {"start": when(span.start), "end": when(span.end) if span.end < FOR_EVER else ""}
+    end = span.end if span.end < FOR_EVER else None
+    return {"start": span.start.isoformat(), "end": _iso(end)}

@@ -78,6 +78,7 @@ _SENTENCES: Mapping[str, Callable[[Json, str], str]] = {
     "release opened": _opened,
     "planned anew": lambda b, _: (
         f"planned anew as {b['version']} at {b['commit'][:12]}: {b['reason']}"
+        + ("; its steps begin anew" if b.get("restart") else "")
     ),
     "lock granted": lambda b, _: f"it is its turn: it has the locks of {_locks(b)}",
     "lock lost": lambda b, _: (
@@ -93,7 +94,7 @@ _SENTENCES: Mapping[str, Callable[[Json, str], str]] = {
     ),
     "step done": _done,
     "step failed": lambda b, _: f"{b['step']} failed: {b['error']}",
-    "step waiting": lambda b, _: f"{b['step']} did nothing and waits: {b['error']}",
+    "step waiting": lambda b, _: f"{b['step']} is not through and waits: {b['value']['summary']}",
     "freeze overridden": lambda b, actor: (
         f"{actor} overrides in {b['environment']}: "
         f"{'; '.join(b['freezes'].values())}; because: {b['reason']}"
@@ -114,6 +115,10 @@ _SENTENCES: Mapping[str, Callable[[Json, str], str]] = {
     "vote approve": lambda b, actor: _voted(b, actor, "approves"),
     "vote reject": lambda b, actor: _voted(b, actor, "rejects"),
     "approval decided": lambda b, _: f"{b['step']} is {b['decision']}",
+    "departure held": lambda b, _: f"the departure is {b['reason']}",
+    "departure resumed": lambda b, actor: (
+        f"{actor} lets the departure go on" + (f": {b['reason']}" if b["reason"] else "")
+    ),
     "effect intended": lambda b, _: f"{b['step']} is about to change {b['target']}",
     "effect done": lambda b, _: f"{b['step']} changed {b['target']}: {_receipt(b)}",
     "effect adopted": lambda b, _: f"{b['step']} found {b['target']} as wanted: {_receipt(b)}",

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gare.domain.plan import Plan, PlannedApproval
+from gare.domain.plan import Kind, Plan, PlannedApproval
 from gare.domain.releases import Release
 
 _SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|#~"})
@@ -12,6 +12,11 @@ _SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|#~"})
 def escape(text: str) -> str:
     """Make somebody's text plain in Markdown, also inside a table cell."""
     return " ".join(text.translate(_SPECIAL).split())
+
+
+def code_block(lines: Sequence[str]) -> str:
+    """Return lines as they are: indented, which no content of theirs can end."""
+    return "\n".join(f"    {line}" for line in lines)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -23,7 +28,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def plan_page(release_id: str, plan: Plan, digest: str) -> str:
     """Return the whole plan: what will be done, in which order, who must agree."""
     parts = [
-        f"# {release_id}: {escape(plan.title or plan.project)} {escape(plan.version)}",
+        f"# {release_id}: {escape(plan.title or plan.project)} {escape(_what(plan))}",
         f"From {escape(plan.previous_tag) or 'the beginning'} to commit `{plan.commit[:12]}` of "
         f"{escape(plan.branch)}: {len(plan.commits)} commits, {plan.bump}. Plan `{digest}`.",
         *(f"> **Note:** {escape(warning)}" for warning in plan.warnings),
@@ -42,6 +47,12 @@ def plan_page(release_id: str, plan: Plan, digest: str) -> str:
             ],
         ),
     ]
+    if plan.kind is Kind.HOTFIX:
+        picks = [
+            [f"`{pick['commit'][:12]}`", f"`{pick['made'][:12]}`", escape(pick["subject"])]
+            for pick in plan.details["picks"]
+        ]
+        parts += ["## Fixes", table(["commit", "becomes", "subject"], picks)]
     if plan.approvals:
         parts += [
             "## Approvals",
@@ -61,6 +72,16 @@ def plan_page(release_id: str, plan: Plan, digest: str) -> str:
     return "\n\n".join([*parts, "## Notes", plan.notes])
 
 
+def _what(plan: Plan) -> str:
+    return plan.headline if plan.kind is Kind.ROLLBACK else plan.version
+
+
+def _question(plan: Plan, environment: str) -> str:
+    if plan.kind is Kind.ROLLBACK:
+        return f"Roll {plan.title or plan.project} in {environment} back to {plan.version}?"
+    return f"Release {plan.title or plan.project} {plan.version} to {environment}?"
+
+
 def approval_page(
     plan: Plan, rule: PlannedApproval, release: Release, manifest: str, values: Mapping[str, Any]
 ) -> str:
@@ -72,7 +93,7 @@ def approval_page(
         for a in value.get("artifacts", ())
     ]
     parts = [
-        f"# Release {escape(plan.title or plan.project)} {escape(plan.version)} to {escape(rule.environment)}?",
+        f"# {escape(_question(plan, rule.environment))}",
         f"{release.id} from commit `{plan.commit[:12]}`, requested by {escape(release.requested_by or 'unnamed')}. "
         f"{escape(release.reason)}",
         table(["environment", "votes needed", "may not vote"], [_rule(rule)]),

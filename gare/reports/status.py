@@ -57,6 +57,7 @@ def release_line(
     """Tell one release in a line. Its place in the queue is as it is now, not as it was when the run went to sleep."""
     return {
         "id": release.id,
+        "kind": release.kind.value,
         "project": release.project,
         "version": release.version,
         "state": release.state.value,

@@ -7,9 +7,10 @@ from typing import Any
 
 from gare.domain.approvals import Answer, Decision, Voter, admit, fill_slots
 from gare.domain.locks import Place, lock_names
-from gare.domain.plan import Plan, PlannedStep
+from gare.domain.plan import Kind, Plan, PlannedStep
 from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
 from gare.domain.schedule import ready
+from gare.domain.standing import Hold
 from gare.errors import Refused
 from gare.reports.freezes import Ahead, earliest
 from gare.reports.status import Asked
@@ -61,6 +62,8 @@ class View:
     now: datetime
     logs: Mapping[str, Sequence[str]] = field(default_factory=dict)
     queued: Queued | None = None
+    holds: Mapping[str, Hold] = field(default_factory=dict)
+    """Holds of the project on releases that no person asked for, by environment."""
     ways: Sequence[Ahead] = ()
 
 
@@ -183,11 +186,18 @@ def _waits(view: View) -> Iterator[Blocker]:
     if view.queued is not None:
         yield _turn(view.release, view.queued)
         return
+    if view.plan.kind is Kind.TRAIN:
+        yield from _of_train(view.release)
     done = {step for step, record in view.records.items() if record.state is StepState.DONE}
     asked = {one.rule.step: one for one in view.asked}
     for step in ready(view.plan.steps, done, done):
+        record = view.records.get(step.id)
         if step.type == "manual":
             yield _manual(view, step)
+        elif step.type == "deploy" and (hold := view.holds.get(step.environment)):
+            yield _held(view, step, hold)
+        elif record is not None and record.state is StepState.WAITING:
+            yield _again(view, step, record)
         elif step.type == "approve" and step.id in asked and asked[step.id].manifest:
             yield from _approval(view, asked[step.id])
 
@@ -199,7 +209,9 @@ def _freezes(view: View) -> Iterator[Blocker]:
     for way in view.ways:
         found = way.clearance
         for closing in found.closings:
-            override = f"gare freeze override {view.release.id} --env {found.environment} --reason …"
+            override = (
+                f"gare freeze override {view.release.id} --env {found.environment} --reason …"
+            )
             yield Blocker(
                 f"{found.environment} is closed: {closing.what}",
                 closing.owner,
@@ -248,6 +260,52 @@ def _turn(release: Release, queued: Queued) -> Blocker:
         until=min(wakes, default=None),
         details=tuple(details),
     )
+
+
+def _held(view: View, step: PlannedStep, hold: Hold) -> Blocker:
+    release, there = view.release, f"{hold.project} {hold.environment}"
+    return Blocker(
+        f"{hold}.",
+        "whoever may say that it goes on",
+        f"`gare hold release {there}`; or release a repaired version in your own name; "
+        f"or end this one with `gare cancel {release.id}`.",
+        step.id,
+        hold.since,
+    )
+
+
+def _again(view: View, step: PlannedStep, record: StepRecord) -> Blocker:
+    """Tell of a step that has looked and looks again by itself."""
+    value = record.value or {}
+    until = value.get("again_at")
+    do = "Nothing: it looks again by itself."
+    if step.type == "soak":
+        back = f"gare rollback {view.plan.project} --env {step.environment}"
+        do = f"Nothing: it goes on by itself. Is it bad? `{back}`."
+    return Blocker(
+        str(value.get("summary", step.title)),
+        "nobody",
+        do,
+        step.id,
+        until=datetime.fromisoformat(until) if until else None,
+    )
+
+
+def _of_train(release: Release) -> Iterator[Blocker]:
+    """Tell what a train has written down that it waits for; its votes are told by themselves."""
+    look = f"`gare train status {release.id}` says where the members stand"
+    for said in release.waiting:
+        step, _, what = said.partition(": ")
+        is_held = "is held" in what
+        if step != "go":
+            yield Blocker(
+                what,
+                release.requested_by or "whoever runs the train" if is_held else "nobody",
+                f"One of these; {look}." if is_held else f"Nothing: it goes on by itself; {look}.",
+                step,
+                release.changed_at,
+                release.wake_at,
+            )
 
 
 def _manual(view: View, step: PlannedStep) -> Blocker:

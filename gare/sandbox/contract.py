@@ -6,7 +6,7 @@ fields and query parameters of a request are not: openapi-core lets them pass, s
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from gare.sandbox.vendor import Operation, Reply, Request, Vendor
 
 _PART = re.compile(r"\{\w+\*?\}")
 _DEEPEST = 12
+_NOTHING = (b"", b"{}")
+"""Bodies that hold no field: clients send the second where none is declared."""
 _JSON = "application/json"
 _HOST = "http://sandbox"
 
@@ -35,6 +37,14 @@ class Contract:
         self.requests = 0
         self.invalid: list[str] = []
 
+    def undeclared(self, operations: Iterable[Operation]) -> list[Operation]:
+        """Return those that no description declares and that are no known gap."""
+        return [
+            operation
+            for operation in operations
+            if _key(operation) not in self._declared and operation not in self._vendor.gaps
+        ]
+
     def check_request(self, request: Request) -> str:
         """Return why the description does not allow this request; empty when it does."""
         if request.operation in self._vendor.gaps:
@@ -44,14 +54,15 @@ class Contract:
         declared = self._declared.get(_key(request.operation))
         if declared is None:
             return self._note(request, "is declared in no description")
-        return self._note(request, declared.wrong_request(request, self._vendor.common_query))
+        return self._note(request, declared.wrong_request(request, self._vendor))
 
     def check_reply(self, request: Request, reply: Reply) -> str:
         """Return why the description does not allow this answer; empty when it does."""
         declared = self._declared.get(_key(request.operation))
-        if declared is None or request.operation in self._vendor.gaps:
+        known = {*self._vendor.gaps, *self._vendor.loose_replies}
+        if declared is None or request.operation in known:
             return ""
-        return self._note(request, declared.wrong_reply(request, reply))
+        return self._note(request, declared.wrong_reply(request, reply, self._vendor))
 
     def _note(self, request: Request, wrong: str) -> str:
         if not wrong:
@@ -82,24 +93,24 @@ class _Declared:
             "servers": [{"url": _HOST}],
             "paths": {self._template: item},
         }
-        return OpenAPI.from_dict(alone, config=Config(spec_validator_cls=None))  # type: ignore[arg-type]
+        return OpenAPI.from_dict(alone, config=Config(spec_validator_cls=None))
 
-    def wrong_request(self, request: Request, common_query: frozenset[str]) -> str:
+    def wrong_request(self, request: Request, vendor: Vendor) -> str:
         """Say what is wrong with a request."""
         from openapi_core.exceptions import OpenAPIError
 
-        known = self._query_names | common_query
+        known = self._query_names | vendor.common_query
         if unknown := sorted({name for name, _ in request.query} - known):
             return f"has no query parameter {', '.join(unknown)}"
         if unknown := self._unknown_fields(request):
             return f"has no body field {', '.join(unknown)}"
         try:
-            self._openapi.validate_request(_AsRequest(request, self._template, common_query))
+            self._openapi.validate_request(_AsRequest(request, self._template, vendor))
         except OpenAPIError as error:
             return f"refuses the request: {_reason(error)}"
         return ""
 
-    def wrong_reply(self, request: Request, reply: Reply) -> str:
+    def wrong_reply(self, request: Request, reply: Reply, vendor: Vendor) -> str:
         """Say what is wrong with an answer; an error status that is not declared is none."""
         from openapi_core.exceptions import OpenAPIError
 
@@ -111,7 +122,7 @@ class _Declared:
             return ""
         try:
             self._openapi.validate_response(
-                _AsRequest(request, self._template, frozenset()), _AsResponse(reply)
+                _AsRequest(request, self._template, vendor), _AsResponse(reply)
             )
         except OpenAPIError as error:
             return f"does not answer {reply.status} like this: {_reason(error)}"
@@ -125,7 +136,7 @@ class _Declared:
 
     def _unknown_fields(self, request: Request) -> list[str]:
         media = self._resolved(self._operation.get("requestBody", {})).get("content", {})
-        if not request.body:
+        if request.body in _NOTHING:
             return []
         if not media:
             return [f"(a body of {len(request.body)} bytes where none is declared)"]
@@ -187,7 +198,7 @@ class _Declared:
 class _AsRequest:
     """A request in the shape that openapi-core asks for."""
 
-    def __init__(self, request: Request, template: str, common_query: frozenset[str]) -> None:
+    def __init__(self, request: Request, template: str, vendor: Vendor) -> None:
         from openapi_core.datatypes import RequestParameters
         from werkzeug.datastructures import Headers, ImmutableMultiDict
 
@@ -196,12 +207,12 @@ class _AsRequest:
         self.method = request.method.lower()
         self.body = request.body or None
         self.content_type = request.headers.get("content-type", _JSON)
-        query = [(name, value) for name, value in request.query if name not in common_query]
+        query = [(name, value) for name, value in request.query if name not in vendor.common_query]
         self.parameters = RequestParameters(
             query=ImmutableMultiDict(query),
             header=Headers(list(request.headers.items())),
             cookie=ImmutableMultiDict(),
-            path=_parts(template, request),
+            path=_parts(template, request, vendor.loose_parts),
         )
 
 
@@ -209,14 +220,16 @@ class _AsResponse:
     """A reply in the shape that openapi-core asks for."""
 
     def __init__(self, reply: Reply) -> None:
-        self.status_code, self.data = reply.status, reply.data or None
+        self.status_code = reply.status
+        self.data = None if reply.body is None else reply.data
         self.headers, self.content_type = reply.headers, reply.media_type or _JSON
 
 
-def _parts(template: str, request: Request) -> dict[str, str]:
+def _parts(template: str, request: Request, loose: frozenset[str]) -> dict[str, str]:
     """Name the parts of the path as the description does; the vendor's routes may name them otherwise."""
     names = [found.strip("{}*") for found in _PART.findall(template)]
-    return dict(zip(names, request.parts.values(), strict=False))
+    values = ("1" if name in loose else value for name, value in request.parts.items())
+    return dict(zip(names, values, strict=False))
 
 
 def _key(operation: Operation) -> Operation:

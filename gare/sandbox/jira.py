@@ -15,6 +15,14 @@ from gare.sandbox.jira_versions import JiraVersions
 from gare.sandbox.vendor import Operation, Reply, Request, control, route
 
 _LONGEST_SUMMARY = 255
+_FIELDS = {
+    "summary": "Summary",
+    "status": "Status",
+    "issuetype": "Issue Type",
+    "fixVersions": "Fix versions",
+    "labels": "Labels",
+    "resolution": "Resolution",
+}
 _GONE = (
     "The requested API has been removed. Please migrate to the /rest/api/3/search/jql API. "
     "A full migration guideline is available at https://developer.atlassian.com/changelog/#CHANGE-2046"
@@ -55,6 +63,11 @@ class Jira(JiraVersions):
         return Reply(
             200, {**name, "displayName": user.name, "emailAddress": user.email, "active": True}
         )
+
+    @api("GET", "field")
+    def all_fields(self, request: Request) -> Reply:
+        """List the fields that issues have here."""
+        return Reply(200, [{"id": key, "key": key, "name": name} for key, name in _FIELDS.items()])
 
     @api("GET", "mypermissions")
     def rights(self, request: Request) -> Reply:

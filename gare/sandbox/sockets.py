@@ -21,7 +21,7 @@ _open: dict[tuple[str, int], Transport] = {}
 class _Protocol(H11Protocol):
     """uvicorn's own protocol, which also remembers its connection."""
 
-    def connection_made(self, transport: BaseTransport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(cast("Transport", transport))
         _open[_peer(transport)] = cast("Transport", transport)
 

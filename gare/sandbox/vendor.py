@@ -134,8 +134,12 @@ class Vendor:
     """Files of API descriptions that its requests and responses are checked against, the first that declares wins."""
     gaps: ClassVar[Mapping[Operation, str]] = {}
     """Operations that no description declares although the vendor has them, each with the reason; not checked."""
+    loose_replies: ClassVar[Mapping[Operation, str]] = {}
+    """Operations whose answers the description has wrong, each with what is wrong; only their requests are checked."""
     common_query: ClassVar[frozenset[str]] = frozenset()
     """Query parameters that the vendor takes everywhere (paging), declared or not; never checked."""
+    loose_parts: ClassVar[frozenset[str]] = frozenset()
+    """Parts of a path that the description calls numbers here and there, and that may be names; never checked."""
 
     def __init__(self, name: str, seed: Mapping[str, Any], clock: Clock) -> None:
         """Take the name it is served under, its section of the seed, and the sandbox's clock."""
@@ -173,6 +177,10 @@ class _Routes:
         }
         ordered = sorted(self._handlers, key=lambda found: found[1].replace("{", "~"))
         self._patterns = [(operation, _pattern(operation[1])) for operation in ordered]
+
+    def operations(self) -> list[Operation]:
+        """Return what is answered."""
+        return list(self._handlers)
 
     def handler(self, operation: Operation) -> Callable[[Request], Reply]:
         """Return what answers an operation."""

@@ -5,7 +5,7 @@ Any crash may happen between (or in) two steps: called again, it looks what is l
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from gare.errors import GareError, RolloutFailed
+from gare.errors import GareError, RolloutFailed, StepFailed
 from gare.ports.target import Say, Shipment, Target
 from gare.strategies.registry import Step, Strategy, strategy
 
@@ -20,12 +20,13 @@ def describe(target: Target, wanted: str) -> list[str]:
 
 
 def rollout(
-    target: Target, shipment: Shipment, say: Say, good: Iterable[str] = ()
+    target: Target, shipment: Shipment, say: Say, good: Iterable[str] = (), *, stays: str = ""
 ) -> Mapping[str, str]:
     """Bring the shipment in and make it the running version; return the receipt.
 
     Complete before: the old receipt is returned and nothing happens. Versions in `good` are never pruned. Raises
-    RolloutFailed after a way back (it says what is live), any other error when what runs was never touched.
+    RolloutFailed after a way back (it says what is live), any other error when what runs was never touched. With
+    `stays`, the reason why nothing may be put back, there is no way back: StepFailed.
     """
     with target.hold(say):
         if (receipt := target.look(shipment.version, shipment.files)) is not None:
@@ -46,6 +47,8 @@ def rollout(
                 say,
             )
         except GareError as error:
+            if stays:
+                raise _left(error, stays, target) from error
             _return(way, made, before, error, target, shipment, say)
             raise
         receipt = {
@@ -146,6 +149,15 @@ def _return(
     raise RolloutFailed(
         f"{reached} {_live(target)}", where=error.where or target.place, hint=error.hint
     ) from error
+
+
+def _left(error: GareError, stays: str, target: Target) -> StepFailed:
+    """Say that what failed is left as it is."""
+    return StepFailed(
+        f"{error.what} Nothing is put back: {stays} {_live(target)}",
+        where=error.where or target.place,
+        hint=f"It needs a person now. {error.hint}".strip(),
+    )
 
 
 def _prune(target: Target, good: Iterable[str], say: Say) -> None:

@@ -184,6 +184,8 @@ PROJECT_MISTAKES = [
     ("steps:\n  - {id: a, type: run, command: x, retries: 1.5}\n", "gare.yaml:9: steps[0].retries: 1.5 cannot be used. Write a whole number."),
     ("steps:\n  - {id: a, type: run}\n", "gare.yaml:9: steps[0].command: a `run` step has a command. Write one, such as `command: make migrate`."),
     ("steps:\n  - {id: a, type: manual}\n", "gare.yaml:9: steps[0].instructions: a `manual` step says what to do. Write the instructions for the person."),
+    ("steps:\n  - {id: a, type: soak, environment: staging}\n", "gare.yaml:9: steps[0].type: an environment is soaked by its own key. Take this step out, and write `soak: 10m` under the environment."),
+    ("steps:\n  - {id: a, type: manual, instructions: x, undo: make b}\n", "gare.yaml:9: steps[0].undo: a `manual` step is not taken back by a command. Take it out, or write `type: run`."),
     ("steps:\n  - {id: a, type: verify}\n", "gare.yaml:9: steps[0].environment: a `verify` step has an environment. Write one of `staging` or `production`."),
     ("steps:\n  - {id: a, type: verify, environment: prodution}\n", "gare.yaml:9: steps[0].environment: this project has no environment `prodution`. Did you mean `production`? Write one of `staging` or `production`."),
     ("steps:\n  - {id: verify-staging, type: verify, environment: production}\n", "gare.yaml:9: steps[0].environment: the step `verify-staging` is about `staging`. Write `environment: staging`."),
@@ -205,6 +207,16 @@ def test_a_mistake_in_a_project(root, text, said):
     is_name = key == "name"
     (root / "gare.yaml").write_text("".join([text, *kept] if is_name else [*kept, text]))
     assert message() == said
+
+
+def test_a_rollback_that_asks_where_nobody_is_asked(root):
+    target = "{type: directory, path: out/staging}"
+    changed = PROJECT.replace(f"target: {target}", f"target: {target}\n    rollback: approval")
+    (root / "gare.yaml").write_text(changed)
+    assert message() == (
+        "gare.yaml:6: environments.staging.rollback: no rule says who approves here. "
+        "Write an `approval` beside it, or `rollback: at once`."
+    )
 
 
 def test_environment_that_the_station_does_not_have(root):

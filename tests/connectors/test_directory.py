@@ -232,6 +232,15 @@ def test_a_service_that_is_not_healthy_is_taken_back(make: Make, ship: Ship) -> 
     assert target.live() == "1.0"
 
 
+def test_behind_a_point_of_no_return_what_fails_is_left(make: Make, ship: Ship, root: Path) -> None:
+    target = make(start="false")
+    rollout(make(), ship("1.0.0"), print)
+    with pytest.raises(StepFailed) as caught:
+        rollout(target, ship("1.1.0"), print, stays="the schema only goes forward.")
+    assert "Nothing is put back: the schema only goes forward. 1.1.0 is live." in str(caught.value)
+    assert target.live() == "1.1.0"
+
+
 def test_a_way_back_that_fails_says_so(make: Make, ship: Ship, root: Path) -> None:
     target = make(restart=["sh", "-c", 'test ! -e "$GARE_PATH/down"'])
     rollout(target, ship("1.0"), said.append)

@@ -12,17 +12,21 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
+from typing import Any
 
 from comparing import Deviation, Outcome, Trouble, compare
+from earlier import tell_earlier
 from outcome import Ended, read_outcome
 from people import People
 from receiver import Receiver
-from scenarios import SCENARIOS, Scenario, copy_template, make_template
+from scenarios import SCENARIOS, Scenario, copy_template, head_of, make_template
 from stationing import CrashStation, Kill, kill_process
 
 from gare.boundaries import file_name
 from gare.config.loader import load_station
+from gare.domain.plan import Kind
 from gare.domain.releases import Release, ReleaseState
+from gare.engine import deployment_of
 from gare.errors import GareError
 from gare.rescue import is_settled
 from gare.wiring import Gare
@@ -252,8 +256,15 @@ class Matrix:
                 (self.station.boundaries / "armed" / run.armed).write_text(
                     str(run.point.passage - 1)
                 )
+            if run.scenario.kind is Kind.ROLLBACK:
+                tell_earlier(self.station.root, run.name)
+        request: dict[str, Any] = {"project": run.name, "requested_by": "alice"}
+        if run.scenario.kind is Kind.ROLLBACK:
+            request["environment"] = run.scenario.environments[0]
+        if run.scenario.kind is Kind.HOTFIX:
+            request["commits"] = [head_of(folder)]
         started = self.gare.engine.start(
-            {"project": run.name, "requested_by": "alice"}, idempotency_key=run.name
+            request, deployment=deployment_of(run.scenario.kind), idempotency_key=run.name
         )
         run.flow_run, run.phase, run.since = started.id, Phase.GOING, time.monotonic()
 

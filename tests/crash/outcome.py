@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from comparing import Outcome
-from scenarios import VERSION
 
 from gare.domain.releases import Release
 from gare.ledger.chain import Event
@@ -72,7 +71,10 @@ def _repository(ended: Ended) -> Iterator[tuple[str, list[str]]]:
         yield f"{name} refs", [ended.plain(line) for line in refs.splitlines()]
         yield f"{name} commits", _git(path, "log", "--format=%s", "main").splitlines()
     message = _git(
-        ended.folder / "remote.git", "for-each-ref", "--format=%(contents)", f"refs/tags/v{VERSION}"
+        ended.folder / "remote.git",
+        "for-each-ref",
+        "--format=%(contents)",
+        f"refs/tags/v{ended.release.version}",
     )
     yield (
         "tag's release",
@@ -168,6 +170,22 @@ def _record(ended: Ended, bodies: Sequence[tuple[str, Any]]) -> Iterator[tuple[s
             if kind == "verified good"
         ],
     )
+    yield (
+        "holds",
+        [
+            f"{hold.environment} {hold.release == release.id}"
+            for hold in ledger.holds.all()
+            if hold.project == release.project
+        ],
+    )
+    yield "taken back", list(_taken_back(ended))
+    fixes = [fix for fix in ledger.fixes.of(release.project) if fix.release == release.id]
+    yield "fixes", [ended.plain(f"{fix.line} {fix.state} {fix.commit}") for fix in fixes]
+    yield "to check later", [one.step for one in ledger.later.of(release=release.id)]
+    yield (
+        "kept for later",
+        _git(ended.folder / "work", "for-each-ref", "refs/gare").splitlines(),
+    )
     built = ledger.releases.steps(release.id).get("build")
     artifacts = (built.value or {}).get("artifacts", []) if built else []
     yield "artifacts", sorted(f"{one['name']} {one['sha256'][:12]}" for one in artifacts)
@@ -175,6 +193,15 @@ def _record(ended: Ended, bodies: Sequence[tuple[str, Any]]) -> Iterator[tuple[s
         "needless commands",
         list(_needless(_lines(ended.folder / "commands"), steps("step started"))),
     )
+
+
+def _taken_back(ended: Ended) -> Iterator[str]:
+    """Yield what the records of the releases say that a rollback took back."""
+    ledger = ended.gare.ledger
+    for release_id in ledger.plans.get(ended.release.plan).details.get("undoes", ()):
+        for event in ledger.database.events(release_id):
+            if event.kind == "taken back":
+                yield json.loads(event.body)["environment"]
 
 
 def _started_after_done(bodies: Sequence[tuple[str, Any]]) -> Iterator[str]:
@@ -205,7 +232,7 @@ def _evidence(ended: Ended, events: Sequence[Event]) -> Iterator[str]:
     signer = Keys(ended.gare.ledger.database, ended.gare.station.state / "keys").signer()
     made = write_bundle(ended.gare.ledger, ended.gare.store, ended.release.id, path, signer=signer)
     has_tag = any(event.kind.startswith("effect ") and '"tag v' in event.body for event in events)
-    tag = read_tag(ended.folder / "work", f"v{VERSION}") if has_tag else None
+    tag = read_tag(ended.folder / "work", f"v{ended.release.version}") if has_tag else None
     yield from (
         ended.plain(str(problem))
         for problem in verify_bundle(path, head=made.head, tag=tag).problems

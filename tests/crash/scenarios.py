@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gare.connectors.directory import Directory, DirectorySettings
+from gare.domain.plan import Kind
 from gare.ports.target import Shipment
 from gare.strategies.rollout import rollout
 
@@ -55,6 +56,14 @@ def _run(step: str, needs: str, *, before: str = "", more: str = "") -> str:
     )
 
 
+def _undone(step: str, needs: str, *, before: str) -> str:
+    command = '[sh, make.sh, run, "{folder}/commands"]'
+    return (
+        f"  - {{{{id: {step}, type: run, environment: production, needs: [{needs}], before: [{before}], "
+        f"command: {command}, undo: {command}}}}}\n"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """A release to make. `text` is its gare.yaml with {name}, {folder} and {hook} to fill in."""
@@ -62,6 +71,7 @@ class Scenario:
     name: str
     text: str
     environments: tuple[str, ...] = ()
+    kind: Kind = Kind.RELEASE
 
     def gare_yaml(self, name: str, folder: Path, hook: str) -> str:
         """Return the file of one project."""
@@ -115,6 +125,30 @@ SCENARIOS = (
         ("staging", "production"),
     ),
     Scenario(
+        "taken back",
+        _HEAD
+        + "environments:\n"
+        + _environment("production")
+        + "announce:\n  - {{type: file, path: '../p/{name}/announced.md'}}\nsteps:\n"
+        + _NO_VALIDATE
+        + _undone("migrate", "validate", before="deploy-production")
+        + _undone("warm", "verify-production", before="publish"),
+        ("production",),
+        Kind.ROLLBACK,
+    ),
+    Scenario(
+        "fixed",
+        _HEAD
+        + "environments:\n"
+        + _environment("staging")
+        + _environment("production")
+        + "hotfix:\n  approval: {{groups: {{qa: 1}}}}\n"
+        + "  skip: [{{step: deploy-staging, later: look at it there}}]\nsteps:\n"
+        + _NO_VALIDATE,
+        ("production",),
+        Kind.HOTFIX,
+    ),
+    Scenario(
         "gated",
         _HEAD
         + "gates: [{{name: changes, suite: changes}}, {{name: artifacts, suite: artifacts}}]\npublish: {{tag: true}}\n",
@@ -140,8 +174,10 @@ def make_template(scenario: Scenario, folder: Path) -> None:
     (work / "app.txt").write_text("two\n")
     _commit(work, "feat(app): add the second thing")
     _git(work, "push", "-q", "origin", "main", "--tags")
+    versions = (BEFORE, VERSION) if scenario.kind is Kind.ROLLBACK else (BEFORE,)
     for environment in scenario.environments:
-        _deploy_before(folder, environment)
+        for version in versions:
+            _deploy_before(folder, environment, version)
 
 
 def copy_template(template: Path, folder: Path) -> None:
@@ -151,9 +187,15 @@ def copy_template(template: Path, folder: Path) -> None:
     config.write_text(config.read_text().replace(str(template), str(folder)))
 
 
-def _deploy_before(folder: Path, environment: str) -> None:
-    """Let the target run the version before, put there by the target's own code."""
-    files = {"version.txt": BEFORE, "broken.txt": BEFORE}
+def head_of(folder: Path) -> str:
+    """Return the newest commit of a project's main branch: the second thing, which a hotfix brings first."""
+    words = ["git", "-C", str(folder / "work"), "rev-parse", "main"]
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def _deploy_before(folder: Path, environment: str, version: str) -> None:
+    """Let the target run a version before, put there by the target's own code."""
+    files = {"version.txt": version, "broken.txt": version}
     made = folder / "before"
     made.mkdir(exist_ok=True)
     for name, text in files.items():
@@ -164,7 +206,7 @@ def _deploy_before(folder: Path, environment: str) -> None:
     )
     target = Directory(settings, folder, log_folder=made)
     shipment = Shipment(
-        project="shop", environment=environment, release="R-0", version=BEFORE, commit="0" * 40,
+        project="shop", environment=environment, release="R-0", version=version, commit="0" * 40,
         files={name: made / name for name in files},
     )  # fmt: skip
     rollout(target, shipment, lambda _line: None)

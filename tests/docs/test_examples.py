@@ -21,6 +21,8 @@ people:
   - {name: carol, email: carol@example.org, groups: [operations]}
 environments: {staging: {}, production: {approval: {groups: {release-managers: 1}}}}
 repositories: [../shop]
+connections:
+  gitlab: {type: gitlab, url: https://gitlab.example.com, token: $GITLAB_TOKEN}
 """
 PROJECT = """\
 name: shop
@@ -40,7 +42,7 @@ def examples():
     for page in PAGES:
         blocks = (text for kind, text in BLOCK.findall(page.read_text("utf-8")) if kind == "yaml")
         for number, text in enumerate(blocks, start=1):
-            if file := re.match(r"# (gare|station)\.yaml\b", text):
+            if file := re.match(r"# (gare|station|trains/\w+)\.yaml\b", text):
                 yield pytest.param(f"{file[1]}.yaml", text, id=f"{name_of(page)}-{number}")
 
 
@@ -54,11 +56,25 @@ def completed(example, rest):
 @pytest.mark.parametrize(("file", "text"), list(examples()))
 def test_yaml_of_the_pages_loads(file, text, tmp_path):
     texts = {"station.yaml": STATION, "gare.yaml": PROJECT}
-    texts[file] = completed(text, texts[file])
+    texts[file] = completed(text, texts.get(file, ""))
     for name, folder in (("station.yaml", "acme"), ("gare.yaml", "shop")):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / name).write_text(texts[name], encoding="utf-8")
-    assert load_station(tmp_path / "acme").project().config.name == "shop"
+    if file.startswith("trains/"):
+        write_train(tmp_path / "acme", file, text)
+    station = load_station(tmp_path / "acme")
+    assert station.project("shop").config.name == "shop"
+    assert len(station.trains) == file.count("trains/")
+
+
+def write_train(root, file, text):
+    """Write a train of the pages beside the projects that it names."""
+    for folder in ("trains", "projects"):
+        (root / folder).mkdir()
+    for name in ("api", "app"):
+        config = f"name: {name}\nlabels: [customer]\nsource: {{type: git}}\n"
+        (root / "projects" / f"{name}.yaml").write_text(config, encoding="utf-8")
+    (root / file).write_text(text, encoding="utf-8")
 
 
 def commands_of(page):

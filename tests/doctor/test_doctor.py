@@ -6,6 +6,7 @@ import pytest
 
 from gare.config.loader import load_station
 from gare.doctor import examine, find_site, is_healthy
+from gare.doctor.calendars import calendars
 from gare.doctor.check import Check, Site, Status, ok
 from gare.doctor.machine import git, packages, requirements
 from gare.doctor.projects import projects
@@ -170,3 +171,17 @@ def git_repository(tmp_path) -> Path:
     ):
         subprocess.run(["git", *words], cwd=folder, check=True)
     return folder
+
+
+def test_a_calendar_that_cannot_be_read_is_told(site, tmp_path):
+    place = site("name: test\ncalendars: [{name: closures, file: closures.ics}]\n")
+    [found] = calendars(place)
+    assert (found.status, found.what) == (
+        Status.FAIL,
+        "Calendar closures: The calendar cannot be read: No such file or directory. "
+        f"({tmp_path / 'closures.ics'})",
+    )
+    (tmp_path / "closures.ics").write_text(
+        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nEND:VCALENDAR\r\n"
+    )
+    assert list(calendars(place)) == [ok("Calendar closures in closures.ics")]

@@ -23,7 +23,14 @@ def stopped_line(shop) -> Iterator[str]:
     """Stop the line for the shop; whatever happens, it is lifted at the end."""
     name = f"stop-{shop.name}"[:63]
     said = shop.run(
-        "freeze", "stop", name, "--project", shop.name, "--reason", "the database is down", person="bob"
+        "freeze",
+        "stop",
+        name,
+        "--project",
+        shop.name,
+        "--reason",
+        "the database is down",
+        person="bob",
     )
     assert "the line is stopped, until somebody lifts it" in said
     try:
@@ -43,9 +50,11 @@ def test_a_release_sleeps_while_the_line_is_stopped_and_goes_on_when_it_is_lifte
         )
         wait_until(lambda: shop.gare().engine.run(release.flow_run_id).is_suspended)
         assert not shop.production.exists()
-        assert release.wake_at is None
         preview = shop.run("freeze", "preview", name)
-        assert f"hits {release.id} ({shop.name} 1.1.0): deploy-production, publish; production closed" in preview
+        assert (
+            f"hits {release.id} ({shop.name} 1.1.0): deploy-production, publish; production closed"
+            in preview
+        )
         said = shop.run("why", release.id)
         assert "bob stopped the line" in said
         assert "who:  bob" in said
@@ -59,7 +68,7 @@ def test_an_override_lets_one_release_through_with_its_reason_in_the_evidence(sh
     shop.configure(RIGHTS + CLOSED_FOR_YEARS % "")
     shop.release()
     release = shop.wait_for(ReleaseState.WAITING)
-    assert f"{release.wake_at:%Y-%m-%d}" == "2090-12-31"
+    assert release.waiting[0].endswith("opens not within two years")
     words = ("freeze", "override", release.id, "--reason", "customers cannot pay")
     said = shop.run(*words, person="bob", code=4)
     assert "bob may not override freezes." in said
@@ -81,7 +90,7 @@ def test_a_window_that_refuses_ends_the_release(shop):
     assert release.state is ReleaseState.CANCELLED
     assert release.end.startswith(
         "refused at deploy-production: production is closed: the freeze for-years in "
-        f"{shop.name}.yaml: the data centre moves; opens 2090-12-31"
+        f"{shop.name}.yaml: the data centre moves; opens not within two years"
     )
     assert not shop.production.exists()
 

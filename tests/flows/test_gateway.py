@@ -1,5 +1,7 @@
 """A release over HTTP, through the gateway of a real station."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import httpx
 import pytest
 from waiting import wait_until
@@ -8,6 +10,9 @@ from gare.domain.releases import ReleaseState
 from gare.station_state import running
 
 pytestmark = pytest.mark.engine
+
+CALLERS = 6
+"""How many call at the same moment."""
 
 
 @pytest.fixture
@@ -19,15 +24,28 @@ def gateway(shop):
         yield client
 
 
+def insist(gateway: httpx.Client, body: dict[str, str]) -> httpx.Response:
+    """Call as the manual says: again when the engine is busy (its SQLite is locked), with the same key."""
+    replies: list[httpx.Response] = []
+
+    def is_answered() -> bool:
+        replies.append(gateway.post("/api/v1/releases", json=body))
+        return replies[-1].status_code != 503
+
+    wait_until(is_answered)
+    return replies[-1]
+
+
 def test_a_call_starts_a_release_and_the_same_key_starts_no_second_one(shop, gateway):
     body = {"project": shop.name, "reason": "by curl", "idempotency_key": shop.name}
-    first = gateway.post("/api/v1/releases", json=body)
+    with ThreadPoolExecutor(CALLERS) as callers:
+        calls = [callers.submit(insist, gateway, body) for _ in range(CALLERS)]
+    first, *others = (call.result() for call in calls)
     assert first.status_code == 202
     run = first.json()["run"]
     assert first.json()["address"].endswith(f"/runs/flow-run/{run}")
-
-    again = gateway.post("/api/v1/releases", json=body)
-    assert (again.status_code, again.json()) == (202, first.json())
+    for again in (*others, insist(gateway, body)):
+        assert (again.status_code, again.json()) == (202, first.json())
     other = gateway.post("/api/v1/releases", json=body | {"reason": "another"})
     assert other.status_code == 409
     assert other.json()["where"] == f"run {run}"

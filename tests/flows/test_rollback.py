@@ -17,8 +17,20 @@ def live(shop) -> str:
     return (shop.production / "current" / "version.txt").read_text()
 
 
+STEPS = """
+steps:
+  - {{id: migrate, type: run, environment: production, command: "cp version.txt {folder}/schema",
+     undo: "rm {folder}/schema", before: [deploy-production]}}
+  - {{id: warm, type: run, command: "cp {folder}/schema {folder}/warm", needs: [verify-production],
+     undo: "mv {folder}/warm {folder}/cold"}}
+"""
+
+
 def test_a_rollback_its_hold_and_the_release_that_lifts_it(shop):
     shop.release()
+    folder = shop.root / f"{shop.name}-made"
+    folder.mkdir()
+    shop.configure(STEPS.format(folder=folder))
     first = shop.last()
     shop.commit("feat: the bad thing", text="3")
     shop.release()
@@ -32,10 +44,17 @@ def test_a_rollback_its_hold_and_the_release_that_lifts_it(shop):
     assert "production goes back from 1.2.0 to 1.1.0" in said
     assert f"note: stays of {second.id}: create annotated tag v1.2.0" in said
     assert live(shop) == "1.1.0"
+    for step in ("warm", "migrate"):
+        assert f"undo-{second.id.lower()}-{step}: done" in said
+    assert [path.name for path in folder.iterdir()] == ["cold"]
     assert (back.kind, back.version, back.state) == (Kind.ROLLBACK, "1.1.0", ReleaseState.RELEASED)
     assert back.end == "production is back at 1.1.0"
     shop.assert_once()
-    taken = [event for event in shop.gare().ledger.database.events(second.id) if event.kind == "taken back"]
+    taken = [
+        event
+        for event in shop.gare().ledger.database.events(second.id)
+        if event.kind == "taken back"
+    ]
     assert json.loads(taken[0].body) == {"environment": "production", "by": back.id, "to": "1.1.0"}
     assert first.id != second.id
 
@@ -50,7 +69,9 @@ def test_a_rollback_its_hold_and_the_release_that_lifts_it(shop):
     engine.start(request, deployment=deployment_of(Kind.RELEASE))
     wait_until(lambda: shop.last().id != back.id and shop.last().state is ReleaseState.WAITING)
     held = shop.last()
-    assert f"deploy-production: {shop.name}/production is on hold since {back.id}" in held.waiting[0]
+    assert (
+        f"deploy-production: {shop.name}/production is on hold since {back.id}" in held.waiting[0]
+    )
     assert f"on hold since {back.id}" in shop.run("why", held.id)
     wait_until(lambda: not shop.gare().ledger.locks.held(held.id))
 
@@ -58,4 +79,65 @@ def test_a_rollback_its_hold_and_the_release_that_lifts_it(shop):
     shop.release(person="alice")
     assert shop.last().state is ReleaseState.RELEASED
     assert shop.run("hold", "list").startswith("Nothing is on hold.")
-    assert shop.run("audit", code=0)
+    shop.run("audit", "verify")
+
+
+SOAKING = """
+name: {name}
+source: {{type: git, path: ../{name}, branch: main}}
+build: {{commands: ["python3 make.py build"], artifacts: ["dist/*.tar.gz"], sbom: none}}
+test: {{commands: ["python3 make.py test"], junit: ["report.xml"]}}
+gates: []
+environments:
+  production:
+    soak: {soak}
+    target: {{type: directory, path: ../{name}-production, version: {{command: "cat version.txt", timeout: 2s}}}}
+"""
+
+
+def soak(shop, length: str) -> None:
+    text = SOAKING.format(name=shop.name, soak=length)
+    (shop.root / "projects" / f"{shop.name}.yaml").write_text(text)
+
+
+def test_a_version_soaks_without_a_process_and_a_rollback_ends_it_at_once(shop):
+    soak(shop, "3s")
+    assert "soak-production: looked" in shop.release()
+    shop.run("watch", shop.last().id)
+    first = shop.last()
+    assert first.state is ReleaseState.RELEASED
+    assert shop.gare().ledger.verified_by(shop.name, "production") == first.id
+
+    soak(shop, "1h")
+    shop.commit("feat: the bad thing", text="3")
+    shop.release()
+    soaking = shop.wait_for(ReleaseState.WAITING)
+    assert soaking.waiting[0].startswith("soak-production: production soaks 1.2.0 until")
+    assert "gare rollback" in shop.run("why", soaking.id)
+    assert shop.gare().ledger.verified_version(shop.name, "production") == "1.1.0"
+    assert f"{soaking.id} is under way there" in shop.run("environments", shop.name)
+
+    shop.run("rollback", shop.name, "--env", "production", person="carol")
+    assert live(shop) == "1.1.0"
+    ended = shop.gare().ledger.releases.get(soaking.id)
+    assert ended.state is ReleaseState.ROLLED_BACK
+    assert ended.end == f"production: rolled back to 1.1.0 by {shop.last().id}"
+    engine = shop.gare().engine
+    wait_until(lambda: engine.run(soaking.flow_run_id).state_name == "RolledBack")
+    assert "as recorded, on hold since" in shop.run("environments", shop.name)
+
+
+def test_a_version_that_does_not_hold_its_soak_is_put_back(shop):
+    soak(shop, "4s")
+    shop.release()
+    shop.run("watch", shop.last().id)
+    shop.commit("feat: the bad thing", text="3")
+    shop.release()
+    broken = shop.last()
+    (shop.production / "current" / "version.txt").write_text("0.0.0")
+    shop.run("watch", broken.id, code=5)
+    assert live(shop) == "1.1.0"
+    assert "1.1.0 is live again" in shop.last().end
+    assert broken.id in shop.run("hold", "list")
+    said = shop.run("rollback", shop.name, "--env", "production", code=3)
+    assert f"production was put back to 1.1.0 by {broken.id} itself" in said

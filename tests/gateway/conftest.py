@@ -14,7 +14,7 @@ import pytest
 
 from gare.config.loader import load_station
 from gare.engine import Run
-from gare.errors import Conflict, GareError, NotFound
+from gare.errors import Conflict, NotFound
 from gare.gateway.app import make_app
 from gare.wiring import Gare
 
@@ -149,5 +149,5 @@ def _told():
 
 
 @pytest.fixture
-def any_error() -> type[GareError]:
-    return GareError
+def release(api, story):
+    return story.tell(api.gare.ledger, api.root / "store", api.root)

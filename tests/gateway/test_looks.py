@@ -5,11 +5,6 @@ import re
 import pytest
 
 
-@pytest.fixture
-def release(api, story):
-    return story.tell(api.gare.ledger, api.root / "store", api.root)
-
-
 def test_releases_and_one_of_them(api, release, told):
     (line,) = api.get("/api/v1/releases").json()
     assert (line["id"], line["project"], line["state"]) == (release.id, release.project, "released")
@@ -46,7 +41,7 @@ def test_the_description_names_every_field_status_and_the_token(api):
     found = api.get("/api/v1/openapi.json").json()
     post = found["paths"]["/api/v1/hotfixes"]["post"]
     assert set(post["responses"]) == {
-        "202", "400", "401", "403", "408", "409", "413", "415", "422", "500", "502", "503"
+        "202", "400", "401", "403", "404", "408", "409", "413", "415", "422", "500", "502", "503"
     }  # fmt: skip
     body = found["components"]["schemas"]["HotfixBody"]
     assert body["additionalProperties"] is False

@@ -1,8 +1,12 @@
 """What does not come through: no person, no JSON, too much of it, wrong fields, templates."""
 
+import asyncio
 import json
 
 import pytest
+
+from gare.gateway.problems import Unacceptable, status_of
+from gare.gateway.sieve import Sieve
 
 FIX = {"project": "shop", "commits": ["4f2c9e1"]}
 HOTFIXES = "/api/v1/hotfixes"
@@ -96,6 +100,19 @@ def test_a_body_without_end_is_not_read_to_its_end(api, told):
     assert sent <= 66
 
 
+def test_a_body_that_never_comes_is_not_waited_for():
+    reached = []
+
+    async def app(scope, receive, send):
+        reached.append(scope)
+
+    scope = {"type": "http", "method": "POST", "query_string": b"", "headers": []}
+    with pytest.raises(Unacceptable, match=r"The body did not come within 0\.01 s\.") as refused:
+        asyncio.run(Sieve(app, read_s=0.01)(scope, asyncio.Event().wait, app))
+    assert status_of(refused.value) == 408
+    assert reached == []
+
+
 def test_a_body_of_another_kind(api, told):
     reply = api.post(HOTFIXES, content=json.dumps(FIX), headers={"Content-Type": "text/plain"})
     assert told(reply) == (415, "The body is not said to be JSON.", "Content-Type")
@@ -105,7 +122,6 @@ def test_a_body_of_another_kind(api, told):
     ("change", "field", "detail"),
     [
         ({"project": "Shop"}, "project", None),
-        ({"project": "shopp"}, "project", "There is no project `shopp`."),
         ({"commits": ["4f2c9e1", "zzz"]}, "commits[1]", None),
         ({"colour": "red"}, "colour", "this key is not known"),
         ({"requested_by": "bob"}, "requested_by", "this key is not known"),
@@ -123,6 +139,12 @@ def test_a_wrong_field_is_named(api, told, change, field, detail):
     found = {one["field"]: one["detail"] for one in reply.json()["fields"]}
     assert detail in (None, found[field])
     assert api.engine.calls == []
+
+
+def test_a_project_that_is_not_there(api, told):
+    reply = api.post(HOTFIXES, FIX | {"project": "shopp"})
+    assert told(reply) == (404, "There is no project `shopp`.", "project")
+    assert reply.json()["hint"] == "Did you mean `shop`? Projects are `shop`."
 
 
 def test_a_member_of_a_train_is_made_by_its_train_alone(api):

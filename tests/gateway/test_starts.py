@@ -83,7 +83,7 @@ def test_keys_are_each_persons_own(api):
 def test_two_keys_that_differ_are_refused(api, told):
     body = FIX | {"idempotency_key": "a"}
     reply = api.post("/api/v1/hotfixes", body, headers={"Idempotency-Key": "b"})
-    assert told(reply)[:2] == (400, "There are two idempotency keys, and they differ.")
+    assert told(reply)[:2] == (409, "There are two idempotency keys, and they differ.")
     assert api.engine.calls == []
 
 

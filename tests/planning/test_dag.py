@@ -3,6 +3,7 @@
 import pytest
 
 from gare.config.models import ProjectConfig, StationConfig
+from gare.domain.plan import Reversibility
 from gare.errors import ConfigError
 from gare.planning.dag import plan_steps
 
@@ -53,6 +54,27 @@ def test_environments_follow_the_stations_order_and_each_is_verified_before_the_
         "verify-production",
     ]
     assert found["approve-production"].needs == ("verify-staging",)
+
+
+@pytest.mark.parametrize(("soak", "every_s"), [("10s", 30), ("10m", 60), ("2h", 720), ("3d", 900)])
+def test_a_version_soaks_before_the_next_environment(soak, every_s):
+    places = {"production": target(), "staging": target(soak=soak)}
+    found = steps_of(project(environments=places), station(staging={}, production={}))
+    assert found["soak-staging"].needs == ("verify-staging",)
+    assert found["deploy-production"].needs == ("soak-staging",)
+    assert found["soak-staging"].settings["every_s"] == every_s
+
+
+def test_what_a_project_says_of_going_back_is_in_the_plan():
+    steps = [
+        {"id": "up", "type": "run", "command": "up", "undo": "down -f", "environment": "staging"},
+        {"id": "drop", "type": "run", "command": "drop", "point_of_no_return": "the table is gone"},
+    ]
+    found = steps_of(project(environments={"staging": target()}, steps=steps))
+    assert found["up"].settings["undo"] == [["down", "-f"]]
+    assert [effect.note for effect in found["up"].effects] == ["taken back by `down -f`"]
+    assert found["drop"].point_of_no_return == "the table is gone"
+    assert found["drop"].reversibility is Reversibility.POINT_OF_NO_RETURN
 
 
 def test_a_projects_own_rule_replaces_the_stations():

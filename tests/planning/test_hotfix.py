@@ -5,89 +5,29 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from released_project import ReleasedProject
 
-from gare.config.loader import load_station
 from gare.errors import GareError, NotFound, Refused
-from gare.requests import HotfixRequest
-from gare.wiring import Gare
-
-GARE_YAML = """
-name: shop
-source: {{type: git, branch: main, remote: ''}}
-environments:
-  staging: {{target: {{type: directory, path: ../staging}}}}
-  production: {{target: {{type: directory, path: ../production}}}}
-{more}
-"""
-STATION_YAML = """
-repositories: [shop]
-people: [{name: alice, email: alice@example.org, groups: [managers]}]
-environments: {staging: {}, production: {}}
-"""
-
-
-class Repository:
-    """A project at 1.4.0 whose main branch went on: a feature, then a fix of another file."""
-
-    def __init__(self, root: Path) -> None:
-        self.root, self.work = root, root / "shop"
-        self.work.mkdir()
-        self.git("init", "-q", "-b", "main")
-        self.git("config", "user.name", "Erin")
-        self.git("config", "user.email", "erin@example.org")
-        (root / "station.yaml").write_text(STATION_YAML)
-        self.configure()
-        self.commit("feat: first", "pay.py", "one\ntwo\nthree\n")
-        self.commit("feat: basket", "basket.py", "empty\n")
-        self.git("tag", "v1.4.0")
-        self.feature = self.commit("feat: gift cards", "pay.py", "one\ntwo\ngift\n")
-        self.fix = self.commit("fix: total\n\nRefs SHOP-9", "basket.py", "full\n")
-
-    def configure(self, more: str = "") -> None:
-        (self.work / "gare.yaml").write_text(GARE_YAML.format(more=more))
-
-    def git(self, *words: str, **env: str) -> str:
-        done = subprocess.run(
-            ["git", *words], cwd=self.work, check=True, capture_output=True, text=True, env={**os.environ, **env}
-        )  # fmt: skip
-        return done.stdout.strip()
-
-    def commit(self, message: str, name: str, text: str) -> str:
-        (self.work / name).write_text(text)
-        self.git("add", "-A")
-        self.git("commit", "-qm", message)
-        return self.git("rev-parse", "HEAD")
-
-    def plan(self, *commits: str, **request: object):
-        gare = Gare(load_station(self.root))
-        return gare.make_plan(HotfixRequest(project="shop", commits=commits, **request))
-
-    def refusal(self, *commits: str, **request: object) -> GareError:
-        """Return why it is refused; nothing may be left behind by it."""
-        before = self.seen()
-        with pytest.raises(GareError) as caught:
-            self.plan(*commits, **request)
-        assert self.seen() == before
-        return caught.value
-
-    def seen(self) -> list[str]:
-        """Return all that a person sees of the repository."""
-        return [
-            self.git("status", "--porcelain"),
-            self.git("for-each-ref"),
-            self.git("worktree", "list"),
-            self.git("stash", "list"),
-            *sorted(path.name for path in (self.work / ".git").iterdir()),
-        ]
+from gare.reconciler import tidy
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    return Repository(tmp_path)
+def repository(tmp_path: Path) -> ReleasedProject:
+    return ReleasedProject(tmp_path)
+
+
+def refusal(repository: ReleasedProject, *commits: str, **request: object) -> GareError:
+    """Return why it is refused; nothing may be left behind by it."""
+    before = repository.seen()
+    with pytest.raises(GareError) as caught:
+        repository.plan(*commits, **request)
+    assert repository.seen() == before
+    assert list(repository.root.rglob("pick-*")) == []
+    return caught.value
 
 
 def test_the_fix_alone_goes_onto_the_last_released_version(repository):
-    digest, plan = repository.plan(repository.fix[:10], ticket="SHOP-9")
+    digest, plan = repository.plan(repository.fix[:10], ticket="SHOP-10")
     assert (plan.kind, plan.version, plan.previous_version) == ("hotfix", "1.4.1", "1.4.0")
     assert (plan.bump, plan.tag, plan.branch) == ("patch", "v1.4.1", "hotfix/1.4.1")
     assert repository.git("rev-parse", f"{plan.commit}^") == repository.git("rev-parse", "v1.4.0")
@@ -98,7 +38,8 @@ def test_the_fix_alone_goes_onto_the_last_released_version(repository):
     [pick] = plan.details["picks"]
     assert pick["commit"] == repository.fix
     assert pick["made"] == plan.commit
-    assert (pick["subject"], plan.details["ticket"]) == ("fix: total", "SHOP-9")
+    assert (pick["subject"], plan.details["ticket"]) == ("fix: total", "SHOP-10")
+    assert plan.commits[0].tickets == ("SHOP-9", "SHOP-10")
     assert digest.startswith("sha256:")
 
 
@@ -135,7 +76,7 @@ def test_planning_touches_neither_working_copy_nor_branches_and_keeps_the_commit
 
 def test_a_conflict_ends_it_with_the_files_named(repository):
     later = repository.commit("fix: gift total", "pay.py", "one\ntwo\ngift and total\n")
-    error = repository.refusal(repository.fix, later)
+    error = refusal(repository, repository.fix, later)
     assert isinstance(error, Refused)
     assert error.what == (
         f"Commit {later[:12]} (fix: gift total) does not fit on v1.4.0: conflict in pay.py."
@@ -149,21 +90,21 @@ def test_a_merge_needs_its_parent_named(repository):
     repository.git("checkout", "-q", "main")
     repository.git("merge", "-q", "--no-ff", "-m", "Merge topic", "topic")
     merge = repository.git("rev-parse", "HEAD")
-    error = repository.refusal(merge)
+    error = refusal(repository, merge)
     assert error.what == (
         f"Commit {merge[:12]} (Merge topic) is a merge: which of its 2 sides is the fix cannot be told."
     )
     assert f"--parent {merge[:12]}=1" in error.hint
     _, plan = repository.plan(merge, parents={merge[:9]: 1})
     assert repository.git("diff", "--name-only", "v1.4.0", plan.commit) == "names.py"
-    error = repository.refusal(merge, parents={merge[:9]: 3})
+    error = refusal(repository, merge, parents={merge[:9]: 3})
     assert (
         error.what
         == f"Commit {merge[:12]} (Merge topic) is a merge of 2: it has no mainline parent 3."
     )
-    error = repository.refusal(repository.fix, parents={repository.fix[:9]: 1})
+    error = refusal(repository, repository.fix, parents={repository.fix[:9]: 1})
     assert error.what.endswith("(fix: total) is no merge: it has no mainline parent 1.")
-    error = repository.refusal(repository.fix, parents={merge[:9]: 1})
+    error = refusal(repository, repository.fix, parents={merge[:9]: 1})
     assert error.what == f"A parent was named for {merge[:12]}, which is none of the fixes."
 
 
@@ -173,7 +114,7 @@ def test_what_the_line_has_already_is_left_out_and_said_and_alone_refused(reposi
     assert plan.details["left_out"] == [{"commit": old, "subject": "feat: basket"}]
     assert f"{old[:12]} (feat: basket) is left out: v1.4.0 has it already" in plan.warnings
     assert [pick["commit"] for pick in plan.details["picks"]] == [repository.fix]
-    error = repository.refusal(old)
+    error = refusal(repository, old)
     assert error.what == f"v1.4.0 has it already: {old[:12]} (feat: basket)."
 
 
@@ -181,7 +122,7 @@ def test_a_fix_that_reached_the_line_as_another_commit_is_left_out(repository):
     repository.git("checkout", "-qb", "maintenance/1.4", "v1.4.0")
     repository.git("cherry-pick", repository.fix, GIT_COMMITTER_DATE="2031-01-01T00:00:00Z")
     repository.git("checkout", "-q", "main")
-    error = repository.refusal(repository.fix, line="maintenance/1.4")
+    error = refusal(repository, repository.fix, line="maintenance/1.4")
     assert error.what == f"maintenance/1.4 has it already: {repository.fix[:12]} (fix: total)."
 
 
@@ -197,27 +138,45 @@ def test_a_maintenance_line_is_released_from_its_head_with_its_own_next_version(
     assert {commit.subject for commit in plan.commits} == {"words", "total"}
 
 
+def test_what_went_back_to_an_older_version_is_said_and_that_one_is_fixed_by_its_tag(
+    repository, story
+):
+    ledger = repository.gare().ledger
+    plan = story.make_plan()
+    release = ledger.releases.open(ledger.plans.store(plan), plan, "run 1", "", "")
+    ledger.set_verified(release.id, "shop", "production", "1.4.0")
+    repository.git("tag", "v1.5.0", repository.feature)
+    _, plan = repository.plan(repository.fix)
+    assert plan.version == "1.5.1"
+    told = (
+        "1.4.0 is what was last verified good, not 1.5.0: to fix that one, name its tag as `--line`"
+    )
+    assert told in plan.warnings
+    _, plan = repository.plan(repository.fix, line="v1.4.0")
+    assert (plan.version, told in plan.warnings) == ("1.4.1", False)
+
+
 @pytest.mark.parametrize("commit", ["0123456789abcdef", "0" * 40])
 def test_a_commit_that_is_not_in_the_repository(repository, commit):
-    error = repository.refusal(commit)
+    error = refusal(repository, commit)
     assert isinstance(error, NotFound)
     assert error.what == f"There is no commit {commit}."
 
 
 def test_a_branch_whose_name_looks_like_a_commit_is_none(repository):
     repository.git("branch", "deadbeef", repository.fix)
-    assert repository.refusal("deadbeef").what == "There is no commit deadbeef."
+    assert refusal(repository, "deadbeef").what == "There is no commit deadbeef."
 
 
 def test_a_project_that_was_never_released(repository):
     repository.git("tag", "-d", "v1.4.0")
     repository.git("tag", "v2.0.0-rc.1")
-    error = repository.refusal(repository.fix)
+    error = refusal(repository, repository.fix)
     assert error.what == "shop has no released version, so there is nothing to put a fix on."
 
 
 def test_a_hotfix_of_nothing(repository):
-    assert repository.refusal().what == "A hotfix needs at least one fix."
+    assert refusal(repository).what == "A hotfix needs at least one fix."
 
 
 def test_the_branch_comes_before_the_build_and_the_way_back_before_the_end(repository):
@@ -250,6 +209,10 @@ def test_what_is_skipped_is_in_the_plan_with_its_later_check_and_its_own_rule(re
     assert plan.details["skipped"] == [
         {"step": "deploy-staging", "later": "Bring 1.4.1 to staging and run the long tests"}
     ]
+    assert (
+        "skips deploy-staging; to check later: Bring 1.4.1 to staging and run the long tests"
+        in plan.warnings
+    )
     [rule] = plan.approvals
     assert (rule.step, rule.environment, rule.groups) == (
         "approve-production",
@@ -257,3 +220,13 @@ def test_what_is_skipped_is_in_the_plan_with_its_later_check_and_its_own_rule(re
         {"managers": 1},
     )
     assert rule.author_may_vote
+
+
+def test_the_station_removes_what_a_killed_process_left_of_a_pick(repository):
+    gare = repository.gare()
+    repository.plan(repository.fix)
+    for name in ("pick-old", "pick-new"):
+        (gare.work_folder / name).mkdir()
+    os.utime(gare.work_folder / "pick-old", (0, 0))
+    tidy(gare)
+    assert [folder.name for folder in gare.work_folder.iterdir()] == ["pick-new"]

@@ -24,6 +24,7 @@ def release(**changes: object) -> Release:
 def test_a_release_is_told_in_a_line():
     assert release_line(release(), steps=9, done=4, now=NOW) == {
         "id": "R-1",
+        "kind": "release",
         "project": "shop",
         "version": "1.4.0",
         "state": "waiting",

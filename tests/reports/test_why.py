@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gare.domain.approvals import Answer, Vote, Voter, stand
+from gare.domain.freezes import Clearance, Closing
 from gare.domain.locks import Holder, Place
-from gare.domain.plan import Plan, PlannedApproval, PlannedStep
+from gare.domain.plan import Kind, Plan, PlannedApproval, PlannedStep
 from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
+from gare.reports.freezes import Ahead
 from gare.reports.status import Asked
 from gare.reports.why import Blocker, EngineState, Explanation, Queued, View, explain
 
@@ -292,3 +294,62 @@ def test_it_can_be_spelled_as_json():
     told = explain(view()).as_json()
     assert told["wake_at"] == "2026-03-08T09:00:00+00:00"
     assert [blocker["step"] for blocker in told["blockers"]] == ["backup", "approve", "approve"]
+
+
+def test_a_train_tells_which_member_it_waits_for():
+    waiting = (
+        "arrive-shop: shop has failed and the train is held; gare resume R-2, or …",
+        "arrive-api: R-3 of api is running",
+        "go: 1 vote of ops missing",
+    )
+    made = view(is_asked=False)
+    train = replace(PLAN, kind=Kind.TRAIN, steps=(PlannedStep("plan", "plan", ""),), approvals=())
+    release = replace(made.release, kind=Kind.TRAIN, waiting=waiting)
+    answer = explain(replace(made, release=release, plan=train, asked=[], records={}))
+    held, moving = answer.blockers
+    assert (held.step, held.owner) == ("arrive-shop", "rita")
+    assert held.what == "shop has failed and the train is held; gare resume R-2, or …"
+    assert (moving.what, moving.owner) == ("R-3 of api is running", "nobody")
+    assert "gare train status R-1" in moving.do
+
+
+FRIDAY = Closing(
+    "fridays", "the freeze fridays: nobody is there", "alice", NOW + timedelta(hours=9)
+)
+STOP = Closing("db", "bob stopped the line, db: it is down", "bob", None)
+
+
+def test_what_closes_an_environment_is_told_with_owners_and_the_earliest_start():
+    way = Ahead("deploy", Clearance("production", (FRIDAY,), NOW + timedelta(hours=9)))
+    answer = explain(view(steps=TICKED, votes=(vote("alice", "dev"),), ways=[way]))
+    assert [(b.what, b.owner, b.step, b.until) for b in answer.blockers] == [
+        ("production: 1 vote of ops missing", "bob", "approve", EXPIRES),
+        (
+            "production is closed: the freeze fridays: nobody is there",
+            "alice",
+            "deploy",
+            FRIDAY.until,
+        ),
+    ]
+    assert answer.blockers[1].do == (
+        "Nothing: deploy goes on by itself when it opens. "
+        "Or, by right: `gare freeze override R-1 --env production --reason …`."
+    )
+    assert answer.earliest == "the earliest start of deploy: 2026-03-02 18:00 UTC"
+
+
+def test_a_stop_that_nobody_knows_the_end_of_is_told_as_such():
+    way = Ahead("deploy", Clearance("production", (FRIDAY, STOP)))
+    answer = explain(view(steps=TICKED, ways=[way]))
+    assert [blocker.owner for blocker in answer.blockers[-2:]] == ["alice", "bob"]
+    assert answer.earliest == "the earliest start of deploy: nobody knows when"
+
+
+def test_a_freeze_ahead_is_not_in_the_way_while_steps_run():
+    way = Ahead("deploy", Clearance("production", (STOP,)))
+    running = (step("build", StepState.RUNNING),)
+    answer = explain(
+        view(ReleaseState.RUNNING, steps=running, engine=RUNS, is_asked=False, ways=[way])
+    )
+    assert answer.sentence == "R-1 moves: build under way."
+    assert answer.blockers == ()

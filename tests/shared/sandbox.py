@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from contract_tally import count
+
 from gare.sandbox.clock import Clock
 from gare.sandbox.host import Sandbox
 from gare.sandbox.sockets import serving
@@ -48,10 +50,17 @@ class Served:
 
 
 @contextmanager
-def sandboxed(vendors: Mapping[str, Any], *, clock: Clock | None = None) -> Iterator[Served]:
-    """Have a sandbox of these vendors; its clock stands still unless another is given."""
+def sandboxed(
+    vendors: Mapping[str, Any], *, clock: Clock | None = None, is_counted: bool = True
+) -> Iterator[Served]:
+    """Have a sandbox of these vendors; its clock stands still unless another is given.
+
+    Not counted: a test that asks wrongly on purpose.
+    """
     sandbox = Sandbox(
         {"vendors": vendors}, clock=clock or Clock.standing(START), descriptions=descriptions()
     )
     with serving(sandbox.app) as url:
         yield Served(sandbox, url)
+    if is_counted:
+        count(sandbox.contracts)

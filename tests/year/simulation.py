@@ -70,7 +70,7 @@ class Year:
         day = start
         while day < end:
             for name, repository in self.repositories.items():
-                if self.chance.random() < 0.08:
+                if self.chance.random() < 0.04:
                     at = day + timedelta(minutes=self.chance.randrange(8 * 60, 17 * 60))
                     self._at(at, lambda own=repository, at=at: own.work(self.chance, at))
             for odds, act in (

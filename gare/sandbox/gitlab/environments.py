@@ -41,7 +41,8 @@ class Deployment:
     @property
     def missing(self) -> int:
         """How many yes are missing."""
-        return max(self.needed - sum(vote["status"] == "approved" for vote in self.votes), 0)
+        approved = [vote for vote in self.votes if vote["status"] == "approved"]
+        return max(self.needed - len(approved), 0)
 
 
 class EnvironmentRoutes(GitLabBase):

@@ -11,6 +11,7 @@ from gare.sandbox.gitlab.base import (
     Project,
     declined,
     instant,
+    moment,
     paged,
     web,
 )
@@ -44,9 +45,8 @@ class IssueRoutes(GitLabBase):
             found = [one for one in found if one["state"] == state]
         if labels := request.asked("labels"):
             found = [one for one in found if set(labels.split(",")) <= set(one["labels"])]
-        if since := request.asked("updated_after"):
-            at = datetime.fromisoformat(since)
-            found = [one for one in found if datetime.fromisoformat(one["updated_at"]) >= at]
+        if since := moment(request, "updated_after"):
+            found = [one for one in found if datetime.fromisoformat(one["updated_at"]) >= since]
         return paged(request, [self._shown_issue(request, project, one) for one in found])
 
     @route("POST", PROJECT + "/issues")
@@ -54,7 +54,11 @@ class IssueRoutes(GitLabBase):
         """Open an issue."""
         project, fields = self.project_of(request, REPORTER), request.fields
         labels = fields.get("labels") or ""
-        said = {**fields, "labels": [one for one in labels.split(",") if one]}
+        said = {
+            **fields,
+            "title": fields["title"],
+            "labels": [one for one in labels.split(",") if one],
+        }
         made = self._add_issue(self.issues_of(project), said)
         return Reply(201, self._shown_issue(request, project, made))
 

@@ -11,6 +11,7 @@ from gare.sandbox.gitlab.base import (
     Project,
     declined,
     instant,
+    moment,
     paged,
     web,
 )
@@ -70,8 +71,8 @@ class MergeRequestRoutes(GitLabBase):
             found = [one for one in found if one.state == state]
         if labels := request.asked("labels"):
             found = [one for one in found if set(labels.split(",")) <= set(one.labels)]
-        if since := request.asked("updated_after"):
-            found = [one for one in found if one.updated_at >= datetime.fromisoformat(since)]
+        if since := moment(request, "updated_after"):
+            found = [one for one in found if one.updated_at >= since]
         return paged(request, [self._shown_merge_request(request, project, one) for one in found])
 
     @route("POST", PROJECT + "/merge_requests")

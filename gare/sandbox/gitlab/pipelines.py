@@ -22,7 +22,7 @@ from gare.sandbox.vendor import Reply, Request, control, route
 
 PIPELINE = PROJECT + "/pipelines/{pipeline_id}"
 JOB = PROJECT + "/jobs/{job_id}"
-_ALWAYS = {"build": {}, "test": {}}
+_ALWAYS: Mapping[str, Any] = {"build": {}, "test": {}}
 
 
 @dataclass
@@ -201,7 +201,7 @@ class PipelineRoutes(EnvironmentRoutes):
         with zipfile.ZipFile(packed, "w") as archive:
             for name, text in files.items():
                 archive.writestr(zipfile.ZipInfo(name), str(text))
-        return Reply(200, packed.getvalue(), content_type="application/zip")
+        return Reply(200, packed.getvalue())
 
     @route("POST", JOB + "/play")
     def play(self, request: Request) -> Reply:
@@ -242,6 +242,14 @@ class PipelineRoutes(EnvironmentRoutes):
         self.refuse_unapproved(project, job)
         job.played_at = self.clock.now()
         return {"job": job.id}
+
+    @control("retry")
+    def retry_by_hand(self, fields: dict[str, Any]) -> Any:
+        """Let a person run a job again: `project`, `job` (its name) of the newest pipeline."""
+        project = self.named(fields["project"])
+        newest = list(self.pipelines_of(project).values())[-1]
+        job = next(job for job in newest.course.current() if job.name == fields["job"])
+        return {"job": self._again(project, newest, job).id}
 
     def _again(self, project: Project, found: Pipeline, job: Job) -> Job:
         """Make the next turn of a job. `fails: once` fails in the first turn alone."""

@@ -48,7 +48,7 @@ class ReleaseRoutes(SourceRoutes):
         self.refuse_protected(request, project, tag)
         if not project.repository.resolve(f"refs/tags/{tag}"):
             self._tag_first(project, tag, fields)
-        made = {
+        made: dict[str, Any] = {
             "tag_name": tag,
             "name": fields.get("name") or tag,
             "description": fields.get("description") or "",

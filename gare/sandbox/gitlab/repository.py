@@ -84,6 +84,8 @@ class Repository:
 
     def resolve(self, ref: str) -> str:
         """Return the commit of a branch, tag or id; empty when there is none."""
+        if ref.startswith("-") or "\0" in ref:
+            return ""
         for name in (f"refs/heads/{ref}", f"refs/tags/{ref}", ref):
             try:
                 return self._git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").strip()

@@ -10,6 +10,7 @@ from gare.sandbox.gitlab.base import (
     Project,
     covers,
     declined,
+    moment,
     paged,
     web,
 )
@@ -161,11 +162,11 @@ class SourceRoutes(GitLabBase):
         """List the commits of a ref, newest first."""
         project = self.project_of(request)
         ref = request.asked("ref_name") or project.repository.default_branch
-        words = [f"--since={since}"] if (since := request.asked("since")) else []
-        try:
-            found = project.repository.commits(*words, ref, "--")
-        except Failed as failed:
-            raise declined(404, "404 Commit Not Found") from failed
+        since, head = moment(request, "since"), project.repository.resolve(ref)
+        if not head:
+            raise declined(404, "404 Commit Not Found")
+        words = [f"--since={since.isoformat()}"] if since else []
+        found = project.repository.commits(*words, head, "--")
         return paged(request, [commit.as_json() for commit in found])
 
     @route("GET", REPOSITORY + "/commits/{sha}")

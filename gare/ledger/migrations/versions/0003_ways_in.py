@@ -31,14 +31,14 @@ def upgrade() -> None:
         "overrides",
         sa.Column("release", sa.Integer(), nullable=False),
         sa.Column("environment", sa.String(length=63), nullable=False),
-        sa.Column("freeze", sa.String(length=127), nullable=False),
+        sa.Column("name", sa.String(length=400), nullable=False),
         sa.Column("person", sa.String(length=63), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("at", sa.String(length=32), nullable=False),
         sa.ForeignKeyConstraint(
             ["release"], ["releases.number"], name=op.f("fk_overrides_release")
         ),
-        sa.PrimaryKeyConstraint("release", "environment", "freeze", name=op.f("pk_overrides")),
+        sa.PrimaryKeyConstraint("release", "environment", "name", name=op.f("pk_overrides")),
     )
     op.create_table(
         "holds",
@@ -67,6 +67,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("release", "commit", "line", name=op.f("pk_fixes")),
     )
     op.create_index("ix_fixes_project_state", "fixes", ["project", "state"], unique=False)
+    op.create_table(
+        "later_checks",
+        sa.Column("release", sa.Integer(), nullable=False),
+        sa.Column("step", sa.String(length=63), nullable=False),
+        sa.Column("project", sa.String(length=63), nullable=False),
+        sa.Column("what", sa.Text(), nullable=False),
+        sa.Column("since", sa.String(length=32), nullable=False),
+        sa.Column("done_by", sa.String(length=63), nullable=False),
+        sa.Column("comment", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["release"], ["releases.number"], name=op.f("fk_later_checks_release")
+        ),
+        sa.PrimaryKeyConstraint("release", "step", name=op.f("pk_later_checks")),
+    )
     op.create_table(
         "slots",
         sa.Column("train", sa.String(length=63), nullable=False),

@@ -1,0 +1,160 @@
+"""What `gare train` shows: a plan, a train with its next departures, a departure with its members."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from gare.config.train_files import Train
+    from gare.domain.plan import Plan
+    from gare.domain.releases import Release
+    from gare.wiring import Gare
+
+NEXT = 3
+
+
+def train_page(gare: Gare, found: Train) -> dict[str, Any]:
+    """Return what is known about a train: the next departures with what people said, and the last ones."""
+    skips = gare.ledger.trains.skips(found.config.name)
+    releases = gare.ledger.releases.find(project=f"train:{found.config.name}", limit=10)
+    return {
+        **train_line(gare, found),
+        "departures": [
+            {
+                "slot": slot.name,
+                "boards_at": slot.boards_at.isoformat(),
+                "departs_at": slot.departs_at.isoformat(),
+                "skipped": str(skips.get(slot.name, "")),
+            }
+            for slot in islice(found.timetable.after(gare.ledger.now()), NEXT)
+        ],
+        "last": [
+            {"release": one.id, "slot": one.version, "state": one.state.value, "end": one.end}
+            for one in releases
+        ],
+    }
+
+
+def departure_page(gare: Gare, departure: Release) -> dict[str, Any]:
+    """Return where every member of one departure stands."""
+    from gare.domain.journey import journey
+    from gare.reports.train import as_json
+
+    plan = gare.plan(departure.plan)
+    ledger = gare.ledger
+    members = journey(
+        plan, ledger.releases.steps(departure.id), ledger.releases.members(departure.id)
+    )
+    stop = ledger.trains.stopped(departure.id)
+    return {
+        "release": departure.id,
+        "train": plan.details["train"],
+        "slot": departure.version,
+        "state": departure.state.value,
+        "end": departure.end,
+        "held": stop.reason if stop else "",
+        "waiting": list(departure.waiting),
+        "members": as_json(members),
+    }
+
+
+def train_line(gare: Gare, found: Train) -> dict[str, Any]:
+    """Return a train in a line: when it departs next, and what stands still or is under way."""
+    name = found.config.name
+    slot = next(found.timetable.after(gare.ledger.now()), None)
+    stop = gare.ledger.trains.stopped(name)
+    skips = gare.ledger.trains.skips(name)
+    under_way = gare.ledger.releases.find(project=f"train:{name}", is_open=True, limit=5)
+    return {
+        "name": name,
+        "title": found.config.title,
+        "members": list(found.members),
+        "next": slot.name if slot else "",
+        "skipped": bool(slot and slot.name in skips),
+        "zone": found.timetable.zone,
+        "stopped": stop.reason if stop else "",
+        "under_way": ", ".join(one.id for one in under_way),
+    }
+
+
+def next_word(line: dict[str, Any]) -> str:
+    """Tell when a train departs next."""
+    if line["stopped"]:
+        return f"stands still: {line['stopped']}"
+    skipped = " (skipped)" if line["skipped"] else ""
+    return f"{line['next']} {line['zone']}{skipped}" if line["next"] else "by hand"
+
+
+def show_plan(plan: Plan, digest: str) -> None:
+    """Print the plan of a departure for people."""
+    from gare.cli.output import clean, clean_block, print_table
+
+    details = plan.details
+    slot = details["slot"]
+    click.echo(f"{clean(plan.title)}, {plan.version}")
+    click.echo(
+        f"boarding ends {_instant(slot['boards_at'])}, departure {_instant(slot['departs_at'])}"
+    )
+    if details["refusal"]:
+        click.echo(f"it does not depart: {clean(details['refusal'])}")
+    if details["members"]:
+        rows = [
+            [one["project"], one["version"], one["commit"][:12], ", ".join(one["needs"])]
+            for one in details["members"]
+        ]
+        click.echo()
+        print_table(["member", "version", "commit", "after"], rows)
+    for one in details["left_out"]:
+        click.echo(f"left out: {one['project']}: {clean(one['reason'])}")
+    rules = details["rules"]
+    click.echo(f"\na member that fails: {rules['on_failure']}; at once: {rules['limit']}")
+    for rule in plan.approvals:
+        votes = ", ".join(f"{count} of {group}" for group, count in sorted(rule.groups.items()))
+        click.echo(f"go or no go: {votes}")
+    click.echo(f"\n{clean_block(plan.notes)}\nplan {digest}")
+    click.echo(f"depart exactly so, now: gare train depart {details['train']} --plan {digest}")
+
+
+def show_train(page: dict[str, Any]) -> None:
+    """Print a train with its departures."""
+    from gare.cli.output import clean, print_table
+
+    click.echo(f"{page['name']}: {', '.join(page['members'])}")
+    if page["stopped"]:
+        click.echo(f"stands still: {clean(page['stopped'])}; gare train resume {page['name']}")
+    rows = [
+        [one["slot"], _instant(one["boards_at"]), _instant(one["departs_at"]), one["skipped"]]
+        for one in page["departures"]
+    ]
+    if rows:
+        print_table(["departure", "boarding ends", "departs", ""], rows)
+    if page["last"]:
+        click.echo()
+        rows = [[one["release"], one["slot"], one["state"], one["end"]] for one in page["last"]]
+        print_table(["release", "slot", "state", ""], rows)
+
+
+def show_departure(page: dict[str, Any]) -> None:
+    """Print where the members of a departure stand."""
+    from gare.cli.output import clean, print_table
+
+    here = sum(one["state"] == "arrived" for one in page["members"])
+    total = sum(one["state"] != "left out" for one in page["members"])
+    said = f": {clean(page['end'])}" if page["end"] else ""
+    click.echo(f"{page['release']} {page['train']} {page['slot']}: {page['state']}{said}")
+    click.echo(f"{here} of {total} members have arrived")
+    if page["held"]:
+        click.echo(f"held: {clean(page['held'])}; gare train resume {page['release']}")
+    rows = [
+        [one["project"], one["version"], one["state"], one["release"], one["said"]]
+        for one in page["members"]
+    ]
+    print_table(["member", "version", "state", "release", ""], rows)
+
+
+def _instant(text: str) -> str:
+    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,233 @@
+"""One GitLab project as one token sees it: the client, and what GitLab's refusals mean. Part of gare.connectors.gitlab.
+
+python-gitlab brings addresses and pages; how calls are sent is the one HTTP policy's (its own retries are off).
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gare.connectors.gitlab_settings import GitLabConnection, GitLabProject
+from gare.connectors.http_policy import HttpPolicy, refusal, unreadable
+from gare.errors import AuthenticationFailed, ConnectorError, GareError, NotFound, PermissionDenied
+from gare.secrets import resolve
+
+if TYPE_CHECKING:
+    from gitlab import Gitlab, GitlabError
+    from gitlab.v4.objects import Project
+    from requests import PreparedRequest
+
+PAGE = 100
+READ, WRITE = "Reporter", "Developer"
+_LEVELS = {"Guest": 10, "Reporter": 20, "Developer": 30, "Maintainer": 40, "Owner": 50}
+_RAW = ("/trace", "/artifacts", "/packages/generic/")
+"""Answers that are files, whatever they hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who a token is: the user, the role in the project, and the token's last day, where it has one."""
+
+    user: str
+    role: str
+    expires_on: date | None
+
+
+class GitLabSite:
+    """A project on a GitLab server. Asks nothing before it is used."""
+
+    def __init__(
+        self,
+        connection: GitLabConnection,
+        project: GitLabProject,
+        base: Path,
+        policy: HttpPolicy | None = None,
+    ) -> None:
+        """Take the connection, the project on it, and the folder that secret files are relative to."""
+        self._connection, self._base = connection, base
+        self.settings = project
+        self._policy = policy or HttpPolicy(
+            vendor="GitLab",
+            url=connection.url,
+            request_id_header="X-Request-Id",
+            ca_file=connection.ca_file,
+            is_json=_is_json,
+        )
+
+    @property
+    def where(self) -> str:
+        """Name the project in messages."""
+        return f"GitLab {self.settings.project}"
+
+    @property
+    def url(self) -> str:
+        """Return the address of the project's page."""
+        return f"{self._connection.url}/{self.settings.project}"
+
+    @cached_property
+    def client(self) -> "Gitlab":
+        """Return the SDK's client."""
+        import gitlab
+        import requests
+
+        session = requests.Session()
+        self._policy.govern(session)
+        return gitlab.Gitlab(
+            self._connection.url,
+            # As a bearer token it is dropped when GitLab leads to another host (artifacts in object storage).
+            oauth_token=resolve(self._connection.token, base=self._base),
+            ssl_verify=self._connection.ca_file or True,
+            session=session,
+            per_page=PAGE,
+            keep_base_url=True,
+            user_agent="gare",
+        )
+
+    @cached_property
+    def project(self) -> "Project":
+        """Return the SDK's project, without asking for it."""
+        return self.client.projects.get(self.settings.project, lazy=True)
+
+    def account(self) -> Account:
+        """Return who the token is (REST v4: user, project, personal_access_tokens/self)."""
+        with self.asking("read who the token is"):
+            user: Any = self.client.http_get("/user")
+            level = level_of(self.one())
+            token: Any = self.client.http_get("/personal_access_tokens/self")
+        ends = token.get("expires_at")
+        return Account(user["username"], role_of(level), ends and date.fromisoformat(ends))
+
+    def one(self, path: str = "") -> Any:
+        """Return what stands at an address below the project, or the project itself."""
+        return self.client.http_get(f"/projects/{self.project.encoded_id}{path and '/'}{path}")
+
+    def rows(self, path: str, query: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+        """Yield every row of a list below the project, page by page; as plain data, which costs half of SDK objects."""
+        address = f"/projects/{self.project.encoded_id}/{path}"
+        yield from self.client.http_list(address, dict(query or {}), iterator=True)
+
+    @contextmanager
+    def asking(self, what: str, role: str = READ) -> Iterator[None]:
+        """Turn GitLab's refusals into our errors. `what` is what is done, `role` the role that it takes."""
+        from gitlab import GitlabError, GitlabParsingError
+        from requests import RequestException
+
+        try:
+            yield
+        except GitlabParsingError as error:
+            raise unreadable(self._policy, f"{what}: {error.error_message}") from error
+        except GitlabError as error:
+            raise self._refusal(error, what, role) from error
+        except RequestException as error:
+            raise unreadable(self._policy, f"{what}: {error}") from error
+
+    def _refusal(self, error: "GitlabError", what: str, role: str) -> GareError:
+        status, said = error.response_code or 0, _said(error)
+        if status == 401 and "expired" in said.lower():
+            return AuthenticationFailed(
+                f"The token has expired: cannot {what}.", where=self.where, hint=_NEW_TOKEN
+            )
+        if "insufficient_scope" in said:
+            return PermissionDenied(
+                f"The token lacks a scope: cannot {what}.",
+                where=self.where,
+                hint="Make a token with the scope `api`; `read_api` is enough for `gare plan` alone.",
+            )
+        if status in (401, 403, 404) and (missing := self._missing_right(what, role)):
+            return missing
+        told = _TABLE.get(
+            status, ("GitLab refuses to {what}: {said}.", "Look at docs/how-to/gitlab.md.")
+        )
+        return refusal(
+            status, told[0].format(what=what, said=said or status), where=self.where, hint=told[1]
+        )
+
+    def _missing_right(self, what: str, role: str) -> ConnectorError | None:
+        """Ask what the token may do here (REST, GET /projects/:id); None when rights are not the reason."""
+        from gitlab import GitlabAuthenticationError, GitlabError
+
+        try:
+            seen = self.one()
+        except GitlabAuthenticationError:
+            return AuthenticationFailed(
+                f"GitLab does not know the token: cannot {what}.", where=self.where, hint=_NEW_TOKEN
+            )
+        except (GitlabError, GareError):
+            return NotFound(
+                f"GitLab shows no project {self.settings.project} to this token: cannot {what}.",
+                where=self.where,
+                hint="Either it does not exist, or the token's user is no member of it: GitLab answers both alike. "
+                f"Correct `gitlab: project`, or give the user the role {role}.",
+            )
+        held = level_of(seen)
+        if held >= _LEVELS[role]:
+            return None
+        has = role_of(held)
+        return PermissionDenied(
+            f"The role {role} is missing: cannot {what}; the token's user has {has}.",
+            where=self.where,
+            hint=f"Ask an owner of {self.settings.project} to give the token's user the role {role}.",
+        )
+
+
+# What GitLab's answers mean once it is known that the role is not the reason.
+
+_NEW_TOKEN = "Make a new one with the scope `api`, and set it where the station is started."  # noqa: S105
+
+_TABLE: Mapping[int, tuple[str, str]] = {
+    400: ("GitLab refuses to {what}: {said}.", "Correct what it names."),
+    401: (
+        "GitLab does not let this token {what}.",
+        "A protected branch or tag asks for a higher role.",
+    ),
+    403: (
+        "GitLab does not let this token {what}: {said}.",
+        "A protection or a setting of the project forbids it: ask its maintainer.",
+    ),
+    404: ("GitLab has nothing there: cannot {what}: {said}.", "Look whether it was deleted."),
+    405: (
+        "GitLab cannot {what} now: {said}.",
+        "Look at the merge request: what blocks it is written there.",
+    ),
+    409: ("GitLab has something else there: cannot {what}: {said}.", "Look at what is there."),
+    422: ("GitLab refuses to {what}: {said}.", "Correct what it names."),
+}
+
+
+def _said(error: "GitlabError") -> str:
+    """Return GitLab's own words, of whichever shape."""
+    try:
+        body: Any = json.loads(error.response_body or b"")
+    except ValueError:
+        return str(error.error_message or "")
+    if not isinstance(body, dict):
+        return str(body)
+    words = [body[key] for key in ("message", "error", "error_description") if key in body]
+    return "; ".join(_flat(word) for word in words).rstrip(".")
+
+
+def _flat(word: Any) -> str:
+    if isinstance(word, dict):
+        return ", ".join(f"{key} {_flat(value)}" for key, value in word.items())
+    return ", ".join(map(str, word)) if isinstance(word, list) else str(word)
+
+
+def role_of(level: int) -> str:
+    """Return the name of a role by its access level."""
+    return next((name for name, known in _LEVELS.items() if known == level), "none")
+
+
+def level_of(seen: Any) -> int:
+    """Return the access level of whoever asked for a project."""
+    permissions = seen.get("permissions") or {}
+    access = (permissions.get(key) for key in ("project_access", "group_access"))
+    return max((one["access_level"] for one in access if one), default=0)
+
+
+def _is_json(request: "PreparedRequest") -> bool:
+    return not any(part in (request.url or "") for part in _RAW)

@@ -1,0 +1,56 @@
+"""change: the change ticket of a release is opened, and follows its phases."""
+
+from gare.change_ticket import OPENED, in_phase
+from gare.ledger.effects import Absent, AsWanted, Effect, Look
+from tasks.away import unless_away
+from tasks.step import AskAgain, Value, Work, step_task
+
+
+@step_task
+def change(work: Work) -> Value | AskAgain:
+    """Open the change ticket, or move it to the status of the phase that begins."""
+    return unless_away(work, lambda: follow(work))
+
+
+def follow(work: Work) -> Value:
+    """Do what the step does; a ticket that was opened before is found by its label."""
+    phase = work.step.settings.get("phase", "")
+    effect = _phase(work, phase) if phase else _opened(work)
+    receipt = work.ledger.effects.perform(work.release.id, work.step.id, effect)
+    work.say(f"{effect.target}: {dict(receipt)}")
+    told = f"{receipt['ticket']}: {phase or 'opened'}"
+    return {"key": receipt["ticket"], "summary": told}
+
+
+def _opened(work: Work) -> Effect:
+    """Return the ticket itself, known again by its label."""
+    settings, plan = work.step.settings["change"], work.plan
+    writer = work.gare.tracking.changes(work.step.settings["tracker"])
+    label = f"gare-{plan.project}-{work.release.id}"
+    text = (
+        f"{work.release.id} brings {plan.title} from {plan.previous_version or 'nothing'} to {plan.version}: "
+        f"{len(plan.commits)} commits, environments {', '.join(plan.environments) or 'none'}.\n\n"
+        f"Requested by {work.release.requested_by or 'nobody by name'}: {work.release.reason or 'no reason given'}. "
+        f"Plan `{work.release.plan}`.\n\n{plan.notes}"
+    )
+
+    def look() -> Look:
+        key = writer.find_change(label)
+        return AsWanted({"ticket": key}) if key else Absent()
+
+    return Effect(
+        f"change ticket {label}",
+        {"project": settings["project"], "type": settings["type"], "label": label},
+        look,
+        lambda: writer.open_change(
+            label,
+            f"Release {plan.title} {plan.version}",
+            text,
+            settings["project"],
+            settings["type"],
+        ),
+    )
+
+
+def _phase(work: Work, phase: str) -> Effect:
+    return in_phase(work.gare, work.step, work.values[OPENED]["key"], phase)

@@ -1,0 +1,119 @@
+"""pipeline: a GitLab pipeline for the planned commit, waited for through all its states without a process."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from gare.connectors.artifacts import keep
+from gare.errors import StepFailed
+from gare.gates.junit_writer import write_report
+from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt
+from gare.ports.ci import Ci, Job, Pipeline, PipelineState
+from gare.reports.markdown import code_block, escape
+from tasks.away import unless_away
+from tasks.step import AskAgain, Value, Work, step_task
+from tasks.test import read_totals, summary_of
+
+TAIL_LINES = 40
+_NAMED_JOBS = 3
+
+
+@step_task
+def pipeline(work: Work) -> Value | AskAgain:
+    """Start the pipeline, wait for it, tell who must act, and keep what its tests reported."""
+    return unless_away(work, lambda: _bring_on(work))
+
+
+def _bring_on(work: Work) -> Value | AskAgain:
+    ci = work.gare.hosting.at(work.step.settings["gitlab"]).ci
+    receipt = work.ledger.effects.perform(work.release.id, work.step.id, start_effect(work, ci))
+    found = ci.pipeline(int(receipt["pipeline"]))
+    if not found.state.has_ended:
+        every = timedelta(seconds=work.step.settings["every_s"])
+        return AskAgain(_standing(ci, found), work.ledger.now() + every)
+    work.show_link(found.url, f"Pipeline {found.id}")
+    if found.state is not PipelineState.SUCCESS:
+        raise _failure(work, ci, found)
+    return {
+        "pipeline": found.id,
+        "url": found.url,
+        "commit": found.commit,
+        **_tests(work, ci, found),
+    }
+
+
+def start_effect(work: Work, ci: Ci) -> Effect:
+    """Return the start of the pipeline; one that was started before is known by its key."""
+    settings, plan = work.step.settings, work.plan
+    ref, key = settings["ref"] or plan.branch, f"{work.release.id} {work.step.id}"
+    wanted = {"project": settings["gitlab"]["project"], "ref": ref, "commit": plan.commit}
+    variables = {**settings["variables"], **work.env()}
+
+    def look() -> Look:
+        found = ci.find(ref, plan.commit, key)
+        return AsWanted(_receipt(found)) if found else Absent()
+
+    def act() -> Receipt:
+        return _receipt(ci.start(ref, plan.commit, key, variables))
+
+    return Effect(
+        f"pipeline {work.step.id}", {**wanted, "variables": settings["variables"]}, look, act
+    )
+
+
+def _receipt(found: Pipeline) -> Receipt:
+    return {"pipeline": found.id, "url": found.url, "commit": found.commit}
+
+
+def _standing(ci: Ci, found: Pipeline) -> str:
+    """Say what is waited for; a job that only a person starts is named with its address."""
+    if found.state is not PipelineState.BLOCKED:
+        return f"pipeline {found.id} is {found.said.replace('_', ' ')} ({found.url})"
+    jobs = [job for job in ci.jobs(found.id) if job.waits_for_person]
+    named = ", ".join(f"{job.name} ({job.url})" for job in jobs) or found.url
+    return f"somebody to start in GitLab: {named}"
+
+
+def _failure(work: Work, ci: Ci, found: Pipeline) -> StepFailed:
+    """Name the jobs that failed, and show the end of their logs."""
+    failed = [job for job in ci.jobs(found.id) if job.has_failed][:_NAMED_JOBS]
+    tails = {job.name: ci.log_tail(job.id, TAIL_LINES) for job in failed}
+    for name, lines in tails.items():
+        work.say(f"The end of the log of {name}:")
+        for line in lines:
+            work.say(f"  {line}")
+    if tails:
+        page = "\n\n".join(
+            f"## {escape(name)}\n\n{code_block(lines)}" for name, lines in tails.items()
+        )
+        work.show(f"{work.step.id}-log", page, f"Why pipeline {found.id} failed")
+    return StepFailed(
+        f"Pipeline {found.id} {_ending(found, failed)}.",
+        where=found.url,
+        hint=f"Correct it and run the job again in GitLab, then `gare resume {work.release.id}`: "
+        "the same pipeline is looked at again.",
+    )
+
+
+def _ending(found: Pipeline, failed: Sequence[Job]) -> str:
+    named = ", ".join(f"{job.name} ({job.reason})" if job.reason else job.name for job in failed)
+    return f"{found.said}: {named}" if named else f"ended as {found.said}"
+
+
+def _tests(work: Work, ci: Ci, found: Pipeline) -> dict[str, Any]:
+    """Keep what the jobs' tests reported, as a report like those of the test step."""
+    cases = ci.test_cases(found.id)
+    if not cases:
+        return {"summary": f"pipeline {found.id} succeeded"}
+    file = work.log_file("report").with_suffix(".xml")
+    write_report(file, cases)
+    report = asdict(keep(file, f"{work.step.id}.xml", work.gare.store))
+    reports = {"junit": [report], "coverage": []}
+    totals = read_totals(work, reports)
+    return {
+        "reports": reports,
+        "totals": totals,
+        "evidence": totals,
+        "summary": f"pipeline {found.id} succeeded, {summary_of(totals)}",
+    }

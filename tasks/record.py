@@ -1,0 +1,44 @@
+"""record: GitLab learns what was deployed to an environment, once it is verified there."""
+
+from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt
+from gare.ports.environments import DeploymentRecord, Environments
+from tasks.away import unless_away
+from tasks.step import AskAgain, Value, Work, step_task
+
+SUCCESS = "success"
+
+
+@step_task
+def record(work: Work) -> Value | AskAgain:
+    """Write the deployment down in the hosting's environment."""
+    return unless_away(work, lambda: _record(work))
+
+
+def _record(work: Work) -> Value:
+    settings = work.step.settings
+    there = work.gare.hosting.at(settings["gitlab"]).environments
+    effect = record_effect(work, there, settings["gitlab_environment"])
+    receipt = work.ledger.effects.perform(work.release.id, work.step.id, effect)
+    return {"receipt": dict(receipt), "summary": f"deployment {receipt['deployment']}"}
+
+
+def record_effect(work: Work, there: Environments, environment: str) -> Effect:
+    """Return the deployment's entry; the newest one of the same commit is it."""
+    plan = work.plan
+
+    def look() -> Look:
+        newest, same = there.newest(environment), there.look(environment, plan.commit, plan.branch)
+        if same is None or newest is None or same.id != newest.id:
+            return Absent()
+        return AsWanted(_receipt(same))
+
+    def act() -> Receipt:
+        made = there.record(environment, plan.commit, plan.branch, is_tag=False, status=SUCCESS)
+        return _receipt(made)
+
+    wanted = {"environment": environment, "commit": plan.commit}
+    return Effect(f"deployment {environment}", wanted, look, act)
+
+
+def _receipt(made: DeploymentRecord) -> Receipt:
+    return {"deployment": made.id, "environment": made.environment, "commit": made.commit}

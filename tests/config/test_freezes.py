@@ -1,0 +1,219 @@
+"""Freeze windows in files and commands: what they become, and every way in which they can be wrong."""
+
+# ruff: noqa: E501 - tables of whole messages, one row each
+
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from gare.config.freezes import CalendarFile, read_freeze
+from gare.config.loader import load_station
+from gare.domain.freezes import OnClosed, Scope, WindowKind
+from gare.domain.plan import Kind
+from gare.domain.spans import Holidays, Once, Rule, Weekly
+from gare.errors import ConfigError
+
+PARIS, NEW_YORK = ZoneInfo("Europe/Paris"), ZoneInfo("America/New_York")
+STATION = """\
+name: acme
+environments: {staging: {}, production: {}}
+freezes:
+"""
+PROJECT = """\
+name: shop
+source: {type: git}
+environments:
+  production: {target: {type: directory, path: out}}
+freezes:
+  - {name: own, days: [monday], environments: [productoin]}
+"""
+
+
+def freeze(text: str, root):
+    """The one window of a station's file."""
+    (root / "station.yaml").write_text(f"{STATION}  - {{name: one, {text}}}\n")
+    return load_station(root).config.freezes[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "times"),
+    [
+        (
+            "start: 2026-12-18 18:00, end: 2027-01-04T08:00",
+            Once(datetime(2026, 12, 18, 18), datetime(2027, 1, 4, 8), PARIS),
+        ),
+        (
+            "start: 2026-12-24, end: 2026-12-24, zone: America/New_York",
+            Once(datetime(2026, 12, 24), datetime(2026, 12, 25), NEW_YORK),
+        ),
+        ('days: [friday], after: "15:00"', Weekly(frozenset({4}), time(15), time(), PARIS)),
+        (
+            'days: [saturday, sunday], after: "22:00", before: "06:00"',
+            Weekly(frozenset({5, 6}), time(22), time(6), PARIS),
+        ),
+        (
+            "rrule: FREQ=MONTHLY;BYDAY=-1FR, start: 2026-01-30 18:00, lasts: 2d12h",
+            Rule(
+                datetime(2026, 1, 30, 18),
+                "FREQ=MONTHLY;BYDAY=-1FR",
+                timedelta(days=2, hours=12),
+                PARIS,
+            ),
+        ),
+        ("holidays: FR", Holidays("FR", "", PARIS)),
+        ('holidays: FR, region: "57"', Holidays("FR", "57", PARIS)),
+        ("holidays: FR, kind: allow", Holidays("FR", "", PARIS, is_short=True)),
+    ],
+)
+def test_a_window_says_when_in_one_of_four_ways(text, times, tmp_path):
+    assert freeze(text, tmp_path).times() == times
+
+
+def test_what_is_not_said_is_that_every_release_waits_everywhere_but_a_rollback(tmp_path):
+    made = freeze("holidays: FR", tmp_path)
+    assert made.scope() == Scope(("*",), ("*",), frozenset({Kind.ROLLBACK}))
+    assert (made.kind, made.on_closed) == (WindowKind.DENY, OnClosed.WAIT)
+
+
+def test_only_a_window_of_one_time_is_over_some_day(tmp_path):
+    once = freeze("start: 2026-12-24, end: 2026-12-24", tmp_path)
+    assert once.over_at() == datetime(2026, 12, 25, tzinfo=PARIS)
+    assert freeze("days: [friday]", tmp_path).over_at() is None
+
+
+WRONG = [
+    ("reason: x", "freezes[0]: it does not say when. Write `start` and `end`, or `days`, `rrule` or `holidays`."),
+    ("start: 2026-12-18", "freezes[0].end: the key is missing. Write `end: 2026-12-18 18:00`."),
+    ("end: 2026-12-18", "freezes[0].start: the key is missing. Write `start: 2026-12-18 18:00`."),
+    ("start: 2026-12-19, end: 2026-12-18", "freezes[0].end: it ends before it starts. Write an `end` after 2026-12-19."),
+    (
+        "start: 2026-12-18 18:00, end: 2026-12-18 18:00",
+        "freezes[0].end: it ends before it starts. Write an `end` after 2026-12-18 18:00.",
+    ),
+    (
+        "start: tomorrow, end: 2026-12-18",
+        'freezes[0].start: "tomorrow" cannot be used. Write a local day and time, such as 2026-12-18 18:00, or a day alone.',
+    ),
+    (
+        "start: 2026-02-30, end: 2026-12-18",
+        'freezes[0].start: "2026-02-30" cannot be used. Write a local day and time, such as 2026-12-18 18:00, or a day alone.',
+    ),
+    (
+        "start: 2026-12-18T18:00+01:00, end: 2026-12-24",
+        'freezes[0].start: "2026-12-18T18:00+01:00" cannot be used. Write a local day and time, such as 2026-12-18 18:00, or a day alone.',
+    ),
+    (
+        "days: [friday], zone: Europe/Pariss",
+        "freezes[0].zone: there is no time zone `Europe/Pariss`. Write a name of the IANA database, such as Europe/Paris.",
+    ),
+    (
+        "days: [friday], zone: ../../etc/passwd",
+        "freezes[0].zone: there is no time zone `../../etc/passwd`. Write a name of the IANA database, such as Europe/Paris.",
+    ),
+    (
+        "days: [fri]",
+        'freezes[0].days[0]: "fri" is not known here. Did you mean `friday`? '
+        "Write one of `monday`, `tuesday`, `wednesday`, `thursday`, `friday`, `saturday` or `sunday`.",
+    ),
+    ("days: [friday], after: 25:00", 'freezes[0].after: "25:00" cannot be used. Write an hour of the day, such as 15:00.'),
+    ("days: [friday], start: 2026-12-18", "freezes[0].start: `start` does not go with `days`. Take it out."),
+    ("holidays: FR, after: 15:00", "freezes[0].after: `after` goes with `days`. Take it out."),
+    ("days: [friday], holidays: FR", "freezes[0].holidays: `days` and `holidays` are several ways to say when. Write a freeze for each."),
+    (
+        "days: [monday, tuesday, wednesday, thursday, friday, saturday, sunday]",
+        "freezes[0].days: these hours run into each other: it never opens. Leave a day or an hour out.",
+    ),
+    (
+        "rrule: FREQ=WEEKLY, lasts: 4h",
+        "freezes[0].start: the key is missing. Write when the first one starts: `start: 2026-12-18 18:00`.",
+    ),
+    ("rrule: FREQ=WEEKLY, start: 2026-12-18", "freezes[0].lasts: the key is missing. Write how long each time is: `lasts: 4h`."),
+    (
+        "rrule: FREQ=WEEKLY, start: 2026-12-18, lasts: 4h, end: 2026-12-19",
+        "freezes[0].end: `end` does not go with `rrule`. Write `lasts`, and UNTIL or COUNT in the rule.",
+    ),
+    (
+        "rrule: FREQ=DAILY, start: 2026-12-18, lasts: 1d",
+        "freezes[0].rrule: its times run into each other: it never ends. "
+        "Write a shorter `lasts`, or an end of the rule: `UNTIL=20270104T080000` or `COUNT=5`.",
+    ),
+    (
+        "rrule: FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30, start: 2026-12-18, lasts: 4h",
+        "freezes[0].rrule: it never fires from 2026-12-18 00:00 on. Write one such as `FREQ=MONTHLY;BYDAY=-1FR`.",
+    ),
+    (
+        "rrule: FREQ=SECONDLY, start: 2026-12-18, lasts: 4h",
+        "freezes[0].rrule: its FREQ is none of DAILY, WEEKLY, MONTHLY, YEARLY. Write one such as `FREQ=MONTHLY;BYDAY=-1FR`.",
+    ),
+    ("holidays: XX", "freezes[0].holidays: no holidays of a country `XX` are known. Write its ISO 3166 code, such as `FR`."),
+    (
+        "holidays: FR, region: Paris",
+        "freezes[0].region: no holidays of a region `Paris` are known. Write its ISO 3166 code, such as `57`.",
+    ),
+    (
+        "days: [friday], lets: [rolback]",
+        'freezes[0].lets[0]: "rolback" is not known here. Did you mean `rollback`? Write one of `release`, `hotfix`, `rollback` or `train`.',
+    ),
+    (
+        "days: [friday], environments: [prod]",
+        "freezes[0].environments[0]: there is no environment `prod`. Did you mean `production`? Environments are `staging` and `production`.",
+    ),
+    ("days: [friday], projects: []", "freezes[0].projects: this cannot be used. Write entries, at least 1."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "message"), WRONG, ids=[text for text, _ in WRONG])
+def test_what_is_wrong_is_said_at_its_line(text, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        freeze(text, tmp_path)
+    assert str(caught.value) == f"station.yaml:4: {message}"
+
+
+def test_patterns_of_environments_may_match_none(tmp_path):
+    assert freeze("days: [friday], environments: [client-*]", tmp_path).environments == (
+        "client-*",
+    )
+
+
+def test_names_are_used_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "station.yaml").write_text(
+        f"{STATION}  - {{name: one, holidays: FR}}\n  - {{name: one, days: [friday]}}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_station(tmp_path)
+    assert str(caught.value) == (
+        "station.yaml:5: freezes[1].name: `one` is already freezes[0]. Give each a name of its own."
+    )
+
+
+def test_a_project_has_windows_of_its_own_about_its_environments(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "station.yaml").write_text("name: acme\n")
+    (tmp_path / "gare.yaml").write_text(PROJECT)
+    with pytest.raises(ConfigError) as caught:
+        load_station(tmp_path)
+    assert str(caught.value) == (
+        "gare.yaml:6: freezes[0].environments[0]: there is no environment `productoin`. "
+        "Did you mean `production`? Environments are `production`."
+    )
+
+
+def test_a_command_says_what_is_wrong_with_its_words():
+    said = {"name": "one", "rrule": "FREQ=DAILY", "start": "2026-12-18", "lasts": "1d"}
+    with pytest.raises(ConfigError) as caught:
+        read_freeze("gare freeze add", said, [])
+    assert caught.value.what == (
+        "gare freeze add: rrule: its times run into each other: it never ends."
+    )
+
+
+def test_calendars_say_whom_they_are_about_as_windows_do(tmp_path):
+    (tmp_path / "station.yaml").write_text(
+        "name: acme\ncalendars:\n  - {name: closures, file: closures.ics, environments: [production]}\n"
+    )
+    [one] = load_station(tmp_path).config.calendars
+    assert isinstance(one, CalendarFile)
+    assert one.scope().environments == ("production",)

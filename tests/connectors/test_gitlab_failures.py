@@ -1,0 +1,171 @@
+"""What goes wrong with GitLab, and what a person is told."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from gitlab_project import GITLAB, PATH, connected
+from sandbox import Served, sandboxed
+
+from gare.connectors.connection import Connection
+from gare.connectors.gitlab import GitLab
+from gare.errors import (
+    AuthenticationFailed,
+    GareError,
+    NotFound,
+    PermissionDenied,
+    RateLimited,
+    Unavailable,
+    UnexpectedReply,
+)
+from gare.ports.release_page import ReleaseEntry
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    with sandboxed({"gitlab": GITLAB}) as up:
+        yield up
+
+
+def release(gitlab: GitLab, tag: str = "v0.1.0") -> ReleaseEntry:
+    return gitlab.release_page.write(ReleaseEntry(tag, "Teashop", "notes"))
+
+
+def start(gitlab: GitLab) -> Any:
+    return gitlab.ci.start("main", gitlab.refs.branch("main"), "R-1", {})
+
+
+@pytest.mark.parametrize(
+    ("token", "act", "kind", "told"),
+    [
+        ("glpat-wrong", start, AuthenticationFailed, "GitLab does not know the token"),
+        ("glpat-expired", start, AuthenticationFailed, "The token has expired"),
+        (
+            "glpat-read-only",
+            start,
+            PermissionDenied,
+            "The token lacks a scope: cannot start a pipeline for main",
+        ),
+        (
+            "glpat-of-an-intern",
+            start,
+            PermissionDenied,
+            "The role Developer is missing: cannot start a pipeline for main; the token's user has Reporter",
+        ),
+        (
+            "glpat-of-a-stranger",
+            start,
+            NotFound,
+            f"GitLab shows no project {PATH} to this token",
+        ),
+        (
+            "glpat-of-a-developer",
+            release,
+            PermissionDenied,
+            "You do not have permission to create this tag: it is protected",
+        ),
+    ],
+)
+def test_a_missing_right_is_named(
+    served: Served, token: str, act: Any, kind: type[GareError], told: str
+) -> None:
+    with pytest.raises(kind) as raised:
+        act(connected(served.url, token=token))
+    assert told in raised.value.what
+    assert raised.value.where == f"GitLab {PATH}"
+    assert raised.value.hint
+    assert token not in str(raised.value)
+
+
+def test_no_rights_and_no_project_look_alike_and_that_is_said(served: Served) -> None:
+    with pytest.raises(NotFound) as raised:
+        connected(served.url, project="shop/nowhere").refs.tag("v0.1.0")
+    assert "Either it does not exist, or the token's user is no member of it" in raised.value.hint
+
+
+def test_a_page_to_sign_in_is_no_data(served: Served) -> None:
+    served.fail("login page")
+    with pytest.raises(UnexpectedReply, match="a web page instead of data"):
+        connected(served.url).freezes.freeze_periods()
+
+
+def test_json_that_breaks_off(served: Served) -> None:
+    served.fail("truncated", path="*/freeze_periods")
+    with pytest.raises(UnexpectedReply, match="cannot be read: read the freeze periods"):
+        connected(served.url).freezes.freeze_periods()
+
+
+def test_a_rate_limit_is_kept_and_the_call_goes_on(served: Served) -> None:
+    naps: list[float] = []
+    served.fail("rate limit", retry_after_s=7)
+    assert connected(served.url, naps=naps).freezes.freeze_periods()
+    assert len(naps) == 1
+    assert naps[0] >= 7
+
+
+def test_a_rate_limit_of_minutes_is_left_to_the_step(served: Served) -> None:
+    naps: list[float] = []
+    served.fail("rate limit", retry_after_s=600)
+    with pytest.raises(RateLimited) as raised:
+        connected(served.url, naps=naps).freezes.freeze_periods()
+    assert (raised.value.retry_after_s, naps) == (600, [])
+
+
+@pytest.mark.parametrize("kind", ["cut", "lost reply", "status"])
+def test_a_read_that_fails_once_is_repeated(served: Served, kind: str) -> None:
+    naps: list[float] = []
+    served.fail(kind, path="*/freeze_periods")
+    assert connected(served.url, naps=naps).freezes.freeze_periods()
+    assert len(served.sent("GET", "/freeze_periods")) == 2
+    assert len(naps) == 1
+
+
+def test_a_vendor_that_is_away_is_left_after_a_while(served: Served) -> None:
+    naps: list[float] = []
+    served.fail("status", status=503, count=None)
+    with pytest.raises(Unavailable, match="GitLab cannot be used now: it answered 503"):
+        connected(served.url, naps=naps).freezes.freeze_periods()
+    assert 3 <= len(naps) <= 7
+    assert sum(naps) <= 20
+
+
+def test_nobody_at_the_address() -> None:
+    gitlab = connected("http://127.0.0.1:1", naps=[])
+    with pytest.raises(Unavailable, match="Connection refused"):
+        gitlab.freezes.freeze_periods()
+
+
+@pytest.mark.parametrize("kind", ["cut", "lost reply"])
+def test_a_write_is_never_sent_twice_and_is_found_again(served: Served, kind: str) -> None:
+    naps: list[float] = []
+    gitlab = connected(served.url, naps=naps)
+    served.fail(kind, method="POST", path="*/releases")
+    with pytest.raises(Unavailable, match="cannot be used now") as raised:
+        release(gitlab)
+    assert "Whether it was done is looked up first" in raised.value.hint
+    assert len(served.sent("POST", "/releases")) == 1
+    found = gitlab.release_page.look("v0.1.0")
+    assert (found is not None) == (kind == "lost reply")
+
+
+def test_a_pipeline_whose_answer_was_lost_is_found_again(served: Served) -> None:
+    gitlab = connected(served.url, naps=[])
+    served.fail("lost reply", method="POST", path="*/pipeline")
+    with pytest.raises(Unavailable):
+        start(gitlab)
+    found = gitlab.ci.find("main", gitlab.refs.branch("main"), "R-1")
+    assert found is not None
+    assert len(served.sent("POST", "/pipeline")) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("gitlab.example.com", "write a full address"),
+        ("http://gitlab.example.com", "write https://"),
+        ("https://me:secret@gitlab.example.com", "write no user or password"),
+    ],
+)
+def test_an_address_that_would_leak_or_lead_nowhere_is_refused(url: str, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        Connection(url=url, token="$TOKEN")

@@ -1,0 +1,40 @@
+"""What came before a rollback: releases that were verified good, as the ledger and the target have them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from scenarios import BEFORE, VERSION
+
+from gare.config.loader import load_station
+from gare.domain.plan import Plan
+from gare.domain.releases import ReleaseState, StepState
+from gare.ledger.effects import AsWanted, Effect
+from gare.requests import ReleaseRequest
+from gare.wiring import Gare
+
+
+def tell_earlier(station: Path, project: str) -> None:
+    """Write into the ledger that the two versions of the template were released, one after the other."""
+    gare = Gare(load_station(station))
+    _, plan = gare.make_plan(ReleaseRequest(project=project, version=VERSION))
+    for version in (BEFORE, VERSION):
+        _tell(gare, replace(plan, version=version, tag=f"v{version}"))
+
+
+def _tell(gare: Gare, plan: Plan) -> None:
+    ledger = gare.ledger
+    run = f"{plan.project} {plan.version}"
+    release = ledger.releases.open(ledger.plans.store(plan), plan, run, "alice", "")
+    for step in plan.steps:
+        ledger.releases.begin_step(release.id, step.id, actor="gare")
+        if step.type == "deploy":
+            ledger.effects.perform(release.id, step.id, _deployed(step.environment, plan.version))
+        ledger.releases.end_step(release.id, step.id, StepState.DONE, value={}, actor="gare")
+    for environment in plan.environments:
+        ledger.set_verified(release.id, plan.project, environment, plan.version)
+    ledger.releases.mark(release.id, ReleaseState.RELEASED, actor="gare")
+
+
+def _deployed(environment: str, version: str) -> Effect:
+    wanted = {"version": version}
+    return Effect(f"deploy {environment}", wanted, lambda: AsWanted(wanted), lambda: wanted)

@@ -1,0 +1,101 @@
+"""A release whose tickets live in Jira, on the real engine: what Jira is told, once, whatever happens in between."""
+
+from collections.abc import Iterator
+
+import pytest
+from sandbox import Served, sandboxed
+from waiting import wait_until
+
+from gare.domain.releases import ReleaseState
+from gare.sandbox.clock import Clock
+
+pytestmark = pytest.mark.engine
+
+SEED = {
+    "users": [{"name": "gare", "token": "secret-token-1"}],
+    "deployment": "data-center",
+    "projects": {
+        "SHOP": {
+            "versions": [{"name": "1.0.0", "released": True}],
+            "issues": [
+                {"key": "SHOP-1", "title": "Not in it"},
+                {"key": "SHOP-2", "title": "The second thing"},
+            ],
+        }
+    },
+}
+TICKETS = """
+tickets:
+  tracker: {type: jira, connection: jira, project: SHOP}
+  on_release: {transition: Done, comment: 'Out with **{version}**', link: 'https://shop.example.org/{tag}'}
+  change: {type: Change, phases: {deploying: doing, released: done, stopped: Done}}
+"""
+
+
+@pytest.fixture
+def jira(station_root) -> Iterator[Served]:
+    """Have a Jira that the station is connected to for the length of a test."""
+    station = station_root / "station.yaml"
+    before = station.read_text()
+    (station_root / "jira-token").write_text("secret-token-1\n")
+    with sandboxed({"jira": SEED}, clock=Clock()) as served:
+        station.write_text(
+            f"{before}connections:\n"
+            f"  jira: {{type: jira, url: '{served.url}/jira', token: 'file:jira-token'}}\n"
+        )
+        yield served
+        station.write_text(before)
+        assert served.invalid() == []
+
+
+def state(jira: Served):
+    return jira.sandbox.vendors["jira"].state
+
+
+def test_a_release_tells_its_tickets_and_its_change_ticket(jira, shop):
+    shop.configure(TICKETS)
+    shop.release()
+    release = shop.last()
+    assert release.state is ReleaseState.RELEASED, release.end
+    issues, (_, version) = state(jira).issues, state(jira).projects["SHOP"].versions
+    told = issues["SHOP-2"]
+    assert (version.name, version.released) == ("1.1.0", True)
+    assert (told.status, told.versions) == ("Done", ["1.1.0"])
+    assert [link["object"]["url"] for link in told.links] == ["https://shop.example.org/v1.1.0"]
+    assert [comment["body"].split("\n")[0] for comment in told.comments] == ["Out with *1.1.0*"]
+    assert (issues["SHOP-1"].status, issues["SHOP-1"].comments) == ("To Do", [])
+    change = issues["SHOP-3"]
+    assert [step.to for step in change.history] == ["In Progress", "Done"]
+    assert release.id in change.fields["description"]
+    shop.assert_once()
+
+
+def test_what_was_told_before_jira_went_away_is_not_told_again(jira, shop):
+    shop.configure(TICKETS)
+    jira.fail("lost reply", method="POST", path="*/comment")
+    shop.release()
+    # It waits without a process until Jira is back, and goes on by itself.
+    shop.wait_for(ReleaseState.RELEASED)
+    assert len(state(jira).issues["SHOP-2"].comments) == 1
+    assert len(jira.sent("POST", "/comment")) == 1
+    shop.assert_once()
+
+
+def test_a_transition_that_the_workflow_does_not_offer_stops_it_and_resume_goes_on(jira, shop):
+    shop.configure(TICKETS.replace("transition: Done", "transition: Shipped"))
+    said = shop.release(code=1)
+    assert "No transition leads SHOP-2 to 'Shipped' now; offered: 'Start' to 'In Progress'" in said
+    assert not state(jira).projects["SHOP"].versions[-1].released
+
+
+def test_the_change_ticket_of_a_rejected_release_is_closed(jira, shop):
+    approval = "    approval: {groups: {qa: 1, operations: 1}}\n"
+    shop.configure(approval + TICKETS)
+    shop.release()
+    release = shop.wait_for(ReleaseState.WAITING)
+    assert state(jira).issues["SHOP-3"].status == "To Do"
+    shop.run("reject", release.id, "--env", "production", "--comment", "not now", person="bob")
+    shop.wait_for(ReleaseState.REJECTED)
+    wait_until(lambda: state(jira).issues["SHOP-3"].status == "Done")
+    assert state(jira).issues["SHOP-2"].status == "To Do"
+    shop.run("audit")

@@ -1,0 +1,125 @@
+"""Fixes named by merge requests, against a simulated GitLab over the project's own repository."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from gitlab_project import PATH, TOKEN
+from released_project import ReleasedProject
+from sandbox import Served, sandboxed
+
+from gare.domain.fixes import FixState
+from gare.domain.releases import ReleaseState
+from gare.errors import ConfigError, GareError, NotFound, Refused
+from gare.fixing import look_again, track
+
+MORE = f"gitlab: {{connection: gitlab, project: {PATH}}}\nhotfix: {{lines: ['maintenance/*']}}\n"
+
+
+class Hosted(ReleasedProject):
+    """The project, whose GitLab has an open merge request of a topic."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root, MORE)
+        self.git("checkout", "-qb", "topic", "v1.4.0")
+        self.topic = self.commit("fix: names", "names.py", "good\n")
+        self.git("checkout", "-q", "main")
+
+    def host(self, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.served = served
+        monkeypatch.setenv("GARE_TEST_GITLAB_TOKEN", TOKEN)
+        station = self.root / "station.yaml"
+        station.write_text(
+            f"{station.read_text()}connections: {{gitlab: {{type: gitlab, url: '{served.url}/gitlab', "
+            "token: $GARE_TEST_GITLAB_TOKEN}}\n"
+        )
+
+    def merge_request(self, source: str, target: str):
+        gare = self.gare()
+        hosted = gare.hosting.merge_requests(gare.project("shop").config)
+        return hosted.open(source, target, f"Merge {source}", "")
+
+    def merge_by_hand(self, number: int) -> None:
+        self.served.sandbox.vendors["gitlab"].merge_by_hand({"project": PATH, "iid": number})
+
+    def refusal(self, *numbers: int) -> GareError:
+        with pytest.raises(GareError) as caught:
+            self.plan(merge_requests=numbers)
+        return caught.value
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hosted]:
+    made = Hosted(tmp_path)
+    seed = {
+        "type": "gitlab",
+        "tokens": {TOKEN: {"user": "gare"}},
+        "projects": {PATH: {"members": {"gare": "maintainer"}, "repository": str(made.work)}},
+    }
+    with sandboxed({"gitlab": seed}) as served:
+        made.host(served, monkeypatch)
+        yield made
+        assert served.invalid() == []
+
+
+def test_what_an_open_merge_request_brings_is_picked_commit_by_commit(shop):
+    number = shop.merge_request("topic", "main").number
+    _, plan = shop.plan(merge_requests=[number])
+    assert [pick["commit"] for pick in plan.details["picks"]] == [shop.topic]
+    assert plan.details["merge_requests"] == [number]
+
+
+def test_of_a_merged_one_the_merge_is_picked_by_its_first_parent(shop):
+    number = shop.merge_request("topic", "main").number
+    shop.merge_by_hand(number)
+    merge = shop.git("rev-parse", "main")
+    _, plan = shop.plan(shop.fix, merge_requests=[number])
+    assert [pick["commit"] for pick in plan.details["picks"]] == [shop.fix, merge]
+    changed = shop.git("diff", "--name-only", "v1.4.0", plan.commit).splitlines()
+    assert changed == ["basket.py", "names.py"], "and not the feature that was in main before"
+
+
+def test_one_that_is_not_there_and_one_that_was_closed(shop):
+    assert isinstance(shop.refusal(7), NotFound)
+    made = shop.merge_request("topic", "main")
+    project = shop.served.sandbox.vendors["gitlab"].named(PATH)
+    shop.served.sandbox.vendors["gitlab"].merge_requests_of(project)[made.number].state = "closed"
+    error = shop.refusal(made.number)
+    assert isinstance(error, Refused)
+    assert error.what == (
+        f"Merge request !{made.number} (Merge topic) was closed without being merged."
+    )
+
+
+def test_a_project_without_gitlab_says_what_to_write(shop):
+    shop.configure()
+    error = shop.refusal(1)
+    assert isinstance(error, ConfigError)
+    assert error.what == ("shop names no GitLab project, so merge request !1 cannot be looked up.")
+
+
+def test_lines_that_go_on_from_the_released_version_get_a_merge_request_others_a_person(shop):
+    shop.git("branch", "maintenance/1.4", "v1.4.0")
+    shop.git("branch", "maintenance/1.3", "v1.4.0^")
+    _, plan = shop.plan(shop.topic)
+    step = plan.step("merge-back")
+    assert step.settings["proposed"] == ["main", "maintenance/1.4"]
+    assert [effect.target for effect in step.effects] == [
+        "GitLab, into main",
+        "GitLab, into maintenance/1.4",
+    ]
+    assert "to be brought by hand into maintenance/1.3 (`gare fixes`)" in plan.warnings
+
+
+def test_a_line_with_an_open_merge_request_says_so_until_it_is_merged(shop):
+    gare = shop.gare()
+    digest, plan = shop.plan(shop.topic)
+    release = gare.ledger.releases.open(digest, plan, "run 1", "", "")
+    shop.git("branch", plan.branch, plan.commit)
+    made = shop.merge_request(plan.branch, "main")
+    [fix] = track(gare, release, plan)
+    assert (fix.state, fix.detail) == (FixState.PROPOSED, made.url)
+    gare.ledger.releases.mark(release.id, ReleaseState.RELEASED, actor="gare")
+    shop.merge_by_hand(made.number)
+    [fix] = look_again(gare, "shop")
+    assert (fix.state, fix.detail) == (FixState.MERGED, "")

@@ -1,0 +1,122 @@
+"""What is told about a train: who is where, the order as a picture, what the waiting was for."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gare.config.trains import TrainConfig
+from gare.domain.journey import Stand, failures, journey
+from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
+from gare.domain.timetable import Slot
+from gare.ledger.ledger import Ledger
+from gare.planning.train import Candidate, Ready, make_train
+from gare.reports.train import (
+    lead_time,
+    picture,
+    plan_of_train_page,
+    summed,
+    train_page,
+    waiting_by_cause,
+)
+
+NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
+
+
+@pytest.fixture
+def plan(story):
+    config = TrainConfig(
+        name="weekly", title="Weekly *train*", members=("api", "web"), needs={"web": ("api",)}
+    )
+    ready = [
+        Candidate(name, Ready("sha256:x", story.make_plan(project=name))) for name in ("api", "web")
+    ]
+    empty = Candidate("old", reason="Nothing to release.", is_empty=True)
+    return make_train(config, Slot("2026-11-24T1000", NOW, NOW), [*ready, empty], is_scheduled=True)
+
+
+def release(project: str, state: ReleaseState, end: str = "", waiting: tuple[str, ...] = ()):
+    return Release(
+        "R-2", project, "1.4.0", "sha256:x", "run", state, "alice", "", NOW, NOW, None, end, waiting, None
+    )  # fmt: skip
+
+
+def done(step: str, **value: object) -> dict[str, StepRecord]:
+    return {step: StepRecord(step, StepState.DONE, 1, value, "", NOW, NOW)}
+
+
+def stands(plan, records, *releases) -> dict[str, Stand]:
+    return {one.project: one.stand for one in journey(plan, records, releases)}
+
+
+def test_members_stand_where_their_releases_stand(plan):
+    assert stands(plan, {}) == {
+        "api": Stand.BOARDED,
+        "web": Stand.BOARDED,
+        "old": Stand.LEFT_OUT,
+    }
+    going = done("depart-api", run="run")
+    assert stands(plan, going)["api"] is Stand.ON_ITS_WAY
+    assert stands(plan, going, release("api", ReleaseState.WAITING))["api"] is Stand.ON_ITS_WAY
+    assert stands(plan, going, release("api", ReleaseState.FAILED))["api"] is Stand.HELD
+    there = going | done("arrive-api", release="R-2")
+    assert stands(plan, there, release("api", ReleaseState.RELEASED))["api"] is Stand.ARRIVED
+    dropped = going | done("arrive-api", left="R-2 failed", failed=True)
+    assert stands(plan, dropped)["api"] is Stand.DROPPED
+    assert failures(plan, dropped) == ["api"]
+    back = there | done("return-api", runs={"production": "run-9"})
+    assert stands(plan, back)["api"] is Stand.WENT_BACK
+
+
+def test_one_that_was_overtaken_has_not_failed(plan):
+    ended = release(
+        "api", ReleaseState.CANCELLED, "nothing left to release: R-1 took it with 1.4.0"
+    )
+    assert stands(plan, done("depart-api", run="run"), ended)["api"] is Stand.ON_ITS_WAY
+
+
+def test_the_page_tells_each_member_and_draws_the_order(plan):
+    failed = release("api", ReleaseState.FAILED, "step build failed: | pipe")
+    members = journey(plan, done("depart-api", run="run"), [failed])
+    page = train_page(release("train:weekly", ReleaseState.WAITING), plan, members)
+    assert "# R-2: Weekly \\*train\\*, 2026-11-24T1000" in page
+    assert "0 of 2 members have arrived." in page
+    assert "| **api** | 1.4.0 | held | R-2 | R-2 failed: step build failed: \\| pipe |" in page
+    assert "| **old** |  | left out |  | Nothing to release. |" in page
+    assert picture(plan, {}) == (
+        '```mermaid\ngraph LR\n  m0["api 1.4.0"]\n  m1["web 1.4.0"]\n  m0 --> m1\n```'
+    )
+
+
+def test_the_plan_of_a_train_says_who_departs_and_who_not(plan):
+    page = plan_of_train_page("R-1", plan, "sha256:abc")
+    assert "| **web** | 1.4.0 | `aaaaaaaaaaaa` | api |" in page
+    assert "old is left out: Nothing to release." in page
+    assert "departure 2026-11-24 09:00 UTC" in page
+
+
+def test_waiting_is_counted_by_its_cause(tmp_path, story, plan):
+    now = [NOW]
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", clock=lambda: now[0])
+    opened = ledger.releases.open(ledger.plans.store(plan), plan, "run-1", "", "")
+    for minutes, waiting in (
+        (10, ["queued behind R-9, place 1 of 1"]),
+        (5, ["go: 1 vote of qa missing"]),
+    ):
+        ledger.releases.mark(opened.id, ReleaseState.WAITING, actor="gare", waiting=waiting)
+        now[0] += timedelta(minutes=minutes)
+        ledger.releases.mark(opened.id, ReleaseState.RUNNING, actor="gare")
+        now[0] += timedelta(hours=1)
+    found = waiting_by_cause(ledger.database.events(opened.id))
+    assert found == {"queue": timedelta(minutes=10), "approvals": timedelta(minutes=5)}
+    assert summed([found, {"approvals": timedelta(minutes=8)}]) == {
+        "approvals": timedelta(minutes=13),
+        "queue": timedelta(minutes=10),
+    }
+    ledger.close()
+
+
+def test_the_lead_time_is_the_median_age_of_the_commits(story):
+    plan = story.make_plan()
+    committed = datetime.fromisoformat(plan.commits[0].date)
+    assert lead_time([plan], committed + timedelta(days=3)) == timedelta(days=3)
+    assert lead_time([], NOW) is None
