@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -102,10 +102,8 @@ class EngineRoom:
         self._http.post(f"/flow_runs/{run_id}/set_state", json=pending).raise_for_status()
         loaded = self._load(flow_run_id=UUID(run_id))
         flow = self._flows[str(loaded.flow_id)]
-        try:
+        with suppress(Abort, Pause):  # it sleeps, or somebody has ended it
             asyncio.run(self._run(flow, flow_run=loaded, return_type="state"))
-        except (Abort, Pause):
-            pass  # it sleeps, or somebody has ended it
 
 
 def _flows() -> Iterator[tuple[str, object]]:

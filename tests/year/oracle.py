@@ -44,7 +44,9 @@ class Oracle:
 
     def look(self) -> None:
         """Judge what is new."""
-        with sqlite3.connect(f"file:{self.root / '.gare' / 'ledger.db'}?mode=ro", uri=True) as ledger:
+        with sqlite3.connect(
+            f"file:{self.root / '.gare' / 'ledger.db'}?mode=ro", uri=True
+        ) as ledger:
             ledger.row_factory = sqlite3.Row
             self._windows(ledger)
             self._locks(ledger)
@@ -52,7 +54,9 @@ class Oracle:
 
     def finish(self) -> None:
         """Judge what needs the whole year."""
-        with sqlite3.connect(f"file:{self.root / '.gare' / 'ledger.db'}?mode=ro", uri=True) as ledger:
+        with sqlite3.connect(
+            f"file:{self.root / '.gare' / 'ledger.db'}?mode=ro", uri=True
+        ) as ledger:
             ledger.row_factory = sqlite3.Row
             self._turns(ledger)
             self._votes(ledger)
@@ -72,7 +76,9 @@ class Oracle:
         return ""
 
     def _windows(self, ledger: sqlite3.Connection) -> None:
-        query = "select rowid, * from events where rowid > ? and kind = 'effect done' order by rowid"
+        query = (
+            "select rowid, * from events where rowid > ? and kind = 'effect done' order by rowid"
+        )
         for row in ledger.execute(query, (self._seen,)):
             self._seen = row["rowid"]
             target = json.loads(row["body"])["target"]
@@ -81,7 +87,9 @@ class Oracle:
             self.effects += 1
             at = datetime.fromisoformat(row["at"]).astimezone(UTC)
             number = int(row["stream"][2:])
-            [kind] = ledger.execute("select kind from releases where number = ?", (number,)).fetchone()
+            [kind] = ledger.execute(
+                "select kind from releases where number = ?", (number,)
+            ).fetchone()
             if (why := self.closed(at)) and kind != "rollback":
                 if row["stream"] in self.overridden:
                     self.overrides_used += 1
@@ -94,7 +102,9 @@ class Oracle:
             "group by project, environment having number > 1"
         )
         for row in ledger.execute(query):
-            self.problems.append(f"{row['number']} releases hold {row['project']}/{row['environment']}")
+            self.problems.append(
+                f"{row['number']} releases hold {row['project']}/{row['environment']}"
+            )
 
     def _turns(self, ledger: sqlite3.Connection) -> None:
         """No release may change an environment between another one's deployment and its verification."""
@@ -106,13 +116,19 @@ class Oracle:
         for row in ledger.execute(query):
             before = last.get(row["project"])
             if before and before[0] != row["release"] and row["started_at"] < before[1]:
-                self.problems.append(f"R-{row['release']} and R-{before[0]} in {row['project']} at once")
+                self.problems.append(
+                    f"R-{row['release']} and R-{before[0]} in {row['project']} at once"
+                )
             last[row["project"]] = (row["release"], row["ended_at"] or row["started_at"])
 
     def _votes(self, ledger: sqlite3.Connection) -> None:
         """What was deployed was voted on: by manifest, with the release's own approval, before it went live."""
-        for row in ledger.execute("select * from effects where target like 'deploy %' and receipt is not null"):
-            [kind] = ledger.execute("select kind from releases where number = ?", (row["release"],)).fetchone()
+        for row in ledger.execute(
+            "select * from effects where target like 'deploy %' and receipt is not null"
+        ):
+            [kind] = ledger.execute(
+                "select kind from releases where number = ?", (row["release"],)
+            ).fetchone()
             found = ledger.execute(
                 "select v.at, a.manifest = v.manifest as same from approvals a join votes v on v.release = a.release "
                 "and v.step = a.step where a.release = ? and a.decision = 'approved' and v.answer = 'approve'",

@@ -42,7 +42,7 @@ class Year:
         self._reconciler = Reconciler(gare)
         self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
         self._numbers = count()
-        self._asked: set[tuple[str, str, str]] = set()
+        self._asked: set[tuple[str, str]] = set()
         self._tokens: dict[str, str] = {}
         self._set(start)
         self._tokens = {name: self._token(name) for name in ("alice", "bob")}
@@ -69,7 +69,7 @@ class Year:
         """Write the year's own events into the agenda; the rest follows from them."""
         day = start
         while day < end:
-            for name, repository in self.repositories.items():
+            for repository in self.repositories.values():
                 if self.chance.random() < 0.04:
                     at = day + timedelta(minutes=self.chance.randrange(8 * 60, 17 * 60))
                     self._at(at, lambda own=repository, at=at: own.work(self.chance, at))
@@ -115,14 +115,18 @@ class Year:
             return
         commit = repository.fix(tags[0].removeprefix("v"), self.now)
         self.told["hotfixes asked"] += 1
-        self._start(Kind.HOTFIX, {"project": name, "commits": [commit], "requested_by": "bob"})
+        self._start(Kind.HOTFIX, {"project": name, "commits": [commit], "requested_by": "alice"})
         merged = self.now + timedelta(days=self.chance.randrange(1, 20))
         self._at(merged, lambda: repository.merge(self.now))
 
     def _go_back(self) -> None:
-        name = self.chance.choice([name for name, _ in live_versions(self.gare.station.root)] or ["p01"])
+        name = self.chance.choice(
+            [name for name, _ in live_versions(self.gare.station.root)] or ["p01"]
+        )
         self.told["rollbacks asked"] += 1
-        self._start(Kind.ROLLBACK, {"project": name, "environment": "production", "requested_by": "bob"})
+        self._start(
+            Kind.ROLLBACK, {"project": name, "environment": "production", "requested_by": "bob"}
+        )
 
     def _stop_the_line(self) -> None:
         if any(stop.end is None for stop in self.oracle.stops):
@@ -131,7 +135,9 @@ class Year:
         if self._command("freeze", "stop", name, "--reason", "incident", "--for", "3d", who="bob"):
             self.oracle.stops.append(Span(self.now))
             self.told["stops of the line"] += 1
-            self._at(self.now + timedelta(hours=self.chance.randrange(2, 60)), lambda: self._lift(name))
+            self._at(
+                self.now + timedelta(hours=self.chance.randrange(2, 60)), lambda: self._lift(name)
+            )
 
     def _lift(self, name: str) -> None:
         if self._command("freeze", "lift", name, "--reason", "over", who="bob"):
@@ -139,7 +145,15 @@ class Year:
 
     def _release_a_hold(self) -> None:
         for hold in self.gare.ledger.holds.all()[:1]:
-            self._command("hold", "release", hold.project, hold.environment, "--reason", "looked at", who="bob")
+            self._command(
+                "hold",
+                "release",
+                hold.project,
+                hold.environment,
+                "--reason",
+                "looked at",
+                who="bob",
+            )
             self.told["holds released"] += 1
 
     # What follows
@@ -148,42 +162,60 @@ class Year:
         """Let everything move that can move now, and judge it."""
         for _ in range(200):
             woken = self._reconciler.round() + self._reconciler.round()
-            if not self.room.work() and not woken and not self._people_act():
+            if not self.room.work() and not woken:
                 break
         else:
             self.oracle.problems.append(f"{self.now}: it did not come to rest")
+        self._people_act()
         self.oracle.look()
         wakes = [one.wake_at for one in self._open() if one.wake_at and one.wake_at > self.now]
         if wakes:
             self._at(min(wakes), lambda: None)
 
-    def _people_act(self) -> bool:
-        """Let people answer what they are asked for some hours later, and mend or end what stands still."""
-        acted = False
+    def _people_act(self) -> None:
+        """Let people answer what they are asked for some hours later, and end what stands still."""
         for release in self._open():
             if release.is_stopped:
-                acted |= self._once(release.id, f"{release.changed_at}", 20, self._mend)
+                self._once(release.id, f"{release.changed_at}", 20, self._mend)
                 continue
+            if release.kind is Kind.TRAIN:
+                for member in re.findall(
+                    rf"resume {release.id} --without (\S+?);", "; ".join(release.waiting)
+                ):
+                    self._once(
+                        release.id,
+                        member,
+                        30,
+                        lambda id_, member=member: self._go_without(id_, member),
+                    )
             for step in self.gare.plan(release.plan).approvals:
                 asked = self.gare.ledger.approvals.get(release.id, step.step)
                 if asked is not None:
                     groups = set(step.groups)
                     who = "bob" if "operations" in groups else "alice"
-                    acted |= self._once(release.id, asked.manifest, 6, lambda id_, who=who: self._vote(id_, who))
-        return acted
+                    self._once(
+                        release.id, asked.manifest, 6, lambda id_, who=who: self._vote(id_, who)
+                    )
 
-    def _once(self, release: str, what: str, hours: int, act: Callable[[str], None]) -> bool:
-        key = (release, what, act.__name__)
+    def _once(self, release: str, what: str, hours: int, act: Callable[[str], None]) -> None:
+        """Let somebody do something once, within so many hours."""
+        key = (release, what)
         if key not in self._asked:
             self._asked.add(key)
             at = self.now + timedelta(minutes=self.chance.randrange(1, hours * 60))
             self._at(at, lambda: act(release))
-        return False
 
     def _vote(self, release: str, who: str) -> None:
         answer = self.chance.choices(["approve", "reject", ""], [94, 3, 3])[0]
         if answer and self.gare.ledger.releases.get(release).is_moving:
             self._command(answer, release, "--comment", "simulated", who=who)
+
+    def _go_without(self, train: str, member: str) -> None:
+        if self.gare.ledger.releases.get(train).is_moving:
+            self._command(
+                "train", "resume", train, "--without", member, "--reason", "simulated", who="alice"
+            )
+            self.told["members left behind"] += 1
 
     def _mend(self, release: str) -> None:
         found = self.gare.ledger.releases.get(release)
@@ -213,9 +245,13 @@ class Year:
                     later.opened_at > release.closed_at
                 ):  # fmt: skip
                     commit = self.gare.plan(later.plan).commit
-                    has = self.repositories[plan.project].git("ls-tree", "--name-only", commit, "fixes/", at=self.now)
+                    has = self.repositories[plan.project].git(
+                        "ls-tree", "--name-only", commit, "fixes/", at=self.now
+                    )
                     if missing := set(files.split()) - set(has.split()):
-                        self.oracle.problems.append(f"{later.id} lost {sorted(missing)} of {release.id}")
+                        self.oracle.problems.append(
+                            f"{later.id} lost {sorted(missing)} of {release.id}"
+                        )
 
     # Means
 
@@ -224,6 +260,8 @@ class Year:
 
     def _set(self, at: datetime) -> None:
         self._clock.write_text(at.astimezone(UTC).isoformat())
+        # The station was up all the while that the clock has jumped over, and renewed what is held.
+        self.gare.ledger.locks.renew()
 
     def _token(self, person: str) -> str:
         output = StringIO()

@@ -95,7 +95,10 @@ class Repository:
             self.trouble, files = "", {"no-build": "", "app.txt": f"{self.number}\n"}
             self.commit("fix: mend it", files, at)
             return
-        files = {f"src/{chance.randrange(6)}.txt": f"{self.number}\n", "app.txt": f"{self.number}\n"}
+        files = {
+            f"src/{chance.randrange(6)}.txt": f"{self.number}\n",
+            "app.txt": f"{self.number}\n",
+        }
         self.trouble = chance.choices(["", "no-build", "broken"], [94, 3, 3])[0]
         if self.trouble == "no-build":
             files["no-build"] = "1\n"
