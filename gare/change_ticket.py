@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from gare.config.tickets import ChangePhase
 from gare.domain.plan import PlannedStep
 from gare.domain.releases import Release, ReleaseState, StepState
 from gare.errors import GareError
 from gare.ledger.effects import Absent, AsWanted, Effect, Look
+from gare.planning.ticket_steps import OPEN
 from gare.ports.tracker import TicketWriter
 from gare.wiring import Gare
-
-OPENED, STOPPED = "change-open", "stopped"
 
 
 def moved(writer: TicketWriter, key: str, to: str, fields: Mapping[str, Any]) -> Effect:
@@ -39,15 +39,17 @@ def tell_end(gare: Gare, release: Release) -> str:
     """
     if not release.is_closed or release.state is ReleaseState.RELEASED:
         return ""
-    opened = gare.ledger.releases.steps(release.id).get(OPENED)
+    opened = gare.ledger.releases.steps(release.id).get(OPEN)
     if opened is None or opened.state is not StepState.DONE:
         return ""
-    step = gare.plan(release.plan).step(OPENED)
-    if STOPPED not in step.settings["change"]["phases"]:
+    step = gare.plan(release.plan).step(OPEN)
+    if ChangePhase.STOPPED not in step.settings["change"]["phases"]:
         return ""
     try:
-        effect = replace(in_phase(gare, step, opened.value["key"], STOPPED), tells_end=True)
-        gare.ledger.effects.perform(release.id, OPENED, effect)
+        effect = replace(
+            in_phase(gare, step, opened.value["key"], ChangePhase.STOPPED), tells_end=True
+        )
+        gare.ledger.effects.perform(release.id, OPEN, effect)
     except GareError as error:
         return f"The change ticket {opened.value['key']} was not moved: {error}"
     return ""

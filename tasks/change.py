@@ -1,7 +1,8 @@
 """change: the change ticket of a release is opened, and follows its phases."""
 
-from gare.change_ticket import OPENED, in_phase
+from gare.change_ticket import in_phase
 from gare.ledger.effects import Absent, AsWanted, Effect, Look
+from gare.planning.ticket_steps import OPEN
 from tasks.away import unless_away
 from tasks.step import AskAgain, Value, Work, step_task
 
@@ -53,4 +54,4 @@ def _opened(work: Work) -> Effect:
 
 
 def _phase(work: Work, phase: str) -> Effect:
-    return in_phase(work.gare, work.step, work.values[OPENED]["key"], phase)
+    return in_phase(work.gare, work.step, work.values[OPEN]["key"], phase)

@@ -13,10 +13,11 @@ from tasks.step import AskAgain, Value, Work, step_task
 @step_task
 def page(work: Work) -> Value | AskAgain:
     """Upload what was built, make the release of the tag, and let GitLab collect its evidence."""
-    return unless_away(work, lambda: _publish(work))
+    return unless_away(work, lambda: publish_page(work))
 
 
-def _publish(work: Work) -> Value:
+def publish_page(work: Work) -> Value:
+    """Make what is missing of the release in GitLab."""
     settings = work.step.settings
     gitlab = work.gare.hosting.at(settings["gitlab"])
     links = [Link(name, address) for name, address in settings["links"].items()]

@@ -22,10 +22,11 @@ _NAMED_JOBS = 3
 @step_task
 def pipeline(work: Work) -> Value | AskAgain:
     """Start the pipeline, wait for it, tell who must act, and keep what its tests reported."""
-    return unless_away(work, lambda: _bring_on(work))
+    return unless_away(work, lambda: bring_on(work))
 
 
-def _bring_on(work: Work) -> Value | AskAgain:
+def bring_on(work: Work) -> Value | AskAgain:
+    """Start the pipeline where it has not been, and look how it stands."""
     ci = work.gare.hosting.at(work.step.settings["gitlab"]).ci
     receipt = work.ledger.effects.perform(work.release.id, work.step.id, start_effect(work, ci))
     found = ci.pipeline(int(receipt["pipeline"]))

@@ -11,10 +11,11 @@ SUCCESS = "success"
 @step_task
 def record(work: Work) -> Value | AskAgain:
     """Write the deployment down in the hosting's environment."""
-    return unless_away(work, lambda: _record(work))
+    return unless_away(work, lambda: record_once(work))
 
 
-def _record(work: Work) -> Value:
+def record_once(work: Work) -> Value:
+    """Write the deployment down where it is not."""
     settings = work.step.settings
     there = work.gare.hosting.at(settings["gitlab"]).environments
     effect = record_effect(work, there, settings["gitlab_environment"])

@@ -90,10 +90,7 @@ def look(sight: Sight, plan: Plan, step: PlannedStep) -> Wait | None:
 
 
 def look_at_freezes(gare: Gare, release: Release, plan: Plan, step: PlannedStep) -> Wait | None:
-    """Return what a step waits for that may not change its environment now; None for one that may.
-
-    What has begun is finished: a rollout that stands half way is worse than one in a freeze.
-    """
+    """Return what a step waits for that may not change its environment now; None for one that may."""
     if not is_outward(step):
         return None
     found = gare.freezes.clearance(move_of(plan, step), release.id)
@@ -103,9 +100,19 @@ def look_at_freezes(gare: Gare, release: Release, plan: Plan, step: PlannedStep)
 
 
 def _has_begun(gare: Gare, release: Release, step: PlannedStep) -> bool:
-    """Tell whether one of a step's effects was begun and nobody knows its end."""
-    effects = gare.ledger.effects.of(release.id)
-    return any(effect.step == step.id and effect.receipt is None for effect in effects)
+    """Tell whether a step goes on in a freeze: half a rollout is worse, a pipeline that runs is only looked at.
+
+    A deployment that has failed and is resumed begins anew.
+    """
+    mine = [effect for effect in gare.ledger.effects.of(release.id) if effect.step == step.id]
+    match step.type:
+        case "deploy":
+            states = gare.ledger.releases.step_states(release.id)
+            return bool(mine) and states.get(step.id) is StepState.RUNNING
+        case "pipeline":
+            return bool(mine) and all(effect.receipt is not None for effect in mine)
+        case _:
+            return False
 
 
 def _asked_again(gare: Gare, release: Release, step: PlannedStep) -> Wait | None:

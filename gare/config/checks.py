@@ -19,6 +19,7 @@ from gare.config.models import (
 )
 from gare.config.problems import KeyPath, Problem, listed, nearest, one_of
 from gare.config.skips import skips_problems
+from gare.config.tickets import ChangePhase
 
 _Found = Callable[[str, str, str], Problem]
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -40,6 +41,8 @@ _BY_KEY = {
         "the release in GitLab is made by its own key.",
         "`gitlab_release: true` under `publish`",
     ),
+    StepType.TICKETS: ("tickets are told by a key of their own.", "`on_release` under `tickets`"),
+    StepType.CHANGE: ("a change ticket is made by its own key.", "`change` under `tickets`"),
 }
 """Steps that a key of their own makes, and never `steps`."""
 _WITH_COMMAND = (StepType.RUN, StepType.BUILD, StepType.TEST)
@@ -253,11 +256,17 @@ def standard_steps(project: ProjectConfig, station: StationConfig) -> dict[str, 
         kind.value: kind
         for kind in (StepType.PLAN, StepType.BUILD, StepType.TEST, StepType.VALIDATE)
     }
+    phases = project.tickets.change.phases if project.tickets.change else None
+    if phases is not None:
+        steps["change-open"] = StepType.CHANGE
     known = [name for name in station.environments if name in project.environments]
-    for name in (*known, *(name for name in project.environments if name not in known)):
+    names = (*known, *(name for name in project.environments if name not in known))
+    for name in names:
         there = station.environments.get(name)
         if project.environments[name].approval or (there and there.approval):
             steps[f"approve-{name}"] = StepType.APPROVE
+        if phases and ChangePhase.DEPLOYING in phases and name == names[-1]:
+            steps["change-deploying"] = StepType.CHANGE
         steps[f"deploy-{name}"] = StepType.DEPLOY
         steps[f"verify-{name}"] = StepType.VERIFY
         if project.environments[name].soak:
@@ -267,6 +276,10 @@ def standard_steps(project: ProjectConfig, station: StationConfig) -> dict[str, 
     steps["publish"] = StepType.PUBLISH
     if project.publish.gitlab_release:
         steps["gitlab-release"] = StepType.PAGE
+    if project.tickets.on_release:
+        steps["tickets"] = StepType.TICKETS
+    if phases and ChangePhase.RELEASED in phases:
+        steps["change-released"] = StepType.CHANGE
     return steps | {kind.value: kind for kind in (StepType.ANNOUNCE, StepType.CLOSE)}
 
 

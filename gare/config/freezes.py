@@ -34,7 +34,6 @@ from gare.domain.spans import (
     Times,
     Weekly,
     parsed_rule,
-    public_holidays,
     rule_problem,
 )
 from gare.settings import Duration, Settings, Slug
@@ -314,27 +313,26 @@ def _rule_problems(freeze: Freeze) -> Found:
 
 
 def _holidays_problems(freeze: Freeze) -> Found:
-    try:
-        public_holidays(freeze.holidays, freeze.region, _SOME_YEAR)
-    except NotImplementedError:
-        key = "region" if freeze.region and _is_country(freeze.holidays) else "holidays"
-        known = _places(freeze.holidays if key == "region" else "")
+    """Yield an unknown country or region. Days are not computed: that loads all countries, a tenth of a second."""
+    import holidays
+    from holidays.registry import EntityLoader
+
+    key, known = "", list[str]()
+    if not isinstance(getattr(holidays, freeze.holidays, None), EntityLoader):
+        key, known = "holidays", _places("")
+    elif freeze.region and freeze.region not in (known := _places(freeze.holidays)):
+        key = "region"
+    if key:
         said = getattr(freeze, key)
-        what = (
-            f"no holidays of {'a region' if key == 'region' else 'a country'} `{said}` are known."
-        )
+        what = f"no holidays of a {'region' if key == 'region' else 'country'} `{said}` are known."
         yield key, what, f"{nearest(said, known)}Write its ISO 3166 code, such as `{known[0]}`."
-
-
-def _is_country(code: str) -> bool:
-    return code in _places("")
 
 
 def _places(country: str) -> list[str]:
     """Return the codes of all countries, or of the regions of one."""
     from holidays import list_supported_countries
 
-    known: dict[str, Any] = list_supported_countries(include_aliases=False)
+    known: dict[str, Any] = list_supported_countries(include_aliases=True)
     return [str(region) for region in known[country]] if country else ["FR", *sorted(known)]
 
 

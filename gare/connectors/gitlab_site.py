@@ -57,6 +57,7 @@ class GitLabSite:
             request_id_header="X-Request-Id",
             ca_file=connection.ca_file,
             is_json=_is_json,
+            may_repeat=may_repeat,
         )
 
     @property
@@ -227,6 +228,12 @@ def level_of(seen: Any) -> int:
     permissions = seen.get("permissions") or {}
     access = (permissions.get(key) for key in ("project_access", "group_access"))
     return max((one["access_level"] for one in access if one), default=0)
+
+
+def may_repeat(request: "PreparedRequest") -> bool:
+    """Tell whether GitLab means a second PUT like the first: it would keep a file twice, and not merge again."""
+    url = (request.url or "").partition("?")[0]
+    return request.method != "PUT" or not ("/packages/generic/" in url or url.endswith("/merge"))
 
 
 def _is_json(request: "PreparedRequest") -> bool:

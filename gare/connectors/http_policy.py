@@ -54,6 +54,8 @@ class HttpPolicy:
     ca_file: str = ""
     is_json: Callable[[PreparedRequest], bool] = lambda _request: True
     """Whether an answer to this request must be JSON, so that a page to sign in is none."""
+    may_repeat: Callable[[PreparedRequest], bool] = lambda _request: True
+    """Whether the vendor means a second GET, HEAD, PUT or DELETE like the first."""
     connect_s: float = 5
     read_s: float = 60
     patience_s: float = 20
@@ -66,6 +68,10 @@ class HttpPolicy:
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         session.verify = self.ca_file or True
+
+    def is_idempotent(self, request: PreparedRequest) -> bool:
+        """Tell whether sending it twice is the same as once."""
+        return request.method in _IDEMPOTENT and self.may_repeat(request)
 
     @property
     def where(self) -> str:
@@ -92,7 +98,9 @@ class _Governed(HTTPAdapter):
                 return trouble
             wait_s = max(asked_s, pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
             left_s -= time.monotonic() - begun
-            if wait_s > left_s or not _may_repeat(request, trouble):
+            if wait_s > left_s or not (
+                isinstance(trouble, RateLimited) or policy.is_idempotent(request)
+            ):
                 raise trouble
             _LOG.info("%s; again in %.1f s", trouble.what, wait_s)
             policy.sleep(wait_s)
@@ -136,10 +144,6 @@ class _Governed(HTTPAdapter):
         )
 
 
-def _may_repeat(request: PreparedRequest, trouble: GareError) -> bool:
-    return isinstance(trouble, RateLimited) or request.method in _IDEMPOTENT
-
-
 def retry_after_s(headers: Mapping[str, str]) -> float:
     """Return how long the vendor asks to wait: `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3)."""
     said = headers.get("Retry-After", "").strip()
@@ -173,7 +177,7 @@ def _limited(policy: HttpPolicy, response: Response, asked_s: float) -> RateLimi
 def _away(
     policy: HttpPolicy, request: PreparedRequest, why: str, cause: BaseException | None = None
 ) -> Unavailable:
-    doubt = "" if request.method in _IDEMPOTENT else " Whether it was done is looked up first."
+    doubt = "" if policy.is_idempotent(request) else " Whether it was done is looked up first."
     error = Unavailable(
         f"{policy.vendor} cannot be used now: {masking.current().apply(why)}.",
         where=policy.where,

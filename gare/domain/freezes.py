@@ -13,12 +13,14 @@ from fnmatch import fnmatchcase
 from gare.domain.plan import Kind, Plan, PlannedStep
 from gare.domain.spans import Span, Times, merged
 
+KEEPER = "the station's keeper"
 ROLLBACK_ALONE = frozenset({Kind.ROLLBACK})
 LOOKING_AGAIN = timedelta(minutes=5)
 """How often a release looks again whether a calendar can be read."""
 REACHES = (timedelta(days=8), timedelta(days=64), timedelta(days=731))
 """How far ahead the next opening is looked for, step by step; nobody plans a freeze of two years."""
 BEFORE_ALL, FOR_EVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+_INSTANT = timedelta(microseconds=1)
 _CHANGE_NOTHING = frozenset({"approve", "verify", "soak", "depart", "arrive", "return"})
 """Votes and looks, and the steps of a train: its members are runs of their own, each looks for itself."""
 
@@ -168,11 +170,6 @@ class Clearance:
         """Whether a release that meets this is refused instead of waiting."""
         return any(closing.is_refusal for closing in self.closings)
 
-    @property
-    def owners(self) -> str:
-        """Name who can do something about it."""
-        return ", ".join(dict.fromkeys(closing.owner for closing in self.closings))
-
     def __str__(self) -> str:
         if self.is_open:
             return f"{self.environment} is open"
@@ -266,9 +263,6 @@ def _covering(calendar: Calendar, move: Move, kind: WindowKind) -> list[Window]:
     ]
 
 
-_INSTANT = timedelta(microseconds=1)
-
-
 def _active(calendar: Calendar, move: Move, at: datetime) -> list[tuple[Window, Span]]:
     """Return the windows that deny at an instant, each with the span it is in."""
     return [
@@ -332,6 +326,3 @@ def _stopped(stop: Stop) -> Closing:
 def _unread(one: Unreadable) -> Closing:
     what = f"{one.name} cannot be read: {one.problem}"
     return Closing(one.name, what, one.owner, None, is_blind=True)
-
-
-KEEPER = "the station's keeper"

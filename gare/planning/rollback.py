@@ -165,7 +165,7 @@ def _undo_steps(
     for one in undone:
         for step in to_undo(one.plan, one.states, environment, is_after=is_after):
             yield PlannedStep(
-                f"undo-{one.release.lower()}-{step.id}"[:ID_LENGTH],
+                f"undo-{step.id}-{one.plan.version}"[:ID_LENGTH],
                 "undo",
                 f"Take back {step.title} of {one.plan.version}",
                 (),
@@ -208,7 +208,7 @@ def _recall(one: Undone, environment: str) -> Iterable[PlannedStep]:
     )
     if effects:
         yield PlannedStep(
-            f"recall-{one.release.lower()}", "recall", f"Say that {one.plan.version} was rolled back",
+            f"recall-{one.plan.version}"[:ID_LENGTH], "recall", f"Say that {one.plan.version} was rolled back",
             settings=settings, retries=DEFAULT_RETRIES, timeout_s=10 * MINUTE, effects=effects,
             reversibility=Reversibility.COMPENSATED,
         )  # fmt: skip

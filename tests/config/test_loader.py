@@ -178,7 +178,7 @@ PROJECT_MISTAKES = [
     ("announce:\n  - {to: x}\n", "gare.yaml:9: announce[0]: `type` is missing. Write `type:` and what this is."),
     ("tickets: {pattern: '('}\n", "gare.yaml:8: tickets.pattern: this is no regular expression: missing ), unterminated subpattern at character 1. Write one such as `SHOP-\\d+`."),
     ("tickets: {pattern: 'x*'}\n", "gare.yaml:8: tickets.pattern: this matches the empty text too. Write one such as `SHOP-\\d+`."),
-    ("steps:\n  - {id: a, type: rum}\n", 'gare.yaml:9: steps[0].type: "rum" is not known here. Did you mean `run`? Write one of `plan`, `build`, `test`, `validate`, `approve`, `deploy`, `verify`, `soak`, `publish`, `announce`, `close`, `run` or `manual`.'),
+    ("steps:\n  - {id: a, type: rum}\n", 'gare.yaml:9: steps[0].type: "rum" is not known here. Did you mean `run`? Write one of `plan`, `build`, `test`, `validate`, `approve`, `deploy`, `verify`, `soak`, `pipeline`, `record`, `publish`, `page`, `tickets`, `change`, `announce`, `close`, `run` or `manual`.'),
     ("steps:\n  - {id: a, type: run, command: x, timeout: 5 minutes}\n", 'gare.yaml:9: steps[0].timeout: "5 minutes" cannot be used. Write a duration with its unit, such as 30s, 5m, 2h, 3d or 1h30m.'),
     ("steps:\n  - {id: a, type: run, command: x, retries: 21}\n", "gare.yaml:9: steps[0].retries: 21 cannot be used. Write a number of at most 20."),
     ("steps:\n  - {id: a, type: run, command: x, retries: 1.5}\n", "gare.yaml:9: steps[0].retries: 1.5 cannot be used. Write a whole number."),

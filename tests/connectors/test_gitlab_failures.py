@@ -1,6 +1,7 @@
 """What goes wrong with GitLab, and what a person is told."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -146,6 +147,19 @@ def test_a_write_is_never_sent_twice_and_is_found_again(served: Served, kind: st
     assert len(served.sent("POST", "/releases")) == 1
     found = gitlab.release_page.look("v0.1.0")
     assert (found is not None) == (kind == "lost reply")
+
+
+@pytest.mark.parametrize("kind", ["cut", "lost reply", "status"])
+def test_an_upload_is_not_sent_twice_since_gitlab_would_keep_both(
+    served: Served, tmp_path: Path, kind: str
+) -> None:
+    file = tmp_path / "app.txt"
+    file.write_bytes(b"tea")
+    gitlab = connected(served.url, naps=[])
+    served.fail(kind, method="PUT")
+    with pytest.raises(Unavailable):
+        gitlab.packages.upload("app", "1.0.0", file.name, file, "0" * 64)
+    assert len(served.sent("PUT")) == 1
 
 
 def test_a_pipeline_whose_answer_was_lost_is_found_again(served: Served) -> None:

@@ -217,12 +217,12 @@ def test_a_file_is_uploaded_once_and_found_by_its_checksum(
         gitlab.packages.upload("teashop", "0.2.0", file.name, file, "0" * 64)
 
 
-def test_an_upload_that_is_cut_is_sent_again_from_its_beginning(
+def test_an_upload_that_came_too_early_is_sent_again_from_its_beginning(
     served: Served, tmp_path: Path
 ) -> None:
     file = tmp_path / "big.bin"
     file.write_bytes(b"tea" * 100_000)
-    served.fail("status", method="PUT", status=502)
+    served.fail("rate limit", method="PUT", retry_after_s=1)
     gitlab = connected(served.url, naps=[])
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
     assert gitlab.packages.upload("teashop", "0.2.0", file.name, file, sha256)

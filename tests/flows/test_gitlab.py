@@ -76,7 +76,8 @@ def test_gitlab_takes_part_and_every_lost_answer_is_found_again(shop):
         wait_until(lambda: "somebody to start in GitLab: review" in str(shop.last().waiting))
         assert "/-/jobs/" in shop.run("why", shop.last().id)
         by_hand(up, "play", job="review")
-        shop.wait_for(ReleaseState.RELEASED)
+        # Each lost answer costs a wait of some seconds before it is looked up.
+        shop.wait_for(ReleaseState.RELEASED, timeout_s=180)
         shop.assert_once()
         project = up.sandbox.vendors["gitlab"].projects[0]
         (pipeline,) = project.kept["pipelines"].values()
@@ -90,14 +91,14 @@ def test_gitlab_takes_part_and_every_lost_answer_is_found_again(shop):
         (deployment,) = project.kept["deployments"]
         assert (deployment.environment, deployment.status) == ("live", "success")
         assert up.invalid() == []
-        report = shop.run("log", shop.last().id)
-        assert "5 of 5 tests passed" in report or "4 of 4 tests passed" in report
+        told = shop.gare().ledger.releases.steps(shop.last().id)["ci"].value["summary"]
+        assert told.endswith("succeeded, 4 of 4 tests passed")
 
 
 def test_a_failed_job_is_told_with_its_log_and_retried_in_gitlab(shop):
     log = "collecting tea\nassert cups == 3"
     with hosted(shop, unit={"takes_s": 1, "fails": "once", "log": log}) as up:
-        shop.release(code=1)
+        shop.release(code=None)
         release = shop.wait_for(ReleaseState.FAILED)
         assert "failed: unit (script failure)" in release.end
         assert f"gare resume {release.id}" in release.end

@@ -8,6 +8,7 @@ from waiting import wait_until
 
 from gare.domain.releases import ReleaseState
 from gare.sandbox.clock import Clock
+from gare.sandbox.jira_state import Transition
 
 pytestmark = pytest.mark.engine
 
@@ -85,7 +86,14 @@ def test_a_transition_that_the_workflow_does_not_offer_stops_it_and_resume_goes_
     shop.configure(TICKETS.replace("transition: Done", "transition: Shipped"))
     said = shop.release(code=1)
     assert "No transition leads SHOP-2 to 'Shipped' now; offered: 'Start' to 'In Progress'" in said
-    assert not state(jira).projects["SHOP"].versions[-1].released
+    project = state(jira).projects["SHOP"]
+    assert not project.versions[-1].released
+    project.statuses["Shipped"] = "done"
+    project.transitions.append(Transition("99", "Ship", "Shipped", (), {}))
+    shop.run("resume", shop.last().id)
+    assert shop.last().state is ReleaseState.RELEASED
+    assert (state(jira).issues["SHOP-2"].status, project.versions[-1].released) == ("Shipped", True)
+    shop.assert_once()
 
 
 def test_the_change_ticket_of_a_rejected_release_is_closed(jira, shop):
@@ -98,4 +106,4 @@ def test_the_change_ticket_of_a_rejected_release_is_closed(jira, shop):
     shop.wait_for(ReleaseState.REJECTED)
     wait_until(lambda: state(jira).issues["SHOP-3"].status == "Done")
     assert state(jira).issues["SHOP-2"].status == "To Do"
-    shop.run("audit")
+    shop.run("audit", "verify")

@@ -45,7 +45,7 @@ def test_a_rollback_its_hold_and_the_release_that_lifts_it(shop):
     assert f"note: stays of {second.id}: create annotated tag v1.2.0" in said
     assert live(shop) == "1.1.0"
     for step in ("warm", "migrate"):
-        assert f"undo-{second.id.lower()}-{step}: done" in said
+        assert f"undo-{step}-1.2.0: done" in said
     assert [path.name for path in folder.iterdir()] == ["cold"]
     assert (back.kind, back.version, back.state) == (Kind.ROLLBACK, "1.1.0", ReleaseState.RELEASED)
     assert back.end == "production is back at 1.1.0"

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.engine
 
 def test_live(make_train):  # noqa: F811
     train = make_train("api", "web")
-    at = datetime.now(UTC) + timedelta(minutes=4)
+    at = datetime.now(UTC) + timedelta(minutes=3)
     train.write(
         f"schedule: {{cron: '{at.minute} {at.hour} * * *', zone: UTC}}\ncut_off: 2m\nnotice: 1m\n"
         "go: {groups: {managers: 1}}\n"

@@ -154,24 +154,24 @@ def make(
 def test_steps_are_taken_back_in_reverse_around_the_way_back():
     made = make(undone())
     assert [step.id for step in made.steps] == [
-        "plan", "undo-r-3-warm", "deploy-production", "undo-r-3-migrate", "verify-production", "announce", "close",
+        "plan", "undo-warm-1.2.0", "deploy-production", "undo-migrate-1.2.0", "verify-production", "announce", "close",
     ]  # fmt: skip
     assert [step.needs for step in made.steps[1:]] == [(step.id,) for step in made.steps[:-1]]
-    migrate = made.step("undo-r-3-migrate")
+    migrate = made.step("undo-migrate-1.2.0")
     assert migrate.settings == {"commands": [["down"]], "release": "R-3", "step": "migrate"}
 
 
 def test_several_releases_are_taken_back_the_newest_first():
     made = make(undone(), undone("1.1.5", "R-9"))
     assert [step.id for step in made.steps if step.type == "undo"] == [
-        "undo-r-3-warm", "undo-r-3-migrate", "undo-r-9-warm", "undo-r-9-migrate",
+        "undo-warm-1.2.0", "undo-migrate-1.2.0", "undo-warm-1.1.5", "undo-migrate-1.1.5",
     ]  # fmt: skip
 
 
 def test_what_was_not_done_is_not_taken_back_and_nobody_is_told_who_was_not_told_before():
     made = make(undone(left=("warm", "publish", "announce")))
     assert [step.id for step in made.steps] == [
-        "plan", "deploy-production", "undo-r-3-migrate", "verify-production", "close",
+        "plan", "deploy-production", "undo-migrate-1.2.0", "verify-production", "close",
     ]  # fmt: skip
 
 

@@ -60,6 +60,15 @@ def test_a_manual_job_that_may_be_left_out_holds_nothing():
     assert told(made, 5) == ("success", ["success", "manual"])
 
 
+def test_a_manual_job_waits_for_a_job_before_it_that_may_fail():
+    made = course(
+        lint={"takes_s": 5, "allow_failure": True},
+        gate={"when": "manual", "allow_failure": False},
+    )
+    assert told(made, 1) == ("running", ["running", "created"])
+    assert told(made, 9) == ("manual", ["success", "manual"])
+
+
 def test_a_delayed_job_is_scheduled():
     made = course(later={"start_in_s": 60, "takes_s": 1})
     assert told(made, 10) == ("scheduled", ["scheduled"])

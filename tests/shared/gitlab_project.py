@@ -6,6 +6,7 @@ from typing import Any
 
 from gare.connectors.gitlab import GitLab
 from gare.connectors.gitlab_settings import GitLabConnection, GitLabProject
+from gare.connectors.gitlab_site import may_repeat
 from gare.connectors.http_policy import HttpPolicy
 
 PATH = "shop/web/teashop"
@@ -71,7 +72,9 @@ def connected(
     settings = GitLabProject(connection="gitlab", project=project)
     policy = None
     if naps is not None:
-        policy = HttpPolicy("GitLab", connection.url, "X-Request-Id", sleep=naps.append)
+        policy = HttpPolicy(
+            "GitLab", connection.url, "X-Request-Id", may_repeat=may_repeat, sleep=naps.append
+        )
     made = GitLab(connection, settings, Path(), policy)
     _ = made.site.client  # the token is read now, not when another test has set another one
     return made

@@ -1,5 +1,6 @@
 """What a step waits for in a closed environment, and what has begun and is finished."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
@@ -8,15 +9,17 @@ import pytest
 
 from gare.config.loader import load_station
 from gare.domain.plan import Kind, PlannedEffect, PlannedStep, Reversibility
+from gare.domain.releases import StepState
 from gare.ledger.effects import Absent, Effect
 from gare.ledger.ledger import Ledger
 from gare.wiring import Gare
-from tasks.waiting import look, look_at_freezes
+from tasks.waiting import look_at_freezes
 
 TAG = (PlannedEffect("tag", "v1", Reversibility.POINT_OF_NO_RETURN),)
 BUILD = PlannedStep("build", "build", "Build")
 DEPLOY = PlannedStep("deploy-production", "deploy", "", ("build",), "production")
 VERIFY = PlannedStep("verify-production", "verify", "", ("deploy-production",), "production")
+PIPELINE = PlannedStep("ci", "pipeline", "", ("build",), effects=TAG)
 PUBLISH = PlannedStep("publish", "publish", "", ("verify-production",), effects=TAG)
 STATION = """\
 name: demo
@@ -43,26 +46,30 @@ def open_in(tmp_path: Path, story: ModuleType):
 
 def test_what_changes_the_environment_waits_until_it_opens_and_the_rest_does_not(open_in):
     gare, release, plan = open_in()
-    wait = look(gare, release, plan, DEPLOY)
+    wait = look_at_freezes(gare, release, plan, DEPLOY)
     assert wait.reason == (
         "deploy-production: production is closed: the freeze year-end in station.yaml; "
         "opens 2026-03-10 23:00 UTC"
     )
     assert wait.wake_at == datetime(2026, 3, 10, 23, tzinfo=UTC)
     assert not wait.is_refusal
-    assert look(gare, release, plan, PUBLISH).reason.startswith("publish: production is closed")
-    assert look(gare, release, plan, BUILD) is None
-    assert look(gare, release, plan, VERIFY) is None
+    assert look_at_freezes(gare, release, plan, PUBLISH).reason.startswith(
+        "publish: production is closed"
+    )
+    assert look_at_freezes(gare, release, plan, BUILD) is None
+    assert look_at_freezes(gare, release, plan, VERIFY) is None
 
 
 def test_looking_twice_says_the_same(open_in):
     gare, release, plan = open_in()
-    assert look(gare, release, plan, DEPLOY) == look(gare, release, plan, DEPLOY)
+    assert look_at_freezes(gare, release, plan, DEPLOY) == look_at_freezes(
+        gare, release, plan, DEPLOY
+    )
 
 
 def test_a_window_may_refuse(open_in):
     gare, release, plan = open_in(", on_closed: refuse")
-    assert look(gare, release, plan, DEPLOY).is_refusal
+    assert look_at_freezes(gare, release, plan, DEPLOY).is_refusal
 
 
 def test_a_rollback_is_let_through_and_a_hotfix_when_it_is_said(open_in):
@@ -81,34 +88,48 @@ class Killed(BaseException):
     """The process dies in the middle of the act."""
 
 
-def test_what_was_begun_and_nobody_knows_the_end_of_is_finished(open_in):
+def begin(gare: Gare, release, step: PlannedStep, act) -> None:
+    """Start a step and one effect of it, as a process does that does not get to the end."""
+    gare.ledger.releases.begin_step(release.id, step.id, actor="gare")
+    effect = Effect(step.id, {"version": "1.4.0"}, Absent, act)
+    with suppress(Killed):
+        gare.ledger.effects.perform(release.id, step.id, effect)
+
+
+def die() -> None:
+    raise Killed
+
+
+def test_a_rollout_that_a_process_died_in_is_finished(open_in):
     gare, release, plan = open_in()
-
-    def act():
-        raise Killed
-
-    effect = Effect("deploy production", {"version": "1.4.0"}, Absent, act)
-    with pytest.raises(Killed):
-        gare.ledger.effects.perform(release.id, "deploy-production", effect)
+    begin(gare, release, DEPLOY, die)
     assert look_at_freezes(gare, release, plan, DEPLOY) is None
     assert look_at_freezes(gare, release, plan, PUBLISH) is not None
 
 
-def test_an_attempt_that_was_taken_back_has_not_begun(open_in):
+def test_a_rollout_that_failed_and_is_resumed_waits(open_in):
     gare, release, plan = open_in()
-
-    def act():
-        raise OSError("no route to host")
-
-    effect = Effect("deploy production", {"version": "1.4.0"}, Absent, act)
-    with pytest.raises(OSError, match="no route"):
-        gare.ledger.effects.perform(release.id, "deploy-production", effect)
-    waits = look_at_freezes(gare, release, plan, DEPLOY) is not None
-    begun = [one for one in gare.ledger.effects.of(release.id) if one.receipt is None]
-    assert waits == (not begun)
+    begin(gare, release, DEPLOY, die)
+    gare.ledger.releases.end_step(
+        release.id, DEPLOY.id, StepState.FAILED, error="no route to host", actor="gare"
+    )
+    assert look_at_freezes(gare, release, plan, DEPLOY) is not None
 
 
-def test_an_override_and_the_end_of_the_window_open(open_in):
+def test_another_step_that_a_process_died_in_waits(open_in):
+    gare, release, plan = open_in()
+    begin(gare, release, PUBLISH, die)
+    assert look_at_freezes(gare, release, plan, PUBLISH) is not None
+
+
+@pytest.mark.parametrize(("act", "waits"), [(die, True), (dict, False)])
+def test_a_pipeline_that_was_started_is_looked_at_in_a_freeze_too(open_in, act, waits):
+    gare, release, plan = open_in()
+    begin(gare, release, PIPELINE, act)
+    assert (look_at_freezes(gare, release, plan, PIPELINE) is not None) is waits
+
+
+def test_an_override_opens(open_in):
     gare, release, plan = open_in()
     closed = {"year-end": "the freeze year-end"}
     gare.ledger.freezes.override(release.id, "production", closed, person="alice", reason="why")

@@ -137,7 +137,7 @@ class Course:
                 status = job.status(now)
                 found[job.id] = "manual" if is_reached and job.waits_for_person(now) else status
             is_reached = is_reached and all(
-                found[job.id] in ("success", "skipped") or job.may_fail for job in jobs
+                found[job.id] in ENDED or (job.may_fail and job.begins_at is None) for job in jobs
             )
         return found | {job.id: job.status(now) for job in self.jobs if job.is_old}
 

@@ -1,0 +1,201 @@
+"""The steps that write into GitLab, on a real ledger: each write once, also when an answer is lost on the way."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from datetime import timedelta
+
+import pytest
+from released_project import ReleasedProject
+from sandbox import Served, sandboxed
+
+from gare.connectors.artifacts import keep
+from gare.domain.releases import StepState
+from gare.errors import Conflict, StepFailed
+from gare.requests import ReleaseRequest
+from tasks.away import unless_away
+from tasks.page import publish_page
+from tasks.pipeline import bring_on
+from tasks.record import record_once
+from tasks.step import AskAgain, Value, Work
+from tasks.validate import facts
+
+MORE = """
+gitlab: {connection: gitlab, project: shop/app}
+publish: {push: false, gitlab_release: true, gitlab_packages: true}
+steps: [{id: ci, type: pipeline, needs: [plan], before: [validate], variables: {COLOUR: green}}]
+"""
+JOBS = {
+    "unit": {"takes_s": 2, "tests": {"passed": 2, "failed": ["test_cups"]}, "allow_failure": True},
+    "review": {"when": "manual", "allow_failure": False, "takes_s": 1},
+}
+Body = Callable[[Work], Value | AskAgain]
+
+
+class Pages:
+    """The engine, as far as steps show pages in it."""
+
+    def __init__(self) -> None:
+        self.shown: dict[str, str] = {}
+
+    def publish(self, _run: str, key: str, markdown: str, _title: str) -> None:
+        self.shown[key] = markdown
+
+
+class Released:
+    """A release of the project in the ledger, of which single steps are done by hand."""
+
+    def __init__(self, project: ReleasedProject, up: Served) -> None:
+        self.gare, self.up, self._attempts = project.gare(), up, 0
+        self.gare.__dict__["engine"] = self.pages = Pages()
+        digest, self.plan = self.gare.make_plan(ReleaseRequest(project="shop"))
+        releases = self.gare.ledger.releases
+        self.release = releases.open(digest, self.plan, "run-1", "", "", {"project": "shop"})
+        package = project.root / "shop.tar.gz"
+        package.write_bytes(b"tea")
+        artifacts = [asdict(keep(package, package.name, self.gare.store))]
+        self.done("build", {"artifacts": artifacts})
+
+    def work(self, step: str) -> Work:
+        self._attempts += 1
+        found = self.plan.step(step)
+        return Work(self.gare, self.release, self.plan, found, self._attempts, lambda _line: None)
+
+    def do(self, step: str, body: Body) -> Value | AskAgain:
+        work = self.work(step)
+        return unless_away(work, lambda: body(work))
+
+    def done(self, step: str, value: Value) -> None:
+        releases = self.gare.ledger.releases
+        releases.begin_step(self.release.id, step, actor="test")
+        releases.end_step(self.release.id, step, StepState.DONE, value=value, actor="test")
+
+    def later(self, seconds: float) -> None:
+        self.up.sandbox.clock.advance(timedelta(seconds=seconds))
+
+    @property
+    def there(self):
+        return self.up.sandbox.vendors["gitlab"].projects[0].kept
+
+
+@pytest.fixture
+def released(tmp_path, monkeypatch) -> Iterator[Released]:
+    monkeypatch.setitem(os.environ, "GARE_STEP_TOKEN", "glpat-steps")
+    project = ReleasedProject(tmp_path, MORE)
+    file = project.work / "gare.yaml"
+    file.write_text(
+        file.read_text().replace("../production}", "../production}, gitlab_environment: live")
+    )
+    said = {
+        "repository": str(project.work),
+        "members": {"gare": "maintainer"},
+        "pipeline": {"jobs": JOBS},
+    }
+    seed = {"tokens": {"glpat-steps": {"user": "gare"}}, "projects": {"shop/app": said}}
+    with sandboxed({"gitlab": {"type": "gitlab", **seed}}) as up:
+        station = tmp_path / "station.yaml"
+        line = f"  gitlab: {{type: gitlab, url: '{up.url}/gitlab', token: $GARE_STEP_TOKEN}}\n"
+        station.write_text(station.read_text() + f"connections:\n{line}")
+        project.git("add", "-A")
+        project.git("commit", "-qm", "chore: release with Gare")
+        yield Released(project, up)
+        assert up.invalid() == []
+
+
+def test_a_pipeline_is_waited_for_and_its_tests_are_facts(released):
+    waits = []
+    for _ in range(3):
+        waits.append(released.do("ci", bring_on).reason)
+        released.later(3)
+    assert "is pending" in waits[0]
+    assert waits[2].startswith("somebody to start in GitLab: review (http://")
+    released.up.sandbox.vendors["gitlab"].controls["play"]({"project": "shop/app", "job": "review"})
+    released.later(10)
+    value = released.do("ci", bring_on)
+    assert value["summary"].endswith("succeeded, 2 of 3 tests passed")
+    released.done("ci", value)
+    tables = facts(released.work("validate"))
+    assert [row["status"] for row in tables["tests"].rows] == ["passed", "passed", "failed"]
+    assert released.up.sent("POST", "/pipeline") == ["POST /api/v4/projects/shop%2Fapp/pipeline"]
+
+
+def test_a_failed_pipeline_names_job_and_reason(released):
+    project = released.up.sandbox.vendors["gitlab"].projects[0]
+    project.seed["pipeline"]["jobs"] = {
+        "unit": {"takes_s": 1, "fails": True, "log": "assert cups == 3"}
+    }
+    try:
+        assert isinstance(released.do("ci", bring_on), AskAgain)
+        released.later(10)
+        with pytest.raises(StepFailed, match=r"failed: unit \(script failure\)") as raised:
+            released.do("ci", bring_on)
+        assert "/-/pipelines/" in raised.value.where
+        assert f"gare resume {released.release.id}" in raised.value.hint
+        shown = released.pages.shown[f"{released.release.id.lower()}-ci-log"]
+        assert "    assert cups == 3\n    ERROR: Job failed: exit code 1" in shown
+    finally:
+        project.seed["pipeline"]["jobs"] = JOBS
+
+
+@pytest.mark.parametrize(
+    ("step", "body", "method", "path"),
+    [
+        ("ci", bring_on, "POST", "*/pipeline"),
+        ("record-production", record_once, "POST", "*/deployments"),
+        ("gitlab-release", publish_page, "POST", "*/releases"),
+        ("gitlab-release", publish_page, "POST", "*/evidence"),
+        ("gitlab-release", publish_page, "PUT", "*/shop.tar.gz"),
+    ],
+)
+def test_a_write_whose_answer_is_lost_is_found_and_not_done_twice(
+    released, step, body, method, path
+):
+    released.gare.source(released.plan).write_tag("v1.5.0", released.plan.commit, "x", push=False)
+    released.up.fail("lost reply", method=method, path=path)
+    again = released.do(step, body)
+    assert isinstance(again, AskAgain)
+    assert "Whether it was done is looked up first" in again.reason
+    for _ in range(2):
+        released.do(step, body)
+    assert len([one for one in released.up.sent(method) if one.endswith(path[1:])]) == 1
+
+
+def test_a_release_page_has_notes_files_and_evidence(released):
+    released.gare.source(released.plan).write_tag("v1.5.0", released.plan.commit, "x", push=False)
+    value = released.do("gitlab-release", publish_page)
+    (page,) = released.there["releases"].values()
+    assert page["description"].strip() == released.plan.notes.strip()
+    assert [(link["name"], link["link_type"]) for link in page["links"]] == [
+        ("shop.tar.gz", "package")
+    ]
+    assert len(page["evidences"]) == 1
+    (file,) = released.there["files"]
+    assert (file["data"], file["parts"]["package_version"]) == (b"tea", "1.5.0")
+    assert value["url"].endswith("/shop/app/-/releases/v1.5.0")
+
+
+def test_a_release_page_with_other_notes_is_a_conflict(released):
+    released.gare.source(released.plan).write_tag("v1.5.0", released.plan.commit, "x", push=False)
+    released.gare.hosting.of(released.gare.project("shop").config).site.project.releases.create(
+        {"tag_name": "v1.5.0", "description": "by hand"}
+    )
+    with pytest.raises(Conflict, match=r"a release of v1\.5\.0 with other notes"):
+        released.do("gitlab-release", publish_page)
+
+
+def test_a_deployment_is_recorded_once(released):
+    released.do("record-production", record_once)
+    assert [(one.environment, one.status) for one in released.there["deployments"]] == [
+        ("live", "success")
+    ]
+    released.do("record-production", record_once)
+    assert len(released.there["deployments"]) == 1
+
+
+def test_while_gitlab_asks_for_patience_the_step_waits_as_long(released):
+    before = released.gare.ledger.now()
+    released.up.fail("rate limit", retry_after_s=600)
+    again = released.do("ci", bring_on)
+    assert isinstance(again, AskAgain)
+    assert "slow down" in again.reason
+    assert timedelta(seconds=590) < again.at - before < timedelta(seconds=660)
