@@ -42,6 +42,8 @@ def hosted(shop, **jobs) -> Iterator[Served]:
             configure(shop)
             yield up
         finally:
+            # Other tests load the whole station: no project may name a connection that is gone.
+            shop.configure()
             write_atomic(file, before)
 
 
