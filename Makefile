@@ -35,11 +35,13 @@ imports: $(STAMP)
 bench: $(STAMP) ## Measure speed and memory side by side with yardsticks
 	$(BIN)/python -m bench
 
-# pip compiles bytecode on install: without it every start costs two to three times more.
-$(STAMP): pyproject.toml requirements.lock
+# pip compiles bytecode on install: without it every start costs two to three times more. The lock is also given as
+# constraints: pip 23 (of Python 3.11) does not hold `sqlalchemy[asyncio]` to the pin of `sqlalchemy` otherwise.
+$(STAMP): pyproject.toml requirements.lock tests/without-dependencies.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Gare needs Python 3.11 or newer; set PYTHON=python3.x")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock -c requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r tests/without-dependencies.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m compileall -q gare flows tasks deployments
 	$(BIN)/python -m deployments.seed

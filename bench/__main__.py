@@ -3,7 +3,19 @@
 import subprocess
 import sys
 
-BENCHES = ("notes", "steps", "gate", "cli", "warm", "durable", "ledger", "fleet", "hotfix", "train", "vendors")
+BENCHES = (
+    "notes",
+    "steps",
+    "gate",
+    "cli",
+    "warm",
+    "durable",
+    "ledger",
+    "fleet",
+    "hotfix",
+    "train",
+    "vendors",
+)
 
 
 def main(names: list[str]) -> int:

@@ -89,9 +89,7 @@ def release(
             click.echo(
                 f"{made.project} {made.version}: {len(made.commits)} commits, plan {digest[:19]}…"
             )
-    start(
-        gare, request, no_follow=no_follow, until_waiting=until_waiting, as_json=as_json
-    )
+    start(gare, request, no_follow=no_follow, until_waiting=until_waiting, as_json=as_json)
 
 
 @click.command()

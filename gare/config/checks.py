@@ -32,7 +32,10 @@ _PLACED = (
 )
 _UNTOUCHABLE = (StepType.PLAN, StepType.APPROVE, StepType.CLOSE)
 _BY_KEY = {
-    StepType.SOAK: ("an environment is soaked by its own key.", "`soak: 10m` under the environment"),
+    StepType.SOAK: (
+        "an environment is soaked by its own key.",
+        "`soak: 10m` under the environment",
+    ),
     StepType.RECORD: (
         "a deployment is recorded by a key of its environment.",
         "`gitlab_environment: NAME` under the environment",

@@ -107,7 +107,7 @@ MESSAGES = [
     (
         "cut_off: 2h",
         "cut_off: -2h",
-        'trains/fortnightly.yaml:3: cut_off: boarding would end after the departure. Write how long before it, such as 2h.',
+        "trains/fortnightly.yaml:3: cut_off: boarding would end after the departure. Write how long before it, such as 2h.",
     ),
     (
         "notice: 1h",
