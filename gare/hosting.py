@@ -5,13 +5,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gare.config.connections import named_connection
 from gare.config.loader import Station
 from gare.config.models import ProjectConfig
-from gare.config.problems import listed, nearest
 from gare.connectors.gitlab_settings import GitLabConnection, GitLabProject
 from gare.connectors.registry import connector
 from gare.domain.plan import Json
-from gare.errors import ConfigError
 from gare.ports.freezes import FreezeSource
 from gare.ports.merge_requests import MergeRequests
 
@@ -44,28 +43,13 @@ class Hosting:
         return [hosted.freezes] if hosted else []
 
     def _open(self, settings: GitLabProject) -> "GitLab":
-        return _opened(self._connection(settings), settings, self._station.root)
-
-    def _connection(self, settings: GitLabProject) -> GitLabConnection:
-        known = {
-            name: one
-            for name, one in self._station.config.connections.items()
-            if isinstance(one, GitLabConnection)
-        }
-        if found := known.get(settings.connection):
-            return found
-        if settings.connection in self._station.config.connections:
-            what = f"The connection {settings.connection!r} is no GitLab."
-        else:
-            what = f"The station has no connection {settings.connection!r}."
-        there = f"{nearest(settings.connection, known)}GitLabs are {listed(known)}."
-        raise ConfigError(
-            what,
-            where="gare.yaml, gitlab: connection",
-            hint=there
-            if known
-            else "Write it under `connections` of station.yaml: `{type: gitlab, url: …, token: $NAME}`.",
+        connection = named_connection(
+            self._station.config,
+            settings.connection,
+            GitLabConnection,
+            "gare.yaml, gitlab: connection",
         )
+        return _opened(connection, settings, self._station.root)
 
 
 @lru_cache(maxsize=32)

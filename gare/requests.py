@@ -3,6 +3,7 @@
 Unknown keys are refused by Prefect's server too: it checks parameters against this model's JSON Schema.
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Self
 
@@ -60,9 +61,9 @@ class Request(BaseModel):
     reason: Reason = ""
 
     @property
+    @abstractmethod
     def subject(self) -> str:
         """Return what the run is about, for its name until it has planned."""
-        raise NotImplementedError
 
     @property
     def stored_plan(self) -> str:

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gare.config.connections import named_connection
 from gare.config.loader import Station
 from gare.config.models import ProjectConfig
-from gare.config.problems import listed, nearest
 from gare.connectors.gitlab_settings import GitLabTrackerSettings
 from gare.connectors.jira_settings import JiraConnection, JiraTrackerSettings
 from gare.connectors.registry import TrackerSettings, connector
@@ -86,21 +86,10 @@ class Tracking:
 
     def _site(self, settings: JiraTrackerSettings) -> tuple[JiraConnection, Path]:
         """Return the connection that a tracker names, and the folder that its file secrets are relative to."""
-        known = self._station.config.connections
-        found = known.get(settings.connection)
-        if isinstance(found, JiraConnection):
-            return found, self._station.root
-        if found is None:
-            names = [name for name, one in known.items() if isinstance(one, JiraConnection)]
-            raise ConfigError(
-                f"The station has no connection {settings.connection!r}.",
-                where="tickets: tracker: connection",
-                hint=f"{nearest(settings.connection, names)}Jiras are {listed(names)}."
-                if names
-                else "Write it under `connections` of station.yaml: `{type: jira, url: …, token: $NAME}`.",
-            )
-        raise ConfigError(
-            f"The connection {settings.connection!r} is a {found.type}, not a Jira.",
-            where="tickets: tracker: connection",
-            hint="Name one of `type: jira`.",
+        connection = named_connection(
+            self._station.config,
+            settings.connection,
+            JiraConnection,
+            "tickets: tracker: connection",
         )
+        return connection, self._station.root
