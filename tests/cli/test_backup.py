@@ -200,7 +200,7 @@ def cut_short(root: Path) -> None:
         (newer, "The ledger has form 9000, made by a newer Gare"),
         (
             half_migrated,
-            "The database holds tables that Gare did not finish or did not make: holders, ",
+            "The database holds tables that Gare did not finish or did not make: ",
         ),
         (no_database, "The ledger is no database that can be read"),
         (a_folder, "The ledger cannot be opened: a folder is in its place."),

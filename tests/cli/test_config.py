@@ -154,4 +154,4 @@ def test_schema_explains_every_key_that_has_an_explanation():
 
 def test_schema_is_the_projects_by_default():
     assert gare("schema").stdout == gare("schema", "project").stdout
-    assert gare("schema", "train").returncode == 2
+    assert gare("schema", "trane").returncode == 2

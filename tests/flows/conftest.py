@@ -166,7 +166,16 @@ class Shop:
 @pytest.fixture(scope="session")
 def station_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Start a real station once; its folder."""
-    root = tmp_path_factory.mktemp("station")
+    yield from _station(tmp_path_factory.mktemp("station"))
+
+
+@pytest.fixture
+def own_station(tmp_path: Path) -> Iterator[Path]:
+    """Start a station for a test that does something to its ledger; its folder."""
+    yield from _station(tmp_path)
+
+
+def _station(root: Path) -> Iterator[Path]:
     (root / "station.yaml").write_text(STATION_YAML)
     (root / "projects").mkdir()
     reconciler = Program("reconciler", "The reconciler", ("gare.reconciler",))

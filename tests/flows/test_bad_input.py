@@ -157,8 +157,9 @@ CASES = {
     "an unknown key": (
         lambda place: place.project(PROJECT + "titel: Shop\n"), PLAN, 2,
         "gare: error: shop/gare.yaml:7: titel: this key is not known.\n"
-        "  hint: Did you mean `title`? Keys of this file are `name`, `title`, `source`, `version`, `tickets`, `env`, "
-        "`build`, `test`, `gates`, `environments`, `publish`, `announce` and `steps`.\n",
+        "  hint: Did you mean `title`? Keys of this file are `name`, `title`, `labels`, `source`, `gitlab`, "
+        "`version`, `tickets`, `env`, `build`, `test`, `gates`, `rights`, `environments`, `publish`, `announce`, "
+        "`steps`, `hotfix` and `freezes`.\n",
     ),
     "an unknown project": (
         None, ("plan", "shopp"), 2,

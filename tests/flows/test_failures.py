@@ -20,6 +20,7 @@ from waiting import marked, wait_until
 from deployments.local import down, spec_of, up_detached
 from gare.config.loader import load_station
 from gare.domain.releases import ReleaseState
+from gare.ledger.database import FORMS, HEAD_REVISION
 from gare.ledger.schema import plans
 from gare.station_state import StateFolder, read_record
 
@@ -155,17 +156,18 @@ def test_releases_outlive_the_database_of_the_engine(new_shop, station_root):
     running.assert_once()
 
 
-def test_an_upgrade_between_two_wakes_changes_nothing_of_a_release(shop, station_root):
+def test_an_upgrade_between_two_wakes_changes_nothing_of_a_release(make, own_station):
     """Its plan was written by an older Gare, the ledger has the first form, its project's file says other things."""
+    shop = make(own_station, "upgraded")
     shop.configure_approval()
     digest = older_plan(shop)
     shop.release("--plan", digest)
     release = shop.wait_for(ReleaseState.WAITING)
     shop.run("approve", release.id, "--env", "production", person="bob")
-    down(station_root / ".gare", say=print)
-    to_form_0001(station_root / "ledger" / "ledger.db")
+    down(own_station / ".gare", say=print)
+    to_form_0001(own_station / "ledger" / "ledger.db")
     shop.configure(build='{commands: ["false"]}', test='{commands: ["false"], junit: ["no.xml"]}')
-    up(station_root)
+    up(own_station)
     shop.run("approve", release.id, "--env", "production", person="carol")
     released = shop.wait_for(ReleaseState.RELEASED)
     assert released.plan == digest
@@ -344,11 +346,19 @@ def older_plan(shop):
 
 
 def to_form_0001(file):
-    """Take away what the second migration added."""
+    """Take away what the later migrations added."""
     connection = sqlite3.connect(file, isolation_level=None)
-    for table in ("holders", "leases", "rescues", "locks", "keys"):
+    for table in sorted(FORMS[HEAD_REVISION] - FORMS["0001"]):
         connection.execute(f"DROP TABLE {table}")
+    connection.execute(
+        "CREATE TABLE former AS SELECT project, environment, version, release, at FROM verified"
+    )
+    connection.execute("DROP TABLE verified")
+    connection.execute("ALTER TABLE former RENAME TO verified")
     connection.execute("DROP INDEX ix_releases_state_wake_at")
+    connection.execute("DROP INDEX ix_releases_train")
+    connection.execute("ALTER TABLE releases DROP COLUMN kind")
+    connection.execute("ALTER TABLE releases DROP COLUMN train")
     connection.execute("ALTER TABLE effects DROP COLUMN claimed_by")
     connection.execute("ALTER TABLE releases DROP COLUMN settled")
     connection.execute("UPDATE alembic_version SET version_num = '0001'")
