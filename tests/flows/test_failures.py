@@ -165,7 +165,7 @@ def test_an_upgrade_between_two_wakes_changes_nothing_of_a_release(make, own_sta
     release = shop.wait_for(ReleaseState.WAITING)
     shop.run("approve", release.id, "--env", "production", person="bob")
     down(own_station / ".gare", say=print)
-    to_form_0001(own_station / "ledger" / "ledger.db")
+    to_form_0001(own_station / ".gare" / "ledger.db")
     shop.configure(build='{commands: ["false"]}', test='{commands: ["false"], junit: ["no.xml"]}')
     up(own_station)
     shop.run("approve", release.id, "--env", "production", person="carol")
