@@ -77,7 +77,7 @@ def programs(spec: StationSpec) -> list[Program]:
         Program(
             "server",
             "The Prefect server",
-            ("prefect", "server", "start", "--host", spec.host, "--port", str(spec.port)),
+            ("deployments.engine_server", "--host", spec.host, "--port", str(spec.port)),
         ),
         Program(
             "apply",

@@ -21,6 +21,16 @@ from postgres_server import PostgresServer, missing, serving
 pytest_plugins = ["contract_tally"]
 
 
+@pytest.fixture(autouse=True)
+def _own_station() -> Iterator[None]:
+    """Forget after each test which station a command run in this process was told to use (`--station`)."""
+    kept = os.environ.get("GARE_STATION")
+    yield
+    os.environ.pop("GARE_STATION", None)
+    if kept is not None:
+        os.environ["GARE_STATION"] = kept
+
+
 def _load_story() -> ModuleType:
     name = "gare_tests_story"
     if name not in sys.modules:
