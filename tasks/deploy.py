@@ -13,6 +13,7 @@ from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt
 from gare.ledger.releases import number_of
 from gare.ports.target import Shipment
 from gare.strategies.rollout import rollout
+from tasks.record import record_failure
 from tasks.step import STOPPING, Value, Work, step_task
 from tasks.undo import take_back_own
 
@@ -97,8 +98,9 @@ def _deployed(built: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def roll_back_end(work: Work, end: str) -> None:
-    """End the release as rolled back; automation waits there until a person releases it."""
+    """End the release as rolled back, also for GitLab; automation waits there until a person releases it."""
     if work.release.is_closed:
         raise InternalError("a closed release was deployed", where=work.release.id)
+    record_failure(work)
     work.ledger.holds.place(work.release.id, work.plan.project, work.step.environment, end)
     work.ledger.releases.mark(work.release.id, ReleaseState.ROLLED_BACK, actor="gare", end=end)

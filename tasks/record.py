@@ -1,11 +1,12 @@
-"""record: GitLab learns what was deployed to an environment, once it is verified there."""
+"""record: GitLab learns what was deployed to an environment, once it is verified there, and what failed there."""
 
+from gare.errors import ConnectorError, LedgerAway
 from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt
 from gare.ports.environments import DeploymentRecord, Environments
 from tasks.away import unless_away
 from tasks.step import AskAgain, Value, Work, step_task
 
-SUCCESS = "success"
+SUCCESS, FAILED = "success", "failed"
 
 
 @step_task
@@ -21,6 +22,38 @@ def record_once(work: Work) -> Value:
     effect = record_effect(work, there, settings["gitlab_environment"])
     receipt = work.ledger.effects.perform(work.release.id, work.step.id, effect)
     return {"receipt": dict(receipt), "summary": f"deployment {receipt['deployment']}"}
+
+
+def record_failure(work: Work) -> None:
+    """Write down that the deployment to the step's environment failed, where deployments there are written down.
+
+    An environment that was put back does not wait for GitLab: when it is away, that is said, and the entry is missing.
+    """
+    steps = [one for one in work.plan.steps if one.type == "record"]
+    for step in (one for one in steps if one.environment == work.step.environment):
+        there = work.gare.hosting.at(step.settings["gitlab"]).environments
+        effect = _failure(work, there, step.settings["gitlab_environment"])
+        try:
+            work.ledger.effects.perform(work.release.id, work.step.id, effect)
+        except LedgerAway:
+            raise
+        except ConnectorError as error:
+            work.say(f"Not recorded as failed: {error}")
+
+
+def _failure(work: Work, there: Environments, environment: str) -> Effect:
+    plan = work.plan
+
+    def look() -> Look:
+        same = there.look(environment, plan.commit, plan.branch)
+        return AsWanted(_receipt(same)) if same and same.status == FAILED else Absent()
+
+    def act() -> Receipt:
+        made = there.record(environment, plan.commit, plan.branch, is_tag=False, status=FAILED)
+        return _receipt(made)
+
+    wanted = {"environment": environment, "commit": plan.commit, "status": FAILED}
+    return Effect(f"failed deployment {environment}", wanted, look, act)
 
 
 def record_effect(work: Work, there: Environments, environment: str) -> Effect:

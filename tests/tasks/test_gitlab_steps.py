@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 
 import pytest
@@ -10,13 +10,14 @@ from released_project import ReleasedProject
 from sandbox import Served, sandboxed
 
 from gare.connectors.artifacts import keep
-from gare.domain.releases import StepState
+from gare.domain.releases import ReleaseState, StepState
 from gare.errors import Conflict, StepFailed
 from gare.requests import ReleaseRequest
 from tasks.away import unless_away
+from tasks.deploy import roll_back_end
 from tasks.page import publish_page
 from tasks.pipeline import bring_on
-from tasks.record import record_once
+from tasks.record import record_failure, record_once
 from tasks.step import AskAgain, Value, Work
 from tasks.validate import facts
 
@@ -199,3 +200,23 @@ def test_while_gitlab_asks_for_patience_the_step_waits_as_long(released):
     assert isinstance(again, AskAgain)
     assert "slow down" in again.reason
     assert timedelta(seconds=590) < again.at - before < timedelta(seconds=660)
+
+
+def test_a_deployment_that_fails_is_recorded_as_failed_once_and_waits_for_nobody(released):
+    work = released.work("verify-production")
+    roll_back_end(work, "production: it answers nothing")
+    record_failure(work)
+    assert [(one.environment, one.status) for one in released.there["deployments"]] == [
+        ("live", "failed")
+    ]
+    assert released.gare.ledger.releases.get(released.release.id).state is ReleaseState.ROLLED_BACK
+
+
+def test_an_environment_is_put_back_also_while_gitlab_is_away(released):
+    said = []
+    released.up.fail("status", status=503, count=None)
+    roll_back_end(
+        replace(released.work("verify-production"), say=said.append), "production: silent"
+    )
+    assert "Not recorded as failed" in said[0]
+    assert released.gare.ledger.releases.get(released.release.id).state is ReleaseState.ROLLED_BACK
