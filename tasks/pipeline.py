@@ -12,6 +12,7 @@ from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt
 from gare.ports.ci import Ci, Job, Pipeline, PipelineState
 from gare.reports.markdown import code_block, escape
 from tasks.away import unless_away
+from tasks.play import play_jobs
 from tasks.step import AskAgain, Value, Work, step_task
 from tasks.test import read_totals, summary_of
 
@@ -30,9 +31,11 @@ def bring_on(work: Work) -> Value | AskAgain:
     ci = work.gare.hosting.at(work.step.settings["gitlab"]).ci
     receipt = work.ledger.effects.perform(work.release.id, work.step.id, start_effect(work, ci))
     found = ci.pipeline(int(receipt["pipeline"]))
+    next_look = work.ledger.now() + timedelta(seconds=work.step.settings["every_s"])
+    if waits_for := play_jobs(work, ci, found):
+        return AskAgain(waits_for, next_look)
     if not found.state.has_ended:
-        every = timedelta(seconds=work.step.settings["every_s"])
-        return AskAgain(_standing(ci, found), work.ledger.now() + every)
+        return AskAgain(_standing(ci, found), next_look)
     work.show_link(found.url, f"Pipeline {found.id}")
     if found.state is not PipelineState.SUCCESS:
         raise _failure(work, ci, found)

@@ -214,6 +214,8 @@ class Step(Settings):
     """For `pipeline`: the branch or tag to run on, whose head must be the released commit; empty is the branch."""
     variables: dict[VariableName, str] = Field(default_factory=dict)
     """For `pipeline`: variables that its jobs see, besides GARE_VERSION, GARE_COMMIT and the like."""
+    play: tuple[str, ...] = ()
+    """For `pipeline`: the manual jobs that Gare starts; it approves their deployments in GitLab first."""
     every: Duration = timedelta(seconds=30)
     """For `pipeline`: how often GitLab is asked how it stands."""
     retries: Annotated[int, Field(ge=0, le=20)] | None = None

@@ -33,6 +33,7 @@ _STATES: Mapping[str, PipelineState] = {
     "canceled": PipelineState.CANCELED,
     "skipped": PipelineState.SKIPPED,
 }
+_NOT_BEGUN = ("created", "manual", "scheduled", "skipped", "waiting_for_resource", "preparing")
 
 
 class GitLabCi:
@@ -124,6 +125,8 @@ def _job(said: Mapping[str, Any]) -> Job:
         said.get("web_url") or "",
         has_failed=said["status"] == "failed" and counts,
         waits_for_person=said["status"] == "manual" and counts,
+        can_be_played=said["status"] == "manual",
+        has_begun=said["status"] not in _NOT_BEGUN,
         reason=(said.get("failure_reason") or "").replace("_", " "),
     )
 

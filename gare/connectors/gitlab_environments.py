@@ -52,6 +52,23 @@ class GitLabEnvironments:
         with self._site.asking(f"read deployment {id}"):
             return self._record(self._site.one(f"deployments/{id}"))
 
+    def of_job(self, job: int) -> DeploymentRecord | None:
+        """Return the deployment that a job makes; its environment is on no page of the job (REST v4: jobs)."""
+        with self._site.asking("read the newest deployments"):
+            found = self._site.project.deployments.list(
+                get_all=False,
+                query_parameters={"order_by": "id", "sort": "desc", "per_page": _NEWEST},
+            )
+        made = (one for one in found if (one.attributes.get("deployable") or {}).get("id") == job)
+        one = next(made, None)
+        # The list leaves the approvals out.
+        return self.get(one.id) if one else None
+
+    @property
+    def user(self) -> str:
+        """Return the token's user."""
+        return self._site.account().user
+
     def approve(self, id: int, comment: str) -> None:
         """Say yes to a blocked deployment. The job must be played afterwards."""
         with self._site.asking(f"approve deployment {id}", WRITE):
@@ -91,6 +108,11 @@ class GitLabEnvironments:
             pending_approvals=missing,
             job=job.get("id") or 0,
             has_to_be_played=bool(job) and status in ("created", "blocked") and not missing,
+            approved_by=tuple(
+                vote["user"]["username"]
+                for vote in said.get("approvals") or ()
+                if vote["status"] == "approved"
+            ),
         )
 
 

@@ -33,7 +33,7 @@ from gare.planning.ticket_steps import (
     DEPLOYING,
     OPEN,
     RELEASED,
-    TicketStep,
+    VendorStep,
     change_steps,
     told_tickets,
 )
@@ -198,7 +198,7 @@ def _tell_tracker(
             last = told.id
 
 
-def _insert(drafts: dict[str, _Draft], step: TicketStep, *, after: str) -> None:
+def _insert(drafts: dict[str, _Draft], step: VendorStep, *, after: str) -> None:
     """Put a step behind another: what waited for that one waits for this one."""
     for draft in drafts.values():
         draft.needs = [step.id if need == after else need for need in draft.needs]

@@ -5,12 +5,12 @@ from typing import Any
 
 from gare.config.models import ProjectConfig, Step, StepType
 from gare.domain.plan import PlannedEffect, Reversibility
-from gare.planning.ticket_steps import TicketStep
+from gare.planning.ticket_steps import VendorStep
 
 PAGE = "gitlab-release"
 
 
-def page_step(project: ProjectConfig, tag: str) -> TicketStep | None:
+def page_step(project: ProjectConfig, tag: str) -> VendorStep | None:
     """Return the step that makes the release in GitLab; None when it makes none."""
     if project.gitlab is None or not project.publish.gitlab_release:
         return None
@@ -21,7 +21,7 @@ def page_step(project: ProjectConfig, tag: str) -> TicketStep | None:
         "packages": project.publish.gitlab_packages,
     }
     effects = tuple(_page_effects(project, tag))
-    return TicketStep(PAGE, StepType.PAGE, "Release in GitLab", settings, effects)
+    return VendorStep(PAGE, StepType.PAGE, "Release in GitLab", settings, effects)
 
 
 def record_settings(project: ProjectConfig, environment: str) -> dict[str, Any] | None:
@@ -48,6 +48,7 @@ def pipeline_settings(said: Step, project: ProjectConfig) -> dict[str, Any]:
         "gitlab": _where(project),
         "ref": said.ref,
         "variables": dict(said.variables),
+        "play": list(said.play),
         "every_s": said.every.total_seconds(),
     }
 
@@ -61,6 +62,12 @@ def pipeline_effects(said: Step, project: ProjectConfig) -> Iterable[PlannedEffe
             Reversibility.COMPENSATED,
             "what its jobs change is theirs to take back",
         )
+        for job in said.play:
+            yield PlannedEffect(
+                f"start its job {job}, and approve its deployment where one is asked for",
+                _place(project),
+                Reversibility.COMPENSATED,
+            )
 
 
 def _page_effects(project: ProjectConfig, tag: str) -> Iterable[PlannedEffect]:

@@ -18,8 +18,8 @@ _NAMED = 20
 
 
 @dataclass(frozen=True)
-class TicketStep:
-    """One step to put into the order."""
+class VendorStep:
+    """A step in which a vendor takes part, to put into the order."""
 
     id: str
     type: StepType
@@ -30,7 +30,7 @@ class TicketStep:
 
 def told_tickets(
     project: ProjectConfig, tickets: Sequence[PlannedTicket], *, version: str
-) -> TicketStep | None:
+) -> VendorStep | None:
     """Return the step that tells the tickets with code in the release; None when nothing is to be told."""
     tracker, rule = project.tickets.tracker, project.tickets.on_release
     if rule is None or not isinstance(tracker, JiraTrackerSettings):
@@ -44,10 +44,10 @@ def told_tickets(
         "version": name,
     }
     effects = tuple(_effects(rule, keys, name, f"Jira {tracker.project}"))
-    return TicketStep("tickets", StepType.TICKETS, "Tell the tickets", settings, effects)
+    return VendorStep("tickets", StepType.TICKETS, "Tell the tickets", settings, effects)
 
 
-def change_steps(project: ProjectConfig) -> dict[str, TicketStep]:
+def change_steps(project: ProjectConfig) -> dict[str, VendorStep]:
     """Return the steps of the release's change ticket by id; empty without one."""
     tracker, change = project.tickets.tracker, project.tickets.change
     if change is None or not isinstance(tracker, JiraTrackerSettings):
@@ -61,7 +61,7 @@ def change_steps(project: ProjectConfig) -> dict[str, TicketStep]:
         f"create a change ticket of type {change.type}", place, Reversibility.COMPENSATED,
         "closed again when the release stops" if ChangePhase.STOPPED in change.phases else "",
     )  # fmt: skip
-    steps = [TicketStep(OPEN, StepType.CHANGE, "Open change ticket", settings, (opened,))]
+    steps = [VendorStep(OPEN, StepType.CHANGE, "Open change ticket", settings, (opened,))]
     for step_id, phase in ((DEPLOYING, ChangePhase.DEPLOYING), (RELEASED, ChangePhase.RELEASED)):
         if status := change.phases.get(phase):
             steps.append(_phase(step_id, phase, status, place, settings))
@@ -70,9 +70,9 @@ def change_steps(project: ProjectConfig) -> dict[str, TicketStep]:
 
 def _phase(
     step_id: str, phase: ChangePhase, status: str, place: str, settings: dict[str, Any]
-) -> TicketStep:
+) -> VendorStep:
     effect = PlannedEffect(f"move the change ticket to {status}", place, Reversibility.REVERSIBLE)
-    return TicketStep(
+    return VendorStep(
         step_id,
         StepType.CHANGE,
         f"Change ticket: {phase.value}",

@@ -49,6 +49,10 @@ class Job:
     """Whether it failed and its failure counts."""
     waits_for_person: bool = False
     """Whether somebody must start it by hand, and the pipeline waits for that."""
+    can_be_played: bool = False
+    """Whether it starts only by hand and has not been started, also where the pipeline does not wait for it."""
+    has_begun: bool = False
+    """Whether it was started, whatever came of it."""
     reason: str = ""
     """Why it failed, in the vendor's words."""
 

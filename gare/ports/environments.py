@@ -18,6 +18,8 @@ class DeploymentRecord:
     """The job that deploys; 0 when the record was made through the API."""
     has_to_be_played: bool = False
     """Whether somebody must start the job by hand: an approval does not start it."""
+    approved_by: tuple[str, ...] = ()
+    """The users who have said yes."""
 
 
 class Environments(Protocol):
@@ -39,6 +41,13 @@ class Environments(Protocol):
 
     def get(self, id: int) -> DeploymentRecord:
         """Return a deployment as it stands now."""
+
+    def of_job(self, job: int) -> DeploymentRecord | None:
+        """Return the deployment that a job makes; None when it makes none."""
+
+    @property
+    def user(self) -> str:
+        """Return the user in whose name we approve."""
 
     def approve(self, id: int, comment: str) -> None:
         """Say yes to a blocked deployment in the connection's name. Through the effect helper only."""

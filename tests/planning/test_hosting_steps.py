@@ -66,6 +66,7 @@ def test_a_step_carries_what_it_needs(steps):
         "gitlab": {"connection": "gitlab", "project": "shop/web/app"},
         "ref": "release",
         "variables": {"A": "b"},
+        "play": [],
         "every_s": 30.0,
     }
     assert steps["gitlab-release"].settings["links"] == {"Site": "https://shop.example.org"}

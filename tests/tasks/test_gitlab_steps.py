@@ -24,7 +24,9 @@ from tasks.validate import facts
 MORE = """
 gitlab: {connection: gitlab, project: shop/app}
 publish: {push: false, gitlab_release: true, gitlab_packages: true}
-steps: [{id: ci, type: pipeline, needs: [plan], before: [validate], variables: {COLOUR: green}}]
+steps:
+  - {id: ci, type: pipeline, needs: [plan], before: [validate], variables: {COLOUR: green}}
+  - {id: ship, type: pipeline, needs: [plan], before: [validate], play: [ship]}
 """
 JOBS = {
     "unit": {"takes_s": 2, "tests": {"passed": 2, "failed": ["test_cups"]}, "allow_failure": True},
@@ -118,6 +120,41 @@ def test_a_pipeline_is_waited_for_and_its_tests_are_facts(released):
     tables = facts(released.work("validate"))
     assert [row["status"] for row in tables["tests"].rows] == ["passed", "passed", "failed"]
     assert released.up.sent("POST", "/pipeline") == ["POST /api/v4/projects/shop%2Fapp/pipeline"]
+
+
+def test_the_jobs_that_the_release_starts_are_approved_and_played_once(released):
+    project = released.up.sandbox.vendors["gitlab"].projects[0]
+    project.seed["environments"] = {"live": {"approvals": 1}}
+    project.seed["pipeline"]["jobs"] = {
+        "ship": {"environment": "live", "when": "manual", "takes_s": 5, "allow_failure": False},
+        "docs": {"when": "manual", "takes_s": 1},
+    }
+    waits = []
+    for fault in ("*/approval", "*/play", "nothing"):
+        released.up.fail("lost reply", method="POST", path=fault)
+        waits.append(released.do("ship", bring_on))
+        released.later(3)
+    assert "is running" in waits[2].reason
+    released.later(10)
+    assert "succeeded" in released.do("ship", bring_on)["summary"]
+    assert len(released.up.sent("POST", "/approval")) == 1
+    assert len(released.up.sent("POST", "/play")) == 1
+    done = released.gare.ledger.effects.of(released.release.id)
+    assert all(effect.receipt is not None for effect in done)
+    live = [one for one in released.there["deployments"] if one.environment == "live"]
+    assert [vote["user"]["username"] for vote in live[-1].votes] == ["gare"]
+
+
+def test_approvals_that_others_owe_are_waited_for(released):
+    project = released.up.sandbox.vendors["gitlab"].projects[0]
+    project.seed["environments"] = {"live": {"approvals": 2}}
+    project.seed["pipeline"]["jobs"] = {"ship": {"environment": "live", "takes_s": 5}}
+    for _ in range(2):
+        assert "1 more approval(s) in GitLab for ship" in released.do("ship", bring_on).reason
+    assert released.up.sent("POST", "/play") == []
+    vote = {"project": "shop/app", "environment": "live", "user": "alice"}
+    released.up.sandbox.vendors["gitlab"].controls["approve"](vote)
+    assert "ship, which was started" in released.do("ship", bring_on).reason
 
 
 def test_a_failed_pipeline_names_job_and_reason(released):
