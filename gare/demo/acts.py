@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from gare.demo.crockery import CRACKED, NEEDING, SOUND, TRAIN, Crockery
 from gare.demo.history import HOTFIX
 from gare.demo.people import REQUESTER
-from gare.demo.project import PROJECT, commit_more, subjects
+from gare.demo.project import FIRST_VERSION, PROJECT, commit_more, subjects
 from gare.demo.rest import Call, send
 from gare.demo.show import Show, expect
 from gare.demo.station import call
 from gare.domain.releases import ReleaseState
 
 FIXED_VERSION = "1.3.1"
+FIX_BRANCH = "tea-33-old-prices"
 
 
 def depart(show: Show) -> None:
@@ -38,9 +39,11 @@ def fix(show: Show) -> None:
     """Fix production with one HTTP call: the fix alone, on top of what runs there."""
     stage, demo = show.stage, show.demo
     stage.head(f"A hotfix: {FIXED_VERSION}, by curl")
-    commit = commit_more(demo, HOTFIX)
+    commit = commit_more(demo, HOTFIX, FIX_BRANCH, f"v{FIRST_VERSION}")
     listed = "\n".join(f"  {subject}" for subject in subjects(HOTFIX))
-    stage.say(f"the fix is on main, together with what did not hold:\n{listed}")
+    stage.say(
+        f"main has what did not hold; the fix is on {FIX_BRANCH}, from v{FIRST_VERSION}:\n{listed}"
+    )
     post = Call(
         f"{show.gateway_url}/api/v1/hotfixes",
         {"project": PROJECT, "commits": [commit], "ticket": "TEA-33", "reason": "old prices"},
@@ -54,6 +57,14 @@ def fix(show: Show) -> None:
     show.follow(str(answer["run"]), FIXED_VERSION, ReleaseState.RELEASED)
     show.show_running("production", FIXED_VERSION)
     show.command("fixes")
+    show.show_vendors(
+        {
+            "!5": "opened",
+            f"version {FIXED_VERSION}": "released",
+            "TEA-33": f"Released, in {FIXED_VERSION}, 1 comment",
+            "OPS-3": "Deployed",
+        }
+    )
 
 
 def go_back(show: Show, version: str) -> None:
@@ -68,3 +79,9 @@ def go_back(show: Show, version: str) -> None:
     show.show_running("production", version)
     show.command("environments", PROJECT)
     show.command("hold", "list")
+    show.show_vendors(
+        {
+            f"release v{FIXED_VERSION}": "rolled back",
+            "TEA-33": f"Released, in {FIXED_VERSION}, 2 comments",
+        }
+    )

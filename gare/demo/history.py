@@ -71,8 +71,8 @@ NEXT = (
 """What is released as 1.4.0. Its tests pass and staging runs it; but production's settings have a key `version` of
 their own, which hides the shop's: production does not say any more which version runs, and is put back."""
 
-HOTFIX = (DemoCommit(25, 53, EMIL, "fix(server): no cache may keep old prices\n\nTEA-33", (24,)),)
-"""What is put on 1.3.0 alone and released as 1.3.1."""
+HOTFIX = (DemoCommit(25, 53, EMIL, "fix(server): no cache may keep old prices\n\nTEA-33", (22,)),)
+"""A fix on a branch from 1.3.0; released as 1.3.1 while main already has what did not hold."""
 
 TAGS = {"v1.0.0": 3, "v1.1.0": 6, "v1.2.0": 8}
 
@@ -83,10 +83,15 @@ def tree_at(number: int, values: Mapping[str, str] = MappingProxyType({})) -> di
     tree = {}
     for path, text in _templates().items():
         if (made := _as_of(text, known)) is not None:
-            for key, value in values.items():
-                made = made.replace(f"@{key}@", value)
-            tree[path] = made
+            tree[path] = filled(made, values)
     return tree
+
+
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """Return a text with `@key@` replaced from `values`."""
+    for key, value in values.items():
+        text = text.replace(f"@{key}@", value)
+    return text
 
 
 def _and_before(number: int) -> frozenset[int]:

@@ -1,6 +1,7 @@
 """Makes the demo's folder: a project with its history, its remote, two environments, and a station for them.
 
     DIR/station.yaml             the station: people, environments, who approves
+    DIR/sandbox.yaml             what GitLab and Jira know at the beginning; their tokens are in secrets/
     DIR/teashop/                 the project, a clone of …
     DIR/remote.git/              … its remote
     DIR/environments/NAME/       where it is deployed; `shared/settings.json` is what only this environment knows
@@ -21,7 +22,7 @@ from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 
-from gare.demo.history import HISTORY, TAGS, DemoCommit, tree_at
+from gare.demo.history import HISTORY, TAGS, DemoCommit, filled, tree_at
 from gare.errors import Conflict, Unavailable, UnexpectedReply
 from gare.files import locked, write_atomic
 
@@ -29,15 +30,29 @@ MARKER = ".gare-demo"
 PROJECT = "teashop"
 FIRST_VERSION, NEXT_VERSION = "1.3.0", "1.4.0"
 _FORMAT = "a folder of `gare demo`, format 1; it may be removed as a whole\n"
-_PORTS = range(8301, 8399, 2)
+HOSTED = "shop/teashop"
+SEED = "sandbox.yaml"
+TOKENS = {"gitlab": "demo-gitlab-token", "jira": "demo-jira-token"}
+"""Of the simulated GitLab and Jira, which know no others and end with the demo."""
+_PORTS = range(8301, 8398, 3)
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where the shop listens on this machine, by environment."""
+    """Where the shop listens on this machine, by environment, and GitLab and Jira."""
 
     staging: int = 8301
     production: int = 8302
+    vendors: int = 8303
+
+    @property
+    def values(self) -> dict[str, str]:
+        """Return what stands for them in the demo's files."""
+        return {
+            "staging-port": str(self.staging),
+            "production-port": str(self.production),
+            "vendors": f"http://127.0.0.1:{self.vendors}",
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +104,41 @@ def make_demo(folder: Path, ports: Ports) -> Demo:
     """Make the whole folder, which `claim` found free. Raises ConfigError when git is missing."""
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / MARKER, _FORMAT)
-    station = (files("gare.demo") / "files" / "station.yaml.in").read_text(encoding="utf-8")
-    write(folder / "station.yaml", station)
+    commits = _make_repository(folder, ports)
+    demo = Demo(folder, ports, commits[HISTORY[-1].number])
+    _configure(demo, commits)
     for environment, settings in _settings(ports).items():
         shared = folder / "environments" / environment / "shared"
         write(shared / "settings.json", json.dumps(settings, indent=1) + "\n")
-    head = _make_repository(folder, ports)
-    return Demo(folder, ports, head)
+    return demo
 
 
-def commit_more(demo: Demo, commits: tuple[DemoCommit, ...]) -> str:
-    """Commit and push further commits, as their authors would; return the new head."""
-    copy, values = demo.repository, _values(demo.ports)
+def _configure(demo: Demo, commits: Mapping[int, str]) -> None:
+    """Write the station, and what GitLab and Jira begin with; merge requests name commits of the history."""
+    values = {
+        **demo.ports.values,
+        **{f"commit-{number}": commit for number, commit in commits.items()},
+        **{f"{vendor}-token": token for vendor, token in TOKENS.items()},
+        "repository": json.dumps(str(demo.remote)),
+    }
+    for name in ("station.yaml", SEED):
+        text = (files("gare.demo") / "files" / f"{name}.in").read_text(encoding="utf-8")
+        write(demo.folder / name, filled(text, values))
+    for vendor, token in TOKENS.items():
+        write(demo.folder / "secrets" / vendor, f"{token}\n")
+
+
+def commit_more(
+    demo: Demo, commits: tuple[DemoCommit, ...], branch: str = "main", start: str = ""
+) -> str:
+    """Commit and push further commits, as their authors would; return the new head.
+
+    With a `start`, they are put on a new branch that begins there.
+    """
+    copy, values = demo.repository, demo.ports.values
     git_as_anybody(copy, "pull", "--quiet", "--ff-only", "origin", "main")
+    if start:
+        git_as_anybody(copy, "switch", "--quiet", "--create", branch, start)
     for commit in commits:
         before = tree_at(commit.parents[0], values)
         for path, text in tree_at(commit.number, values).items():
@@ -112,8 +149,10 @@ def commit_more(demo: Demo, commits: tuple[DemoCommit, ...]) -> str:
         git_as_anybody(
             copy, "commit", "--quiet", "--message", commit.message, env=_identity(commit)
         )
-    git_as_anybody(copy, "push", "--quiet", "origin", "main")
-    return git_as_anybody(copy, "rev-parse", "HEAD")
+    git_as_anybody(copy, "push", "--quiet", "origin", branch)
+    head = git_as_anybody(copy, "rev-parse", "HEAD")
+    git_as_anybody(copy, "switch", "--quiet", "main")
+    return head
 
 
 def remote_tag(demo: Demo, name: str) -> tuple[str, str]:
@@ -133,7 +172,7 @@ def subjects(commits: tuple[DemoCommit, ...]) -> list[str]:
 
 @contextmanager
 def free_ports() -> Iterator[Ports]:
-    """Give two free ports side by side, the same ones each time when nobody has them, and keep them in the block.
+    """Give three free ports side by side, the same ones each time when nobody has them, and keep them in the block.
 
     They stand in the project's gare.yaml, so other ports make other commits. The lock keeps demos apart that start
     at the same moment; it ends with the process.
@@ -145,11 +184,12 @@ def free_ports() -> Iterator[Ports]:
                 held.enter_context(locked(lock, wait_s=0, what=str(lock), say=_silent))
             except (Unavailable, PermissionError):
                 continue
-            if _is_free(first) and _is_free(first + 1):
-                yield Ports(first, first + 1)
+            ports = Ports(first, first + 1, first + 2)
+            if all(_is_free(port) for port in range(first, first + 3)):
+                yield ports
                 return
     raise Unavailable(
-        "The demo finds no two free ports side by side.",
+        "The demo finds no three free ports side by side.",
         where=f"127.0.0.1, {_PORTS.start} to {_PORTS.stop}",
         hint="End what listens there.",
     )
@@ -179,22 +219,20 @@ def _settings(ports: Ports) -> dict[str, dict[str, object]]:
     }
 
 
-def _values(ports: Ports) -> dict[str, str]:
-    return {"staging-port": str(ports.staging), "production-port": str(ports.production)}
-
-
-def _make_repository(folder: Path, ports: Ports) -> str:
+def _make_repository(folder: Path, ports: Ports) -> dict[int, str]:
+    """Make the remote and the working copy; return the commits by their numbers in the history."""
     remote = folder / "remote.git"
     git_as_anybody(folder, "init", "--quiet", "--bare", "--initial-branch=main", remote.name)
-    git_as_anybody(remote, "fast-import", "--quiet", stdin=_stream(ports))
+    told = git_as_anybody(remote, "fast-import", "--quiet", stdin=_stream(ports))
     git_as_anybody(folder, "clone", "--quiet", remote.name, PROJECT)
     # The clone must not lose its remote when the folder is moved.
     git_as_anybody(folder / PROJECT, "remote", "set-url", "origin", f"../{remote.name}")
-    return git_as_anybody(folder / PROJECT, "rev-parse", "HEAD")
+    numbers = (commit.number for commit in HISTORY)
+    return dict(zip(numbers, told.split(), strict=True))
 
 
 def _stream(ports: Ports) -> bytes:
-    """Return the history as `git fast-import` reads it."""
+    """Return the history as `git fast-import` reads it; it answers with the commits in their order."""
     tags = {number: name for name, number in TAGS.items()}
     parts: list[bytes] = []
     for commit in HISTORY:
@@ -208,11 +246,12 @@ def _stream(ports: Ports) -> bytes:
             ),
             b"deleteall\n",
         ]
-        for path, text in tree_at(commit.number, _values(ports)).items():
+        for path, text in tree_at(commit.number, ports.values).items():
             parts += [f"M 100644 inline {path}\n".encode(), _data(text)]
         if name := tags.get(commit.number):
             parts.append(f"tag {name}\nfrom :{commit.number}\ntagger {_stamp(commit)}\n".encode())
             parts.append(_data(f"Teashop {name[1:]}\n"))
+    parts += [f"get-mark :{commit.number}\n".encode() for commit in HISTORY]
     return b"".join(parts)
 
 

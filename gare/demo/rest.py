@@ -1,4 +1,4 @@
-"""The REST calls of the demo, as any program would make them: Prefect's API to start a release, the shop's to look."""
+"""The REST calls of the demo, as any program would make them: Prefect's API to start a release, the others' to look."""
 
 import json
 import time
@@ -46,17 +46,17 @@ def make(call: Call) -> str:
     return str(send(call)["id"])
 
 
-def send(call: Call) -> dict[str, Any]:
-    """Make the call and return what is answered. Raises StepFailed."""
+def send(call: Call) -> Any:
+    """Make the call and return the JSON that is answered. Raises StepFailed."""
     return _json(httpx.Request("POST", call.url, json=call.body, headers=call.headers))
 
 
-def ask(url: str) -> dict[str, Any]:
-    """Return the JSON object that a shop answers. Raises StepFailed."""
-    return _json(httpx.Request("GET", url))
+def ask(url: str, headers: Mapping[str, str] | None = None) -> Any:
+    """Return the JSON that an address answers. Raises StepFailed."""
+    return _json(httpx.Request("GET", url, headers=headers))
 
 
-def _json(request: httpx.Request) -> dict[str, Any]:
+def _json(request: httpx.Request) -> Any:
     """Send a request; a server that is busy (SQLite locks give 503) is asked again."""
     with httpx.Client(timeout=15, trust_env=False) as client:
         for _ in range(_TRIES):
@@ -71,5 +71,4 @@ def _json(request: httpx.Request) -> dict[str, Any]:
         raise StepFailed(
             f"{request.method} {request.url}: HTTP {reply.status_code} {reply.text[:500]}"
         )
-    found: dict[str, Any] = reply.json()
-    return found
+    return reply.json()

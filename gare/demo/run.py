@@ -1,12 +1,13 @@
 """The demo itself: make the projects, start the station, show act after act, look what runs, clean up.
 
-Everything is done as its user would do it: Prefect's REST API, `gare` on the command line, HTTP to the shop. What
-the end must be is checked on the way; a deviation is a StepFailed that says what was expected and what came.
+Everything is done as its user would do it: Prefect's REST API, `gare` on the command line, HTTP to the shop and to the
+simulated GitLab and Jira, which this process serves. What the end must be is checked on the way; a deviation is a
+StepFailed that says what was expected and what came.
 """
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from gare.config.loader import load_station
@@ -35,6 +36,7 @@ from gare.demo.station import (
     refuse_running,
     stop_shops,
 )
+from gare.demo.vendors import Vendors, listed, served
 from gare.domain.releases import ReleaseState
 from gare.errors import ConfigError
 from gare.requests import ReleaseRequest
@@ -66,19 +68,23 @@ def run_demo(
     _claim(folder, is_fresh=is_fresh)
     station = DemoStation(folder)
     tokens: list[PendingTokens] = []
-    with free_ports() as ports, _cleared(folder, station, tokens, stage):
-        stage.head("A project")
+    with free_ports() as ports, ExitStack() as until_end:
+        stage.head("A project, in GitLab and Jira")
         demo = make_demo(folder, ports)
         Crockery(folder).make()
+        hosted = until_end.enter_context(served(demo))
+        until_end.enter_context(_cleared(folder, station, tokens, stage))
         authors = len({commit.author for commit in HISTORY})
         stage.say(
             f"{PROJECT}, a small web shop: {len(HISTORY)} commits by {authors} people, last release v1.2.0\n"
             f"{demo.repository}, its remote is {demo.remote}"
         )
+        lines = [f"GitLab and Jira before, simulated at {hosted.url}:", *listed(hosted.look())]
+        stage.say("\n".join(lines))
         stage.head("A station")
         station.start()
         tokens.append(make_tokens(folder))
-        show = _open(demo, stage, station, tokens[0], ask)
+        show = _open(demo, stage, station, tokens[0], ask, hosted)
         _release_once(show)
         if not is_quick:
             _release_what_does_not_hold(show)
@@ -87,6 +93,7 @@ def run_demo(
             acts.go_back(show, FIRST_VERSION)
         shown = {"Prefect's UI": show.gare.engine.ui_url}
         shown |= {place: demo.address(place) for place in ("staging", "production")}
+        shown |= {"GitLab, Jira": f"{hosted.url}/_sandbox/requests"}
         show_summary(stage, show.outcomes, shown)
         if linger is not None:
             linger(lambda: station.is_alive)
@@ -94,7 +101,12 @@ def run_demo(
 
 
 def _open(
-    demo: Demo, stage: Stage, station: DemoStation, tokens: PendingTokens, ask: Ask | None
+    demo: Demo,
+    stage: Stage,
+    station: DemoStation,
+    tokens: PendingTokens,
+    ask: Ask | None,
+    hosted: Vendors,
 ) -> Show:
     """Show the plan while the station starts, and return when it is ready."""
     record = station.wait(has_address)
@@ -109,7 +121,7 @@ def _open(
     people = People(demo.folder, tokens.wait(), ask)
     record = station.wait(is_ready)
     stage.say(f"the station is up: {record.ui_url}")
-    return Show(demo, stage, station, gare, people, record.api_url, record.gateway_url)
+    return Show(demo, stage, station, gare, people, hosted, record.api_url, record.gateway_url)
 
 
 def _release_once(show: Show) -> None:
@@ -118,6 +130,15 @@ def _release_once(show: Show) -> None:
     _release(show, ReleaseState.RELEASED, FIRST_VERSION, "prices and green teas for the spring")
     show.show_running("production", FIRST_VERSION)
     show.show_tag(FIRST_VERSION, demo.head)
+    show.show_vendors(
+        {
+            "release v1.3.0": "out",
+            "version 1.3.0": "released",
+            "TEA-12": "Released, in 1.3.0, 1 comment",
+            "TEA-16": "To Do, in 1.3.0",
+            "OPS-1": "Deployed",
+        }
+    )
 
 
 def _release_what_does_not_hold(show: Show) -> None:
@@ -134,6 +155,9 @@ def _release_what_does_not_hold(show: Show) -> None:
     show.show_running("staging", NEXT_VERSION)
     show.show_running("production", FIRST_VERSION)
     show.show_tag(NEXT_VERSION, "")
+    show.show_vendors(
+        {"version 1.4.0": "unreleased", "TEA-30": "Done, in 1.4.0", "OPS-2": "Stopped"}
+    )
 
 
 def _release(show: Show, wanted: ReleaseState, version: str, reason: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from gare.demo.progress import Follower
 from gare.demo.project import PROJECT, Demo, remote_tag
 from gare.demo.stage import Outcome, Stage, show_question
 from gare.demo.station import DemoStation, call
+from gare.demo.vendors import Vendors, changed
 from gare.domain.releases import Release, ReleaseState
 from gare.errors import StepFailed
 from gare.wiring import Gare
@@ -33,6 +35,7 @@ class Show:
     station: DemoStation
     gare: Gare
     people: People
+    vendors: Vendors
     api_url: str
     gateway_url: str
     outcomes: list[Outcome] = field(default_factory=list)
@@ -84,6 +87,15 @@ class Show:
             )
         else:
             self.stage.say(f"the remote has no tag v{version}: what did not hold is not published")
+
+    def show_vendors(self, wanted: Mapping[str, str]) -> None:
+        """Say what has changed in GitLab and Jira; the rows of `wanted` must stand like that."""
+        before, after = self.vendors.seen, self.vendors.look()
+        lines = changed(before, after, wanted)
+        self.stage.say("\n".join(["what has changed in GitLab and Jira:", *lines]))
+        stands = {row.name: row.stands for row in after}
+        for name, how in wanted.items():
+            expect(f"{name} in GitLab and Jira", how, stands.get(name, "nothing"))
 
     def _evidence(self, release: Release) -> Path:
         file = self.demo.folder / "evidence" / f"{release.id}.zip"

@@ -9,6 +9,8 @@ from gare.domain.plan import Kind, Plan, PlannedApproval
 from gare.domain.releases import Release, ReleaseState
 from gare.wiring import Gare
 
+_NOTES_LINES = 16
+
 
 @dataclass(slots=True)
 class Stage:
@@ -66,10 +68,13 @@ def show_question(stage: Stage, gare: Gare, release: Release, asked: PlannedAppr
     lines = [
         f"{release.id} waits: may {plan.title} {release.version} go to {asked.environment}? Votes needed: {votes}."
     ]
-    for step in ("build", "test", "validate"):
+    for step in ("build", "ci", "test", "validate"):
         if (record := records.get(step)) and isinstance(record.value, dict):
             lines.append(f"  {step}: {record.value.get('summary', '')}")
-    lines += [f"  {line}".rstrip() for line in plan.notes.strip().splitlines()]
+    notes = plan.notes.strip().splitlines()
+    lines += [f"  {line}".rstrip() for line in notes[:_NOTES_LINES]]
+    if (left := len(notes) - _NOTES_LINES) > 0:
+        lines.append(f"  … ({left} more lines; the run's page in Prefect's UI has all)")
     if request is not None:
         lines.append(f"  a vote is about manifest {request.manifest}")
     stage.say("\n".join(lines))

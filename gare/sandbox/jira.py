@@ -281,6 +281,12 @@ class Jira(JiraVersions):
 
     # What people do by hand
 
+    @control("project")
+    def make_project(self, fields: dict[str, Any]) -> dict[str, str]:
+        """Make a project: `key`, and what else a seed says of one."""
+        self.state.add_project(fields["key"], fields, self.clock.now())
+        return {"key": fields["key"]}
+
     @control("move")
     def move(self, fields: dict[str, Any]) -> dict[str, str]:
         """Take an issue to a status by a transition that is offered: `{key, to}`."""

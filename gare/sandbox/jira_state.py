@@ -139,7 +139,7 @@ class State:
         self.boards: dict[int, Board] = {}
         self.sprints: dict[int, Sprint] = {}
         for key, section in seed.get("projects", {}).items():
-            self._add_project(key, section, now)
+            self.add_project(key, section, now)
 
     def number(self) -> int:
         """Return the next id."""
@@ -196,7 +196,8 @@ class State:
             elif before is not None:
                 yield before
 
-    def _add_project(self, key: str, section: Seed, now: datetime) -> None:
+    def add_project(self, key: str, section: Seed, now: datetime) -> None:
+        """Make a project as a seed says it."""
         workflow = section.get("workflow", SIMPLE)
         transitions = [
             Transition(

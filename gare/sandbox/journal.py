@@ -65,7 +65,8 @@ class Journal:
         """Return the requests after a number, of one vendor or method where named."""
         return [
             entry
-            for entry in self._entries
+            # A copy at once: tests read in another thread than the one that serves.
+            for entry in tuple(self._entries)
             if entry.number > after
             and vendor in ("", entry.vendor)
             and method in ("", entry.method)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from sandbox import descriptions
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(400)]
 GARE = [sys.executable, "-P", "-c", "from gare.cli.app import main; main()"]
@@ -45,6 +46,7 @@ def test_whole_demo_releases_by_hand_by_train_and_by_hotfix_and_goes_back(tmp_pa
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
+        env={**os.environ, "GARE_CONTRACTS": str(descriptions() or "")},
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1].startswith(
@@ -54,6 +56,12 @@ def test_whole_demo_releases_by_hand_by_train_and_by_hotfix_and_goes_back(tmp_pa
         "has arrived, R-6 1.3.1 released, R-7 production is back at 1.3.0"
     )
     assert _left_running(folder) == []
+    assert (
+        "TEA-12, TEA-13, TEA-14, TEA-15, TEA-18, TEA-20: Done, in 1.3.0 -> Released, in 1.3.0, 1 comment"
+        in done.stdout
+    )
+    assert "as before: TEA-16 (To Do, in 1.3.0), " in done.stdout
+    assert "TEA-33: Released, in 1.3.1, 1 comment -> Released, in 1.3.1, 2 comments" in done.stdout
 
     remote = folder / "remote.git"
     assert _git(remote, "tag", "--list", "v1.[34]*").split() == ["v1.3.0", "v1.3.1"]

@@ -6,22 +6,26 @@ import socket
 import subprocess
 import tarfile
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from dataclasses import astuple
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 
 from gare.config.loader import load_station
-from gare.demo.history import HISTORY, NEXT, tree_at
+from gare.demo.history import HISTORY, HOTFIX, NEXT, tree_at
 from gare.demo.project import Demo, Ports, claim, commit_more, free_ports, make_demo, remote_tag
+from gare.demo.vendors import served
 from gare.errors import Conflict
 from gare.requests import ReleaseRequest
 from gare.wiring import Gare
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory) -> Demo:
-    return make_demo(tmp_path_factory.mktemp("shown") / "demo", _two_free_ports())
+def demo(tmp_path_factory) -> Iterator[Demo]:
+    with free_ports() as ports:
+        yield make_demo(tmp_path_factory.mktemp("shown") / "demo", ports)
 
 
 @pytest.fixture
@@ -30,13 +34,6 @@ def outside() -> dict[str, str]:
     own = str(Path(os.sys.prefix, "bin"))
     path = os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if part != own)
     return {"PATH": path, "HOME": os.environ.get("HOME", "/")}
-
-
-def _two_free_ports() -> Ports:
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return Ports(one.getsockname()[1], other.getsockname()[1])
 
 
 def _git(folder: Path, *words: str) -> str:
@@ -65,7 +62,9 @@ def test_history_is_that_of_several_people_with_a_merge_and_earlier_releases(dem
     assert _git(demo.repository, "status", "--porcelain") == ""
 
 
-@pytest.mark.parametrize("commit", [*HISTORY, *NEXT], ids=lambda commit: str(commit.number))
+@pytest.mark.parametrize(
+    "commit", [*HISTORY, *NEXT, *HOTFIX], ids=lambda commit: str(commit.number)
+)
 def test_every_commit_changes_something_and_holds_code(commit):
     tree = tree_at(commit.number)
     assert all("#@" not in text for text in tree.values())
@@ -114,7 +113,7 @@ def test_the_shop_serves_restarts_and_stops(demo, outside, tmp_path):
     _run(demo.repository, {**outside, "GARE_VERSION": "9.9.9"}, "tools/build.py")
     with tarfile.open(demo.repository / "dist" / "teashop-9.9.9.tar.gz") as tar:
         tar.extractall(tmp_path, filter="data")
-    port = _two_free_ports().staging
+    port = demo.ports.staging
     (tmp_path / "settings.json").write_text(json.dumps({"port": port}))
     try:
         _run(tmp_path, outside, "-B", "ops/serve.py", "start")
@@ -129,8 +128,9 @@ def test_the_shop_serves_restarts_and_stops(demo, outside, tmp_path):
         assert probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def test_the_plan_is_1_3_0_and_tells_what_does_not_match(demo):
-    _, plan = Gare(load_station(demo.folder)).make_plan(ReleaseRequest(project="teashop"))
+def test_the_plan_is_1_3_0_and_tells_what_does_not_match_in_jira(demo):
+    with served(demo):
+        _, plan = Gare(load_station(demo.folder)).make_plan(ReleaseRequest(project="teashop"))
     assert (plan.version, plan.previous_version, plan.bump) == ("1.3.0", "1.2.0", "minor")
     assert {
         ticket.key: ticket.verdict for ticket in plan.tickets if ticket.verdict != "matched"
@@ -139,6 +139,9 @@ def test_the_plan_is_1_3_0_and_tells_what_does_not_match(demo):
         "TEA-17": "reopened",
         "TEA-26": "code without ticket",
     }
+    # No commit names TEA-19: the merge request that brought one does.
+    assert "TEA-19" in {ticket.key for ticket in plan.tickets}
+    assert "1 commit(s) name no ticket" in plan.warnings
     assert [(rule.environment, rule.groups) for rule in plan.approvals] == [
         ("production", {"qa": 1, "operations": 1})
     ]
@@ -149,6 +152,18 @@ def test_the_next_version_is_pushed(tmp_path):
     head = commit_more(demo, NEXT)
     assert _git(demo.remote, "rev-parse", "main") == head
     assert _git(demo.repository, "status", "--porcelain") == ""
+
+
+def test_the_fix_is_on_a_branch_of_its_own_without_what_came_after(tmp_path):
+    demo = make_demo(tmp_path / "demo", Ports())
+    commit_more(demo, NEXT)
+    fix = commit_more(demo, HOTFIX, "fix-prices", demo.head)
+    assert _git(demo.remote, "rev-parse", "fix-prices~1") == demo.head
+    assert _git(demo.remote, "rev-parse", "fix-prices") == fix
+    assert _git(demo.repository, "branch", "--show-current") == "main"
+    assert _git(demo.remote, "diff", "--stat", "fix-prices~1", "fix-prices").endswith(
+        "1 file changed, 1 insertion(+)"
+    )
 
 
 def test_a_tag_that_is_not_there_is_empty(demo):
@@ -177,4 +192,4 @@ def test_an_earlier_demo_is_replaced_only_when_asked(tmp_path):
 
 def test_two_demos_at_once_take_different_ports():
     with free_ports() as one, free_ports() as other:
-        assert {one.staging, one.production}.isdisjoint({other.staging, other.production})
+        assert set(astuple(one)).isdisjoint(astuple(other))

@@ -78,6 +78,13 @@ def test_every_request_is_logged_without_its_token(http: httpx.Client) -> None:
     assert TOKEN not in str(entry)
 
 
+def test_a_project_is_made_by_hand(http: httpx.Client) -> None:
+    said = {"path": "shop/new", "members": {"gare": "maintainer"}}
+    made = http.post("/_sandbox/vendors/gitlab/project", json=said).json()
+    reply = http.get("/gitlab/api/v4/projects/shop%2Fnew")
+    assert (reply.status_code, reply.json()["id"]) == (200, made["id"])
+
+
 def test_the_clock_is_moved_from_outside(http: httpx.Client) -> None:
     http.post("/_sandbox/clock", json={"at": "2026-05-01T00:00:00+00:00"})
     reply = http.post("/_sandbox/clock", json={"advance_s": 90})

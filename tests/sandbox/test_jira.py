@@ -109,6 +109,14 @@ def test_the_old_search_is_gone_on_cloud(cloud):
         assert cloud.get(f"/rest/api/{version}/search", params={"jql": "x"}).status_code == 410
 
 
+def test_a_project_is_made_by_hand(center, served):
+    said = {"key": "NEW", "versions": ["0.1.0"], "issues": [{"key": "NEW-1", "title": "First"}]}
+    httpx.post(f"{served.url}/_sandbox/vendors/center/project", json=said).raise_for_status()
+    found = center.get("/rest/api/2/project/NEW/versions").json()
+    assert [version["name"] for version in found] == ["0.1.0"]
+    assert center.get("/rest/api/2/issue/NEW-1").json()["fields"]["summary"] == "First"
+
+
 def test_who_is_not_known_is_told_so(served):
     url = f"{served.url}/cloud/rest/api/3/myself"
     assert httpx.get(url).status_code == 401

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 from gare.sandbox.clock import Clock
 from gare.sandbox.gitlab.repository import Repository
-from gare.sandbox.vendor import Declined, Reply, Request, Vendor, route
+from gare.sandbox.vendor import Declined, Reply, Request, Vendor, control, route
 
 GUEST, REPORTER, DEVELOPER, MAINTAINER, OWNER = 10, 20, 30, 40, 50
 ROLES = {
@@ -85,10 +85,19 @@ class GitLabBase(Vendor):
         super().__init__(name, seed, clock)
         self.users = {name: number for number, name in enumerate(_users(seed), 1)}
         self.tokens = {str(value): _token(said) for value, said in seed.get("tokens", {}).items()}
-        self.projects = [
-            Project(number, path, said or {}, _members(said or {}))
-            for number, (path, said) in enumerate(seed.get("projects", {}).items(), 101)
-        ]
+        self.projects: list[Project] = []
+        for path, said in seed.get("projects", {}).items():
+            self._add_project(path, said or {})
+
+    def _add_project(self, path: str, said: Mapping[str, Any]) -> Project:
+        made = Project(101 + len(self.projects), path, said, _members(said))
+        self.projects.append(made)
+        return made
+
+    @control("project")
+    def make_project_by_hand(self, fields: dict[str, Any]) -> Any:
+        """Make a project: `path`, and what else a seed says of one."""
+        return {"id": self._add_project(fields["path"], fields).id}
 
     def number(self) -> int:
         """Return the next id; ids are unique over everything, as in one GitLab."""

@@ -107,7 +107,8 @@ class IssueRoutes(GitLabBase):
     def _add_issue(
         self, found: dict[int, dict[str, Any]], said: Mapping[str, Any]
     ) -> dict[str, Any]:
-        number, now = len(found) + 1, instant(self.clock.now())
+        number = said.get("iid") or max(found, default=0) + 1
+        now = instant(self.clock.now())
         made = {
             "id": self.number(),
             "iid": number,

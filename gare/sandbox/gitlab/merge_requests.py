@@ -192,6 +192,7 @@ class MergeRequestRoutes(GitLabBase):
             said["title"],
             said.get("description", ""),
             said.get("author", "root"),
+            said.get("iid"),
         )
         made.labels = list(said.get("labels", ()))
         made.state = said.get("state", "opened")
@@ -206,10 +207,11 @@ class MergeRequestRoutes(GitLabBase):
         title: str,
         description: str,
         author: str,
+        iid: int | None = None,
     ) -> MergeRequest:
         found: dict[int, MergeRequest] = project.kept.setdefault("merge_requests", {})
         now = self.clock.now()
-        number = len(found) + 1
+        number = iid or max(found, default=0) + 1
         made = MergeRequest(
             self.number(), number, source, target, title, description, author, now, now
         )
