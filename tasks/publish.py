@@ -1,8 +1,10 @@
 """publish: the release becomes public: notes into the changelog or a file, and the annotated tag, pushed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from gare.domain.notes import filled, into_changelog
+from gare.domain.plan import Kind, Plan
 from gare.files import write_atomic
 from gare.ledger.effects import Absent, AsWanted, Different, Effect, Look, Receipt
 from gare.reports.markdown import escape
@@ -62,7 +64,8 @@ def tag_effect(work: Work, name: str, *, push: bool) -> Effect:
 
 def changelog_effect(work: Work, path: str, *, push: bool) -> Effect:
     """Return the notes in the repository's changelog, as one commit on the branch."""
-    source = work.gare.source(work.plan)
+    branch = _changelog_branch(work.plan)
+    source = work.gare.source(replace(work.plan, source={**work.plan.source, "branch": branch}))
 
     def look() -> Look:
         text = source.look_file(path)
@@ -75,6 +78,16 @@ def changelog_effect(work: Work, path: str, *, push: bool) -> Effect:
         return {"file": path, "commit": source.write_file(path, text, message, push=push)}
 
     return Effect(f"changelog {path}", {"version": work.plan.version, "push": push}, look, act)
+
+
+def _changelog_branch(plan: Plan) -> str:
+    """Return the branch that has the changelog's entry of the version before.
+
+    A hotfix of a tag begins behind that entry: written on its branch, the notes would conflict in every merge.
+    """
+    if plan.kind is Kind.HOTFIX and not plan.details["base"]["line"]:
+        return str(plan.details["lines"][0])
+    return plan.branch
 
 
 def notes_effect(work: Work, pattern: str) -> Effect:
