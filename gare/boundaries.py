@@ -7,12 +7,14 @@ armed it kills what is to be killed meanwhile. Standard library only.
 """
 
 import os
+import re
 import time
 from hashlib import sha256
 from pathlib import Path
 
 VARIABLE = "GARE_BOUNDARIES"
 _TICK_S = 0.01
+_RELEASE = re.compile(r"\bR-\d+")
 
 _scope = ""
 
@@ -24,10 +26,10 @@ def enter(scope: str) -> None:
 
 
 def reached(boundary: str) -> None:
-    """Pass a boundary, such as `before act publish tag v1.2.0`."""
+    """Pass a boundary, such as `before act publish tag v1.2.0`. A release's number is left out: each has its own."""
     folder = os.environ.get(VARIABLE)
     if folder:
-        _pass(Path(folder), f"{_scope} | {boundary}")
+        _pass(Path(folder), f"{_scope} | {_RELEASE.sub('R', boundary)}")
 
 
 def file_name(boundary: str) -> str:

@@ -16,6 +16,7 @@ from matrix import Matrix, Point, Result
 from receiver import receiving
 from scenarios import SCENARIOS
 from stationing import CrashStation, Kill
+from vendors import vendors_served
 
 sys.path.append(str(Path(__file__).parents[1] / "shared"))
 from postgres_server import serving
@@ -92,12 +93,19 @@ def execute(options: argparse.Namespace, database: str, folder: Path) -> Result:
     with ExitStack() as stack:
         ledger = stack.enter_context(serving()).address() if database == "postgresql" else ""
         receiver = stack.enter_context(receiving())
+        vendors = stack.enter_context(vendors_served())
         station = CrashStation(
-            folder / "station", ledger=ledger, worker=options.worker, jobs=options.jobs
+            folder / "station",
+            ledger=ledger,
+            worker=options.worker,
+            jobs=options.jobs,
+            connections=vendors.connections(),
         )
         stack.callback(station.stop)
         station.start()
-        matrix = Matrix(station, receiver, jobs=options.jobs, is_keeping=options.keep, say=say)
+        matrix = Matrix(
+            station, receiver, vendors, jobs=options.jobs, is_keeping=options.keep, say=say
+        )
         names = options.scenarios.split(",")
         points = matrix.list_points([one for one in SCENARIOS if one.name in names])
         listed = [point for point in points if options.points in str(point)]

@@ -12,7 +12,9 @@ from enum import StrEnum
 Outcome = Mapping[str, Sequence[str]]
 
 SINGLE = frozenset({"end", "engine", "live staging", "live production"})
-"""Kinds with one value: another value there is a lost end, not something done twice."""
+"""Kinds with one value: another value there is a lost end, not something done twice.
+
+The kinds of a train's member have its name in front: `@-api: end`."""
 ASKED = frozenset({"asked"})
 
 
@@ -47,7 +49,8 @@ def compare(wanted: Outcome, found: Outcome) -> list[Deviation]:
 
 def _differences(kind: str, wanted: Sequence[str], found: Sequence[str]) -> Iterator[Deviation]:
     missing, extra = Counter(wanted) - Counter(found), Counter(found) - Counter(wanted)
-    if kind in SINGLE:
+    plain = kind.rpartition(": ")[2]
+    if plain in SINGLE:
         if missing or extra:
             said = f"{', '.join(found) or 'nothing'} instead of {', '.join(wanted) or 'nothing'}"
             yield Deviation(Trouble.LOST, kind, said)
@@ -55,4 +58,4 @@ def _differences(kind: str, wanted: Sequence[str], found: Sequence[str]) -> Iter
     for what in missing.elements():
         yield Deviation(Trouble.LOST, kind, what)
     for what in extra.elements():
-        yield Deviation(Trouble.ASKED_AGAIN if kind in ASKED else Trouble.DUPLICATED, kind, what)
+        yield Deviation(Trouble.ASKED_AGAIN if plain in ASKED else Trouble.DUPLICATED, kind, what)

@@ -26,6 +26,8 @@ def _tell(gare: Gare, plan: Plan) -> None:
     ledger = gare.ledger
     # The engine has no run of this id any more, as of any release that is long over.
     run = str(uuid5(NAMESPACE_URL, f"{plan.project} {plan.version}"))
+    if (told := ledger.releases.of_run(run)) is not None and told.is_closed:
+        return
     release = ledger.releases.open(ledger.plans.store(plan), plan, run, "alice", "")
     for step in plan.steps:
         ledger.releases.begin_step(release.id, step.id, actor="gare")

@@ -7,25 +7,22 @@ kinds the releases of a batch are all brought to their boundaries first, and one
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from enum import Enum, auto
 from pathlib import Path
-from typing import Any
 
+from beginning import asked_for, folder_of, lay_out, take_out
 from comparing import Deviation, Outcome, Trouble, compare
-from earlier import tell_earlier
 from outcome import Ended, read_outcome
 from people import People
 from receiver import Receiver
-from scenarios import SCENARIOS, Scenario, copy_template, head_of, make_template
+from runs import Phase, Point, Result, Run
+from scenarios import SCENARIOS, Scenario, head_of, make_template
 from stationing import CrashStation, Kill, kill_process
+from vendors import Vendors, key_of
 
-from gare.boundaries import file_name
 from gare.config.loader import load_station
-from gare.domain.plan import Kind
-from gare.domain.releases import Release, ReleaseState
+from gare.domain.releases import Release
 from gare.engine import deployment_of
 from gare.errors import GareError
 from gare.rescue import is_settled
@@ -43,100 +40,32 @@ _TRIES = 2
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Point:
-    """One place of one scenario where everything can be killed. `passage` counts from 1."""
-
-    scenario: str
-    boundary: str
-    passage: int = 1
-
-    def __str__(self) -> str:
-        return f"{self.scenario} | {self.boundary}" + (
-            f" ({self.passage})" if self.passage > 1 else ""
-        )
-
-
-class Phase(Enum):
-    """How far a run of the matrix is."""
-
-    NEW = auto()
-    GOING = auto()
-    STANDING = auto()
-    KILLED = auto()
-    OVER = auto()
-
-
-@dataclass(slots=True)
-class Run:
-    """One release of the matrix: killed at a point, or undisturbed without one."""
-
-    scenario: Scenario
-    name: str
-    point: Point | None = None
-    kind: Kill | None = None
-    phase: Phase = Phase.NEW
-    flow_run: str = ""
-    pid: int = 0
-    since: float = 0.0
-    failed_since: float = 0.0
-    is_missed: bool = False
-    outcome: Outcome = field(default_factory=dict)
-    deviations: list[Deviation] = field(default_factory=list)
-
-    @property
-    def armed(self) -> str:
-        """Return the name of its boundary's file."""
-        return file_name(f"{self.name} | {self.point.boundary}") if self.point else ""
-
-
-@dataclass(slots=True)
-class Result:
-    """What the matrix found."""
-
-    points: set[Point] = field(default_factory=set)
-    runs: int = 0
-    troubles: list[tuple[Run, Deviation]] = field(default_factory=list)
-    unreached: list[Run] = field(default_factory=list)
-    left_to_person: list[str] = field(default_factory=list)
-    cpu_s_per_release: float = 0.0
-
-    def count(self, trouble: Trouble) -> int:
-        """Return how many deviations of a kind there are."""
-        return sum(deviation.trouble is trouble for _, deviation in self.troubles)
-
-    @property
-    def summary(self) -> str:
-        """Say it in one line."""
-        return f"crash points {len(self.points)}, runs {self.runs}, " + ", ".join(
-            f"{trouble} {self.count(trouble)}" for trouble in Trouble
-        )
-
-    @property
-    def is_good(self) -> bool:
-        """Whether every run that was wanted was made and none deviates."""
-        return not self.troubles and not self.unreached and self.runs > 0
-
-
 class Matrix:
     """Makes runs in a station that is up."""
 
     def __init__(
-        self, station: CrashStation, receiver: Receiver, *, jobs: int, is_keeping: bool, say: Say
+        self,
+        station: CrashStation,
+        receiver: Receiver,
+        vendors: Vendors,
+        *,
+        jobs: int,
+        is_keeping: bool,
+        say: Say,
     ) -> None:
-        self.station, self.receiver, self.jobs, self.say = station, receiver, jobs, say
+        self.station, self.receiver, self.vendors = station, receiver, vendors
+        self.jobs, self.say = jobs, say
         self.gare = Gare(load_station(station.root))
         self.people = People(self.gare, lambda release: bool(receiver.of(release.project)))
         self.result = Result()
         self._is_keeping, self._count, self._has_barrier = is_keeping, 0, False
         self._wanted: dict[str, Outcome] = {}
         self.undisturbed: dict[str, list[Run]] = {}
-        self._templates = station.root / "templates"
 
     def list_points(self, scenarios: Sequence[Scenario] = SCENARIOS) -> list[Point]:
         """Run each scenario twice undisturbed: its boundaries, and the outcome that is wanted of every run."""
         for scenario in scenarios:
-            make_template(scenario, self._templates / scenario.name)
+            make_template(scenario, self.station.root / "templates" / scenario.name)
         before = self.station.cpu_s()
         runs = [self._new(scenario) for scenario in scenarios for _ in range(2)]
         self._go(list(runs), self.jobs)
@@ -147,7 +76,7 @@ class Matrix:
             self.undisturbed[first.scenario.name] = [first, second]
             for deviation in [*compare(first.outcome, second.outcome), *first.deviations]:
                 self.result.troubles.append((second, deviation))
-            points += self._points(first.scenario, first.name, second.name)
+            points += self._points(first, second)
         return points
 
     def kill_all(self, wanted: Iterable[tuple[Point, Kill]]) -> None:
@@ -180,29 +109,34 @@ class Matrix:
         self.result.unreached += missed
 
     def outcome(self, run: Run) -> Outcome:
-        """Read once more how an ended run ended."""
-        opened = self.gare.ledger.releases.of_run(run.flow_run)
-        assert opened is not None
-        return self._read(run, opened)
+        """Read how an ended run ended; of a train, with the member's name in front of each kind."""
+        releases = self._releases(run)
+        if not run.scenario.members:
+            seen = self.vendors.outcome(run.name) if run.scenario.is_hosted else {}
+            return {**self._read(run, releases[run.name]), **seen}
+        found: dict[str, Sequence[str]] = {}
+        for subject in run.subjects:
+            kinds = self._read(run, releases[subject]) if subject in releases else {"end": ["none"]}
+            found |= {f"{run.plain(subject)}: {kind}": texts for kind, texts in kinds.items()}
+        return found
 
     def _new(self, scenario: Scenario, point: Point | None = None, kind: Kill | None = None) -> Run:
         self._count += 1
         return Run(scenario, f"shop-{self._count:05d}", point, kind)
 
-    def _points(self, scenario: Scenario, *names: str) -> list[Point]:
-        """Return what every one of these projects has passed, as its own trace says, in the order of the first."""
-        passed: dict[str, list[str]] = {name: [] for name in names}
+    def _points(self, first: Run, second: Run) -> list[Point]:
+        """Return what both have passed, as their own traces say, in the order of the first."""
+        of = {subject: run for run in (first, second) for subject in run.subjects}
+        passed: dict[str, list[str]] = {first.name: [], second.name: []}
         with (self.station.boundaries / "trace").open() as trace:
             for line in trace:
-                name, _, boundary = line.rstrip("\n").split("\t")[2].partition(" | ")
-                if name in passed:
-                    passed[name].append(boundary)
-        counts = Counter(passed[names[0]])
-        for name in names[1:]:
-            counts &= Counter(passed[name])
+                boundary = line.rstrip("\n").split("\t")[2]
+                if run := of.get(boundary.partition(" | ")[0]):
+                    passed[run.name].append(run.plain(boundary))
+        counts = Counter(passed[first.name]) & Counter(passed[second.name])
         return [
-            Point(scenario.name, boundary, passage)
-            for boundary in dict.fromkeys(passed[names[0]])
+            Point(first.scenario.name, boundary, passage)
+            for boundary in dict.fromkeys(passed[first.name])
             for passage in range(1, counts[boundary] + 1)
         ]
 
@@ -229,13 +163,13 @@ class Matrix:
             found = self.gare.ledger.releases.find(is_open=True, limit=10 * self.jobs + 50)
             is_open = {release.project: release for release in found}
             for run in active:
-                self._move(run, is_open.get(run.name))
+                self._move(run, [is_open[one] for one in run.subjects if one in is_open])
 
-    def _move(self, run: Run, release: Release | None) -> None:
+    def _move(self, run: Run, releases: Sequence[Release]) -> None:
         if run.phase is Phase.NEW:
             self._begin(run)
             return
-        if release is not None:
+        for release in releases:
             # After the kill they answer at once, also while the run is still being brought back.
             self.people.look(release, is_patient=run.phase is Phase.GOING)
         if run.phase is Phase.GOING and run.point:
@@ -243,28 +177,17 @@ class Matrix:
         if run.phase is Phase.STANDING:
             if not self._has_barrier:
                 self._kill([run])
-        elif self._has_ended(run, release):
+        elif self._has_ended(run, releases):
             self._compare(run)
 
     def _begin(self, run: Run) -> None:
-        folder = self.station.root / "p" / run.name
-        if not folder.exists():
-            copy_template(self._templates / run.scenario.name, folder)
-            text = run.scenario.gare_yaml(run.name, folder, self.receiver.url)
-            (self.station.root / "projects" / f"{run.name}.yaml").write_text(text)
-            if run.point:
-                (self.station.boundaries / "armed" / run.armed).write_text(
-                    str(run.point.passage - 1)
-                )
-            if run.scenario.kind is Kind.ROLLBACK:
-                tell_earlier(self.station.root, run.name)
-        request: dict[str, Any] = {"project": run.name, "requested_by": "alice"}
-        if run.scenario.kind is Kind.ROLLBACK:
-            request["environment"] = run.scenario.environments[0]
-        if run.scenario.kind is Kind.HOTFIX:
-            request["commits"] = [head_of(folder)]
+        if run.point and not folder_of(self.station.root, run.name).exists():
+            self._armed(run).write_text(str(run.point.passage - 1))
+        lay_out(self.station.root, run.scenario, run.name, self.receiver.url, self.vendors)
         started = self.gare.engine.start(
-            request, deployment=deployment_of(run.scenario.kind), idempotency_key=run.name
+            asked_for(self.station.root, run.scenario, run.name),
+            deployment=deployment_of(run.scenario.kind),
+            idempotency_key=run.name,
         )
         run.flow_run, run.phase, run.since = started.id, Phase.GOING, time.monotonic()
 
@@ -294,24 +217,28 @@ class Matrix:
         if kind not in (Kill.PROCESS, Kill.ALL):
             self.station.wait_for(kind)
 
-    def _has_ended(self, run: Run, release: Release | None) -> bool:
+    def _has_ended(self, run: Run, is_open: Sequence[Release]) -> bool:
         """Tell whether nothing will happen any more; a run that never does so has ended as it stands."""
         now = time.monotonic()
         limit = _END_S if run.phase is Phase.KILLED or not run.point else _REACH_S
         if now - run.since > limit:
             return True
-        if release is not None:
-            if release.state in (ReleaseState.RUNNING, ReleaseState.WAITING):
-                run.failed_since = 0.0
-                return False
+        if any(release.is_stopped for release in is_open):
             run.failed_since = run.failed_since or now
             return now - run.failed_since > _SETTLED_S
+        run.failed_since = 0.0
+        if is_open:
+            return False
         engine_run = self.gare.engine.run(run.flow_run)
         opened = self.gare.ledger.releases.of_run(run.flow_run)
         if opened is None or not opened.is_closed:
             return engine_run.state_name in ("Refused", "NeedsAttention")
         # A run that does not tell the release's end yet is brought on once more by the reconciler.
-        return engine_run.state_type != "CRASHED" and is_settled(opened, engine_run)
+        return all(self._is_settled(release) for release in self._releases(run).values())
+
+    def _is_settled(self, release: Release) -> bool:
+        engine_run = self.gare.engine.run(release.flow_run_id)
+        return engine_run.state_type != "CRASHED" and is_settled(release, engine_run)
 
     def _compare(self, run: Run) -> None:
         run.phase = Phase.OVER
@@ -324,19 +251,37 @@ class Matrix:
             said = f"no release was opened; the run is {state.state_name} {state.state_message}"
             run.deviations.append(Deviation(Trouble.LOST, "end", said))
         else:
-            run.outcome = self._read(run, opened)
+            run.outcome = self.outcome(run)
             run.deviations += self._judge(run, opened)
         self._note(run)
 
+    def _releases(self, run: Run) -> Mapping[str, Release]:
+        """Return the releases of a run by subject: the one that was asked for, and those of its train."""
+        opened = self.gare.ledger.releases.of_run(run.flow_run)
+        if opened is None:
+            return {}
+        members = self.gare.ledger.releases.members(opened.id) if run.scenario.members else []
+        return {release.project: release for release in (opened, *members)}
+
     def _read(self, run: Run, release: Release) -> Outcome:
-        folder = self.station.root / "p" / run.name
+        is_train = run.scenario.members and release.project == run.subjects[0]
+        words = {run.name: "@", f"{release.id}/": "R/", f": {release.id}": ": R", f'"{release.id}"': '"R"',
+                 self.receiver.url: "HOOK"}  # fmt: skip
+        if is_train:
+            words[release.version] = "SLOT"
+        if run.scenario.is_hosted:
+            words |= {key_of(run.name): "KEY", f"@-{release.id}": "@-R"}
+            words[head_of(folder_of(self.station.root, run.name))] = "HEAD"
         return read_outcome(
             Ended(
-                self.gare, release, folder, run.scenario.environments, self.receiver.of(run.name),
-                {run.name: "@", f"{release.id}/": "R/", f": {release.id}": ": R", f'"{release.id}"': '"R"',
-                 self.receiver.url: "HOOK"},
+                self.gare,
+                release,
+                folder_of(self.station.root, release.project),
+                () if is_train else run.scenario.environments,
+                self.receiver.of(release.project),
+                words,
             )
-        )  # fmt: skip
+        )
 
     def _judge(self, run: Run, release: Release) -> list[Deviation]:
         if run.point is None:
@@ -369,10 +314,11 @@ class Matrix:
             self.say(
                 f"  {run.point or run.scenario.name}, {run.kind or 'undisturbed'}, {run.name}: {deviation}"
             )
-        (self.station.root / "projects" / f"{run.name}.yaml").unlink(missing_ok=True)
+        take_out(self.station.root, run.scenario, run.name)
         if not run.deviations and not self._is_keeping:
             self.receiver.forget(run.name)
-            shutil.rmtree(self.station.root / "p" / run.name, ignore_errors=True)
+            for subject in run.subjects:
+                shutil.rmtree(folder_of(self.station.root, subject), ignore_errors=True)
 
 
 def _scenario(name: str) -> Scenario:

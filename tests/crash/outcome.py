@@ -38,6 +38,11 @@ class Ended:
     texts: Mapping[str, str] = field(default_factory=dict)
     """What to put in place of words that only this run knows."""
 
+    @property
+    def has_repository(self) -> bool:
+        """Whether it is a project's release; a train has no repository of its own."""
+        return (self.folder / "work").exists()
+
     def plain(self, text: str) -> str:
         """Take out what belongs to this run alone."""
         for word, shown in self.texts.items():
@@ -60,6 +65,8 @@ def read_outcome(ended: Ended) -> Outcome:
 
 
 def _repository(ended: Ended) -> Iterator[tuple[str, list[str]]]:
+    if not ended.has_repository:
+        return
     for name, path in (("work", ended.folder / "work"), ("remote", ended.folder / "remote.git")):
         refs = _git(
             path,
@@ -69,7 +76,8 @@ def _repository(ended: Ended) -> Iterator[tuple[str, list[str]]]:
             "refs/tags",
         )
         yield f"{name} refs", [ended.plain(line) for line in refs.splitlines()]
-        yield f"{name} commits", _git(path, "log", "--format=%s", "main").splitlines()
+        commits = _git(path, "log", "--format=%s", "main")
+        yield f"{name} commits", ended.plain(commits).splitlines()
     message = _git(
         ended.folder / "remote.git",
         "for-each-ref",
@@ -80,6 +88,7 @@ def _repository(ended: Ended) -> Iterator[tuple[str, list[str]]]:
         "tag's release",
         [ended.plain(line) for line in message.splitlines() if line.startswith("Gare-Release")],
     )
+    yield "kept for later", _git(ended.folder / "work", "for-each-ref", "refs/gare").splitlines()
     yield "uncommitted", _git(ended.folder / "work", "status", "--porcelain").splitlines()
 
 
@@ -125,7 +134,7 @@ def _record(ended: Ended, bodies: Sequence[tuple[str, Any]]) -> Iterator[tuple[s
     ledger, release = ended.gare.ledger, ended.release
 
     def steps(*kinds: str) -> list[str]:
-        return [body["step"] for kind, body in bodies if kind in kinds]
+        return [ended.plain(body["step"]) for kind, body in bodies if kind in kinds]
 
     def targets(*kinds: str) -> list[str]:
         return [
@@ -135,7 +144,11 @@ def _record(ended: Ended, bodies: Sequence[tuple[str, Any]]) -> Iterator[tuple[s
         ]
 
     yield "end", [release.state.value]
-    yield "opened", [body["version"] for kind, body in bodies if kind == "release opened"]
+    yield (
+        "opened",
+        [ended.plain(body["version"]) for kind, body in bodies if kind == "release opened"],
+    )
+    yield "releases", [one.kind.value for one in ledger.releases.find(project=release.project)]
     yield "steps done", steps("step done")
     yield "started after done", list(_started_after_done(bodies))
     yield "effects", targets("effect done", "effect adopted")
@@ -143,7 +156,7 @@ def _record(ended: Ended, bodies: Sequence[tuple[str, Any]]) -> Iterator[tuple[s
     yield "intents", sorted((Counter(targets("effect intended")) - withdrawn).elements())
     yield (
         "without receipt",
-        [one.target for one in ledger.effects.of(release.id) if one.receipt is None],
+        [ended.plain(one.target) for one in ledger.effects.of(release.id) if one.receipt is None],
     )
     yield "asked", steps("approval asked", "votes void")
     yield (
@@ -182,10 +195,6 @@ def _record(ended: Ended, bodies: Sequence[tuple[str, Any]]) -> Iterator[tuple[s
     fixes = [fix for fix in ledger.fixes.of(release.project) if fix.release == release.id]
     yield "fixes", [ended.plain(f"{fix.line} {fix.state} {fix.commit}") for fix in fixes]
     yield "to check later", [one.step for one in ledger.later.of(release=release.id)]
-    yield (
-        "kept for later",
-        _git(ended.folder / "work", "for-each-ref", "refs/gare").splitlines(),
-    )
     built = ledger.releases.steps(release.id).get("build")
     artifacts = (built.value or {}).get("artifacts", []) if built else []
     yield "artifacts", sorted(f"{one['name']} {one['sha256'][:12]}" for one in artifacts)

@@ -1,4 +1,4 @@
-"""The releases that are killed: what each project does, as its gare.yaml, and its template on disk.
+"""The releases that are killed: what each project does, as its gare.yaml, and its template on disk; and a train.
 
 Together they pass every kind of boundary. Commands are trivial on purpose: hundreds of releases are made.
 """
@@ -7,6 +7,8 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+from vendors import key_of
 
 from gare.connectors.directory import Directory, DirectorySettings
 from gare.domain.plan import Kind
@@ -64,18 +66,50 @@ def _undone(step: str, needs: str, *, before: str) -> str:
     )
 
 
+_HOSTED = """\
+gitlab: {{connection: gitlab, project: crash/{name}}}
+publish: {{gitlab_release: true, gitlab_packages: true, links: {{Site: 'https://shop.example.org'}}}}
+tickets:
+  tracker: {{type: jira, connection: jira, project: {key}}}
+  on_release: {{transition: Done, comment: 'Out with {{version}}', link: 'https://shop.example.org/{{tag}}'}}
+  change: {{type: Change, phases: {{deploying: doing, released: done, stopped: Done}}}}
+"""
+_TRAIN = """\
+name: {name}
+members: [{name}-api, {name}-app]
+needs: {{{name}-app: [{name}-api]}}
+go: {{groups: {{qa: 1}}}}
+announce: [{{type: file, path: '../p/{name}/announced.md'}}]
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A release to make. `text` is its gare.yaml with {name}, {folder} and {hook} to fill in."""
+    """A release to make. `text` is its gare.yaml with {name}, {folder} and {hook} to fill in.
+
+    A train has `members`, each a project of this text called after the run and the member, and a file of its own.
+    One that `is_hosted` has its repository in GitLab and its ticket, {key}-1, in Jira.
+    """
 
     name: str
     text: str
     environments: tuple[str, ...] = ()
     kind: Kind = Kind.RELEASE
+    members: tuple[str, ...] = ()
+    train: str = ""
+    is_hosted: bool = False
+
+    def projects(self, name: str) -> tuple[str, ...]:
+        """Return the projects of one run."""
+        return tuple(f"{name}-{member}" for member in self.members) or (name,)
+
+    def subjects(self, name: str) -> tuple[str, ...]:
+        """Return what has a release of its own in one run; what is asked for comes first."""
+        return (f"train:{name}", *self.projects(name)) if self.members else (name,)
 
     def gare_yaml(self, name: str, folder: Path, hook: str) -> str:
         """Return the file of one project."""
-        return self.text.format(name=name, folder=folder, hook=hook)
+        return self.text.format(name=name, folder=folder, hook=hook, key=key_of(name))
 
 
 SCENARIOS = (
@@ -149,6 +183,27 @@ SCENARIOS = (
         Kind.HOTFIX,
     ),
     Scenario(
+        "departed",
+        _HEAD + "environments:\n" + _environment("production") + "steps:\n" + _NO_VALIDATE,
+        ("production",),
+        Kind.TRAIN,
+        members=("api", "app"),
+        train=_TRAIN,
+    ),
+    Scenario(
+        "hosted",
+        _HEAD
+        + "environments:\n"
+        + _environment("production")
+        + "    gitlab_environment: live\n"
+        + _HOSTED
+        + "steps:\n"
+        + _NO_VALIDATE
+        + "  - {{id: ci, type: pipeline, needs: [plan], before: [validate], every: 1s}}\n",
+        ("production",),
+        is_hosted=True,
+    ),
+    Scenario(
         "gated",
         _HEAD
         + "gates: [{{name: changes, suite: changes}}, {{name: artifacts, suite: artifacts}}]\npublish: {{tag: true}}\n",
@@ -191,6 +246,15 @@ def head_of(folder: Path) -> str:
     """Return the newest commit of a project's main branch: the second thing, which a hotfix brings first."""
     words = ["git", "-C", str(folder / "work"), "rev-parse", "main"]
     return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def name_ticket(folder: Path, ticket: str) -> None:
+    """Commit something for a ticket; called again, it changes nothing."""
+    work = folder / "work"
+    if not (work / "ticket.txt").exists():
+        (work / "ticket.txt").write_text(ticket)
+        _commit(work, f"feat: the third thing ({ticket})")
+    _git(work, "push", "-q", "origin", "main")
 
 
 def _deploy_before(folder: Path, environment: str, version: str) -> None:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 import psutil
+from vendors import TOKEN
 
 from deployments.local import down, spec_of, up_detached
 from deployments.processes import find, is_alive, marked
@@ -46,18 +47,22 @@ class Kill(StrEnum):
 class CrashStation:
     """One station in a folder of its own."""
 
-    def __init__(self, root: Path, *, ledger: str, worker: str, jobs: int) -> None:
+    def __init__(
+        self, root: Path, *, ledger: str, worker: str, jobs: int, connections: str
+    ) -> None:
         self.root, self.state = root, root / ".gare"
         self.boundaries = root / "boundaries"
         for folder in (
             root / "projects",
+            root / "trains",
             root / "p",
             self.boundaries / "armed",
             self.boundaries / "standing",
         ):
             folder.mkdir(parents=True)
         (self.boundaries / "trace").touch()
-        lines = [_STATION_YAML.format(limit=3 * jobs)]
+        lines = [_STATION_YAML.format(limit=3 * jobs), connections]
+        (root / "vendors.token").write_text(TOKEN)
         if ledger:
             lines.append(f"ledger: {ledger!r}\n")
         known = StationConfig.model_fields

@@ -36,6 +36,13 @@ def test_each_difference_is_one_trouble(changed, trouble):
     assert [deviation.trouble for deviation in compare(WANTED, WANTED | changed)] == [trouble]
 
 
+def test_the_kinds_of_a_member_are_judged_as_those_of_a_project():
+    wanted = {"@-api: end": ["released"], "@-api: asked": ["approve-production"]}
+    found = {"@-api: end": ["failed"], "@-api: asked": ["approve-production"] * 2}
+    troubles = [deviation.trouble for deviation in compare(wanted, found)]
+    assert troubles == [Trouble.ASKED_AGAIN, Trouble.LOST]
+
+
 def test_a_kind_that_nobody_looked_at_is_lost():
     found = {kind: values for kind, values in WANTED.items() if kind != "steps done"}
     assert [str(deviation) for deviation in compare(WANTED, found)] == [

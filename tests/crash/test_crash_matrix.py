@@ -5,13 +5,18 @@ import random
 import subprocess
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 from comparing import Trouble, compare
-from matrix import Matrix, Run
+from matrix import Matrix
 from receiver import Receiver, receiving
+from runs import Point, Run
 from scenarios import SCENARIOS
 from stationing import CrashStation, Kill
+from vendors import vendors_served
+
+from gare.domain.plan import Kind
 
 RELEASED = next(scenario for scenario in SCENARIOS if scenario.name == "released")
 SEED = 20
@@ -26,12 +31,14 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture(scope="module")
 def matrix(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iterator[Matrix]:
     root = tmp_path_factory.mktemp("crash") / "station"
-    station = CrashStation(root, ledger="", worker="warm", jobs=5)
-    try:
+    with ExitStack() as stack:
+        vendors = stack.enter_context(vendors_served())
+        station = CrashStation(
+            root, ledger="", worker="warm", jobs=5, connections=vendors.connections()
+        )
+        stack.callback(station.stop)
         station.start()
-        yield Matrix(station, receiver, jobs=5, is_keeping=True, say=print)
-    finally:
-        station.stop()
+        yield Matrix(station, receiver, vendors, jobs=5, is_keeping=True, say=print)
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +49,29 @@ def points(matrix: Matrix):
 @pytest.mark.timeout(900)
 def test_killed_anywhere_a_release_ends_as_if_nothing_had_happened(matrix, points):
     chosen = random.Random(SEED).sample(sorted(points), len(Kill))
-    matrix.kill_all(zip(chosen, Kill, strict=True))
-    assert matrix.result.is_good, [
-        f"{run.point} {run.kind}: {deviation}" for run, deviation in matrix.result.troubles
-    ] + [f"not reached: {run.point}" for run in matrix.result.unreached]
-    assert matrix.result.runs == len(Kill)
+    kill_well(matrix, list(zip(chosen, Kill, strict=True)))
+
+
+@pytest.mark.timeout(900)
+def test_killed_anywhere_rollbacks_hotfixes_trains_and_hosted_releases_end_alike(matrix):
+    others = [one for one in SCENARIOS if one.kind is not Kind.RELEASE or one.is_hosted]
+    passed, rng = matrix.list_points(others), random.Random(SEED)
+    chosen = [
+        rng.choice(sorted(point for point in passed if point.scenario == one.name))
+        for one in others
+    ]
+    # What kills everything is in the part before; here each kind meets another one.
+    kinds = [kind for kind in Kill if kind is not Kill.ALL]
+    kill_well(matrix, list(zip(chosen, kinds, strict=True)))
+
+
+def kill_well(matrix: Matrix, wanted: list[tuple[Point, Kill]]) -> None:
+    """Kill, and want every run to end as without."""
+    before = matrix.result.runs
+    matrix.kill_all(wanted)
+    assert matrix.result.troubles == []
+    assert matrix.result.unreached == []
+    assert matrix.result.runs == before + len(wanted)
 
 
 def test_the_program_lists_its_boundaries_itself(points):
