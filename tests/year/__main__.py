@@ -4,6 +4,7 @@ import argparse
 import os
 import random
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -24,6 +25,8 @@ def main() -> int:
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--keep", action="store_true", help="keep the folder, whatever comes out")
     options = parser.parse_args()
+    # Whoever ends it ends the server too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     root = Path(tempfile.mkdtemp(prefix="gare-year-"))
     clock = root / "clock"
     clock.write_text(START.isoformat())
@@ -47,16 +50,27 @@ def main() -> int:
 def _live(root: Path, clock: Path, api: str, options: argparse.Namespace) -> list[str]:
     import world
     from engine_room import EngineRoom
+    from hosting import vendors
     from simulation import Year
 
     from gare.wiring import open_gare
 
     chance = random.Random(options.seed)
-    repositories = world.build(root, START, chance)
-    gare = open_gare()
+    repositories = world.build(root, START)
     end = START + timedelta(days=options.days)
-    year = Year(gare, EngineRoom(api), repositories, chance, clock=clock, start=START, end=end)
-    year.run()
+    with vendors(repositories, chance) as sandbox:
+        world.write_station(root, sandbox.url)
+        year = Year(
+            open_gare(),
+            EngineRoom(api),
+            repositories,
+            sandbox,
+            chance,
+            clock=clock,
+            start=START,
+            end=end,
+        )
+        year.run(lambda line: print(line, flush=True))
     _tell(year)
     return year.oracle.problems
 
@@ -66,13 +80,16 @@ def _tell(year) -> None:
     ends = Counter((release.kind.value, release.state.value) for release in releases)
     for (kind, state), number in sorted(ends.items()):
         print(f"{kind:9} {state:16} {number:5}")
-    for what, number in sorted(year.told.items()):
-        print(f"{what:26} {number:5}")
+    for told in (year.told, year.oracle.told, year.vendors.told):
+        for what, number in sorted(told.items()):
+            print(f"{what:48} {number:6}")
+    print(f"turns of runs {year.room.turns}, releases compared with fixes {year.lines.judged}")
+    if not year.vendors.is_checked:
+        print("The vendors' API descriptions are not here: requests were made, not checked.")
     oracle = year.oracle
-    print(f"turns of runs {year.room.turns}, outward effects judged {oracle.effects}")
     for problem in oracle.problems[:50]:
         print(f"  PROBLEM {problem}")
-    print(f"year: releases {len(releases)}, problems {len(oracle.problems)}")
+    print(f"year: releases {len(releases)}, problems {len(oracle.problems)}, story {year.story}")
 
 
 if __name__ == "__main__":

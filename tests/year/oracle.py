@@ -1,11 +1,15 @@
 """What must be true at every moment of the year, judged by other means than the product's: its events and its files.
 
-The calendar is written down here once more, by hand, so that an error in the product's is not repeated.
+The calendar and the hash of an event are written down here once more, by hand, so that an error in the product's is
+not repeated. Events are judged in the order in which they were written: the clock stands still while things move.
 """
 
+import hashlib
 import json
 import sqlite3
+from collections import Counter, defaultdict
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -20,6 +24,9 @@ HOLIDAYS = {
 """France, from its labour code (L3133-1) and the dates of Easter."""
 YEAR_END = (datetime(2026, 12, 18, 18), datetime(2027, 1, 4, 8))
 OUTWARD = ("deploy ", "tag ")
+OWED_AFTERWARDS = "rollback"
+"""A rollback may pass a closed window, and goes back to what was agreed on before."""
+NOTHING_BEFORE = "sha256:" + "0" * 64
 
 
 @dataclass
@@ -31,36 +38,58 @@ class Span:
 
 
 @dataclass
+class Approvals:
+    """What was asked and answered about one release."""
+
+    asked: dict[str, str] = field(default_factory=dict)
+    """What is to go live, as people were shown it, by the digest of the manifest."""
+    agreed: set[str] = field(default_factory=set)
+    """Manifests that somebody said yes to."""
+
+
+@dataclass
 class Oracle:
     """Reads the ledger's file by itself, event by event."""
 
     root: Path
     stops: list[Span] = field(default_factory=list)
     overridden: set[str] = field(default_factory=set)
+    """Releases that a person let pass a closed window."""
     problems: list[str] = field(default_factory=list)
-    effects: int = 0
-    overrides_used: int = 0
+    told: Counter[str] = field(default_factory=Counter)
     _seen: int = 0
+    _heads: dict[str, tuple[int, str]] = field(default_factory=dict)
+    _kinds: dict[str, tuple[str, str]] = field(default_factory=dict)
+    _in_turn: dict[str, str] = field(default_factory=dict)
+    """Who is changing an environment: deployed and not verified yet."""
+    _approvals: defaultdict[str, Approvals] = field(default_factory=lambda: defaultdict(Approvals))
+    _agreed_live: set[tuple[str, str]] = field(default_factory=set)
+    """Project and version of all that may be live."""
 
-    def look(self) -> None:
-        """Judge what is new."""
-        with sqlite3.connect(
-            f"file:{self.root / '.gare' / 'ledger.db'}?mode=ro", uri=True
-        ) as ledger:
-            ledger.row_factory = sqlite3.Row
-            self._windows(ledger)
+    def look(self) -> list[str]:
+        """Judge what is new; return the releases that were released since."""
+        released = []
+        with self.reading() as ledger:
+            query = "select rowid, * from events where rowid > ? order by rowid"
+            for event in ledger.execute(query, (self._seen,)):
+                self._seen = event["rowid"]
+                self.told["events"] += 1
+                self._chain(event)
+                self._judge(ledger, event)
+                if event["kind"] == "release released":
+                    released.append(event["stream"])
+            self._ends_of_chains(ledger)
             self._locks(ledger)
-        ledger.close()
+        self._live()
+        self.told["looks"] += 1
+        return released
 
-    def finish(self) -> None:
-        """Judge what needs the whole year."""
-        with sqlite3.connect(
-            f"file:{self.root / '.gare' / 'ledger.db'}?mode=ro", uri=True
-        ) as ledger:
-            ledger.row_factory = sqlite3.Row
-            self._turns(ledger)
-            self._votes(ledger)
-        ledger.close()
+    def reading(self) -> closing[sqlite3.Connection]:
+        """Open the ledger's file, only to read."""
+        file = self.root / ".gare" / "ledger.db"
+        ledger = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
+        ledger.row_factory = sqlite3.Row
+        return closing(ledger)
 
     def closed(self, at: datetime) -> str:
         """Say why production is closed at an instant; empty when it is open."""
@@ -75,26 +104,80 @@ class Oracle:
             return "a stop of the line"
         return ""
 
-    def _windows(self, ledger: sqlite3.Connection) -> None:
-        query = (
-            "select rowid, * from events where rowid > ? and kind = 'effect done' order by rowid"
-        )
-        for row in ledger.execute(query, (self._seen,)):
-            self._seen = row["rowid"]
-            target = json.loads(row["body"])["target"]
-            if not target.startswith(OUTWARD):
-                continue
-            self.effects += 1
-            at = datetime.fromisoformat(row["at"]).astimezone(UTC)
-            number = int(row["stream"][2:])
-            [kind] = ledger.execute(
-                "select kind from releases where number = ?", (number,)
-            ).fetchone()
-            if (why := self.closed(at)) and kind != "rollback":
-                if row["stream"] in self.overridden:
-                    self.overrides_used += 1
-                else:
-                    self.problems.append(f"{row['stream']}: {target} at {at} in {why}")
+    def _chain(self, event: sqlite3.Row) -> None:
+        """Every event follows the one before it in its stream, and is what its digest says."""
+        seq, head = self._heads.get(event["stream"], (0, NOTHING_BEFORE))
+        content = [event[name] for name in ("stream", "seq", "at", "kind", "actor", "body", "prev")]
+        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+        digest = "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+        if (event["seq"], event["prev"], event["hash"]) != (seq + 1, head, digest):
+            self.problems.append(f"{event['stream']}: the chain breaks at event {event['seq']}")
+        self._heads[event["stream"]] = (event["seq"], event["hash"])
+
+    def _ends_of_chains(self, ledger: sqlite3.Connection) -> None:
+        """The ledger says itself where each chain ends: nothing was taken away there."""
+        rows = ledger.execute("select * from streams")
+        found = {row["stream"]: (row["seq"], row["head"]) for row in rows}
+        if found != self._heads:
+            self.problems.append("the table of streams does not say what the events say")
+
+    def _judge(self, ledger: sqlite3.Connection, event: sqlite3.Row) -> None:
+        body, stream = json.loads(event["body"]), event["stream"]
+        match event["kind"]:
+            case "approval asked" | "votes void":
+                self._approvals[stream].asked[body["manifest"]] = json.dumps(body["is"])
+            case "vote approve":
+                self._approvals[stream].agreed.add(body["manifest"])
+            case "effect intended" if body["target"].startswith("deploy "):
+                self._is_agreed(ledger, stream, body["wanted"])
+            case "effect done":
+                self._window(ledger, event, body["target"])
+            case "step started" if body["step"].startswith("deploy-"):
+                self._takes_turn(ledger, stream, body["step"].removeprefix("deploy-"))
+            case "step done" | "step failed" if body["step"].startswith("verify-"):
+                self._ends_turn(stream)
+            case "release closed":
+                self._ends_turn(body["release"])
+
+    def _window(self, ledger: sqlite3.Connection, event: sqlite3.Row, target: str) -> None:
+        """Nothing is done outside in a closed window, unless somebody overrode it or it goes back."""
+        if not target.startswith(OUTWARD):
+            return
+        self.told["outward effects"] += 1
+        at, release = datetime.fromisoformat(event["at"]).astimezone(UTC), event["stream"]
+        why = self.closed(at)
+        if not why or self._about(ledger, release)[0] == OWED_AFTERWARDS:
+            return
+        if release in self.overridden:
+            self.told["outward effects in a closed window, overridden"] += 1
+        else:
+            self.problems.append(f"{release}: {target} at {at} in {why}")
+
+    def _is_agreed(self, ledger: sqlite3.Connection, release: str, wanted: dict) -> None:
+        """What goes live, file by file, is what somebody said yes to; what a rollback brings was live before."""
+        kind, project = self._about(ledger, release)
+        live = (project, wanted["version"])
+        found = self._approvals[release]
+        shown = [found.asked.get(manifest, "") for manifest in found.agreed]
+        if any(all(digest in text for digest in wanted["files"].values()) for text in shown):
+            self._agreed_live.add(live)
+        elif kind != OWED_AFTERWARDS or live not in self._agreed_live:
+            self.problems.append(f"{release}: {live} goes live without a vote on its manifest")
+
+    def _live(self) -> None:
+        for live in live_versions(self.root):
+            if live not in self._agreed_live:
+                self.problems.append(f"{live} is live, and nobody has agreed to it")
+
+    def _takes_turn(self, ledger: sqlite3.Connection, release: str, environment: str) -> None:
+        """No release changes an environment between another one's deployment and its verification."""
+        place = f"{self._about(ledger, release)[1]}/{environment}"
+        if (before := self._in_turn.get(place, release)) != release:
+            self.problems.append(f"{release} and {before} change {place} at once")
+        self._in_turn[place] = release
+
+    def _ends_turn(self, release: str) -> None:
+        self._in_turn = {place: who for place, who in self._in_turn.items() if who != release}
 
     def _locks(self, ledger: sqlite3.Connection) -> None:
         query = (
@@ -106,37 +189,12 @@ class Oracle:
                 f"{row['number']} releases hold {row['project']}/{row['environment']}"
             )
 
-    def _turns(self, ledger: sqlite3.Connection) -> None:
-        """No release may change an environment between another one's deployment and its verification."""
-        last: dict[str, tuple[str, str]] = {}
-        query = (
-            "select s.*, r.project from steps s join releases r on r.number = s.release "
-            "where s.step like 'deploy-%' or s.step like 'verify-%' order by s.started_at, s.release"
-        )
-        for row in ledger.execute(query):
-            before = last.get(row["project"])
-            if before and before[0] != row["release"] and row["started_at"] < before[1]:
-                self.problems.append(
-                    f"R-{row['release']} and R-{before[0]} in {row['project']} at once"
-                )
-            last[row["project"]] = (row["release"], row["ended_at"] or row["started_at"])
-
-    def _votes(self, ledger: sqlite3.Connection) -> None:
-        """What was deployed was voted on: by manifest, with the release's own approval, before it went live."""
-        for row in ledger.execute(
-            "select * from effects where target like 'deploy %' and receipt is not null"
-        ):
-            [kind] = ledger.execute(
-                "select kind from releases where number = ?", (row["release"],)
-            ).fetchone()
-            found = ledger.execute(
-                "select v.at, a.manifest = v.manifest as same from approvals a join votes v on v.release = a.release "
-                "and v.step = a.step where a.release = ? and a.decision = 'approved' and v.answer = 'approve'",
-                (row["release"],),
-            ).fetchall()
-            is_voted = any(vote["same"] and vote["at"] <= row["receipt_at"] for vote in found)
-            if kind != "rollback" and not is_voted:
-                self.problems.append(f"R-{row['release']} went live without a vote on its manifest")
+    def _about(self, ledger: sqlite3.Connection, release: str) -> tuple[str, str]:
+        """Return the kind and the project of a release."""
+        if release not in self._kinds:
+            query = "select kind, project from releases where number = ?"
+            [self._kinds[release]] = map(tuple, ledger.execute(query, (int(release[2:]),)))
+        return self._kinds[release]
 
 
 def live_versions(root: Path) -> Iterator[tuple[str, str]]:

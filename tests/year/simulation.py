@@ -3,7 +3,9 @@
 The clock jumps from one thing to the next; between two jumps everything that can move moves, and is judged.
 """
 
+import hashlib
 import heapq
+import json
 import os
 import re
 from collections import Counter
@@ -16,12 +18,13 @@ from pathlib import Path
 from random import Random
 
 from engine_room import EngineRoom
+from hosting import Vendors
+from lines import Lines
 from oracle import Oracle, Span, live_versions
-from world import TRAINS, Repository
+from world import MAINTENANCE, TRAINS, Repository
 
 from gare.cli.app import run as gare_command
 from gare.domain.plan import Kind
-from gare.domain.releases import ReleaseState
 from gare.engine import deployment_of
 from gare.errors import GareError
 from gare.reconciler import Reconciler
@@ -33,9 +36,10 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 class Year:
     """One simulated year on one station."""
 
-    def __init__(self, gare: Gare, room: EngineRoom, repositories: dict[str, Repository], chance: Random, *,
-                 clock: Path, start: datetime, end: datetime) -> None:  # fmt: skip
+    def __init__(self, gare: Gare, room: EngineRoom, repositories: dict[str, Repository], vendors: Vendors,
+                 chance: Random, *, clock: Path, start: datetime, end: datetime) -> None:  # fmt: skip
         self.gare, self.room, self.repositories, self.chance = gare, room, repositories, chance
+        self.vendors, self.lines = vendors, Lines(repositories)
         self.oracle = Oracle(gare.station.root)
         self.told: Counter[str] = Counter()
         self._clock, self._end = clock, end
@@ -53,17 +57,22 @@ class Year:
         """Return the instant of the simulation."""
         return self.gare.ledger.now()
 
-    def run(self) -> None:
-        """Live through it all."""
+    def run(self, say: Callable[[str], None]) -> None:
+        """Live through it all; say how far it is, month by month."""
+        self._say = say
         while self._agenda and (at := self._agenda[0][0]) < self._end:
             self._set(max(at, self.now))
             while self._agenda and self._agenda[0][0] <= self.now:
                 heapq.heappop(self._agenda)[2]()
             self._settle()
         self._settle()
-        self.oracle.finish()
-        self._fixes_are_live()
-        self._command("audit", "verify")
+        for project, hotfix, line in self.lines.missing(self.now):
+            self._bring(project, hotfix, line, may_waive=False)
+        self._audit()
+        for project, hotfix, line in self.lines.missing(self.now):
+            self.oracle.problems.append(
+                f"{project} {line} ends the year without the fix of {hotfix}"
+            )
 
     def _plan_year(self, start: datetime, end: datetime) -> None:
         """Write the year's own events into the agenda; the rest follows from them."""
@@ -72,15 +81,20 @@ class Year:
             for repository in self.repositories.values():
                 if self.chance.random() < 0.04:
                     at = day + timedelta(minutes=self.chance.randrange(8 * 60, 17 * 60))
-                    self._at(at, lambda own=repository, at=at: own.work(self.chance, at))
+                    self._at(at, lambda own=repository: self._work(own))
             for odds, act in (
                 (0.07, self._fix),
                 (0.03, self._go_back),
                 (0.02, self._stop_the_line),
                 (0.15, self._release_a_hold),
+                (0.03, self._maintain),
+                (0.10, self._override),
+                (0.20, self.vendors.trouble),
             ):
                 if self.chance.random() < odds:
                     self._at(day + timedelta(minutes=self.chance.randrange(8 * 60, 18 * 60)), act)
+            if day.day == 1:
+                self._at(day + HOUR, self._audit)
             day += DAY
         for train in TRAINS:
             self._at(start, lambda train=train: self._next_boarding(train))
@@ -104,25 +118,88 @@ class Year:
             self._command("train", "resume", train, who="alice")
             self.told["schedules resumed"] += 1
 
+    def _work(self, own: Repository) -> None:
+        ticket = self.vendors.ticket(own.key, f"Wish {own.number + 1}") if own.key else ""
+        own.work(self.chance, self.now, ticket)
+
     def _fix(self) -> None:
-        released = [name for name, _ in live_versions(self.gare.station.root)]
-        if not released:
+        name = self._somebody_live()
+        if not name or self.repositories[name].fixes:
             return
-        name = self.chance.choice(released)
         repository = self.repositories[name]
-        tags = repository.git("tag", "--list", "v*", "--sort=-v:refname", at=self.now).split()
-        if not tags or repository.fixes:
-            return
-        commit = repository.fix(tags[0].removeprefix("v"), self.now)
+        commit = repository.fix(repository.versions(self.now)[0], self.now)
         self.told["hotfixes asked"] += 1
         self._start(Kind.HOTFIX, {"project": name, "commits": [commit], "requested_by": "alice"})
         merged = self.now + timedelta(days=self.chance.randrange(1, 20))
-        self._at(merged, lambda: repository.merge(self.now))
+        self._at(merged, lambda: self._bring_everywhere(name))
+
+    def _bring_everywhere(self, name: str) -> None:
+        """Merge the fix into the branch, and see to the other lines that lack fixes of the project."""
+        repository = self.repositories[name]
+        branch = repository.fixes.pop(0)
+        if repository.key:
+            proposed = self.vendors.open_merge_request(name)
+            self.vendors.note_merged(name, proposed)
+            branch = proposed or branch
+        repository.merge(branch, self.now)
+        for project, hotfix, line in self.lines.missing(self.now):
+            if project == name:
+                self._bring(project, hotfix, line)
+
+    def _bring(self, project: str, hotfix: str, line: str, *, may_waive: bool = True) -> None:
+        """Merge a hotfix into a line that lacks it, or let the line go without."""
+        if may_waive and self.chance.random() < 0.3:
+            if self._command("fixes", "waive", hotfix, line, "--reason", "simulated", who="alice"):
+                self.lines.waived.add((hotfix, line))
+                self.told["fixes waived"] += 1
+            return
+        commit = self.gare.plan(self.gare.ledger.releases.get(hotfix).plan).commit
+        self.repositories[project].merge(commit, self.now, into=line)
+        self.told["fixes merged into further lines"] += 1
+
+    def _maintain(self) -> None:
+        name = self._somebody_live()
+        if not name:
+            return
+        own = self.repositories[name]
+        lines = own.git("branch", "--list", f"{MAINTENANCE}/*", at=self.now)
+        version = own.versions(self.now)[-1]
+        if not lines:
+            own.maintain(version, self.now)
+            self.told["maintenance lines"] += 1
+
+    def _override(self) -> None:
+        """Let somebody put a release through a closed window that waits for it."""
+        waits = [
+            one.id
+            for one in self._open()
+            if one.kind is not Kind.TRAIN and "freeze" in " ".join(one.waiting)
+        ]
+        if not waits:
+            return
+        chosen = self.chance.choice(waits)
+        if self._command("freeze", "override", chosen, "--reason", "urgent", who="alice"):
+            self.oracle.overridden.add(chosen)
+            self.told["freezes overridden"] += 1
+
+    def _audit(self) -> None:
+        """Let Gare look at its whole record and at all lines, and compare."""
+        turns, problems = self.room.turns, len(self.oracle.problems)
+        self._say(f"{self.now:%Y-%m-%d}: turns of runs {turns}, problems {problems}")
+        self._command("audit", "verify")
+        self._command("fixes", "list")
+        with self.oracle.reading() as ledger:
+            self.oracle.problems += self.lines.untold(ledger, self.now)
+
+    def _somebody_live(self) -> str:
+        return self.chance.choice(
+            [name for name, _ in live_versions(self.gare.station.root)] or [""]
+        )
 
     def _go_back(self) -> None:
-        name = self.chance.choice(
-            [name for name, _ in live_versions(self.gare.station.root)] or ["p01"]
-        )
+        name = self._somebody_live()
+        if not name:
+            return
         self.told["rollbacks asked"] += 1
         self._start(
             Kind.ROLLBACK, {"project": name, "environment": "production", "requested_by": "bob"}
@@ -161,16 +238,23 @@ class Year:
     def _settle(self) -> None:
         """Let everything move that can move now, and judge it."""
         for _ in range(200):
-            woken = self._reconciler.round() + self._reconciler.round()
-            if not self.room.work() and not woken:
+            worked = self.room.work()
+            if not self._reconciler.round() and not worked:
                 break
         else:
             self.oracle.problems.append(f"{self.now}: it did not come to rest")
         self._people_act()
-        self.oracle.look()
+        self._judge()
         wakes = [one.wake_at for one in self._open() if one.wake_at and one.wake_at > self.now]
         if wakes:
             self._at(min(wakes), lambda: None)
+
+    def _judge(self) -> None:
+        released = self.oracle.look()
+        with self.oracle.reading() as ledger:
+            for release in released:
+                self.oracle.problems += self.lines.released(ledger, release, self.now)
+        self.oracle.problems += self.vendors.look()
 
     def _people_act(self) -> None:
         """Let people answer what they are asked for some hours later, and end what stands still."""
@@ -220,7 +304,9 @@ class Year:
     def _mend(self, release: str) -> None:
         found = self.gare.ledger.releases.get(release)
         if found.is_stopped:
-            self._command("cancel", release, who="alice")
+            again = ("resume", release, "--no-follow")
+            words = again if self.chance.random() < 0.4 else ("cancel", release)
+            self._command(*words, who="alice")
 
     def _open(self):
         return self.gare.ledger.releases.find(is_open=True, limit=500)
@@ -231,27 +317,15 @@ class Year:
         request = request_of(kind, fields).model_dump(mode="json")
         self.gare.engine.start(request, deployment=deployment_of(kind), idempotency_key=key)
 
-    def _fixes_are_live(self) -> None:
-        """Whoever runs a version released after a hotfix runs the fix, unless somebody has waived it."""
-        for release in self.gare.ledger.releases.find(limit=100_000):
-            plan = self.gare.plan(release.plan)
-            if release.kind is not Kind.HOTFIX or release.state is not ReleaseState.RELEASED:
-                continue
-            files = self.repositories[plan.project].git(
-                "ls-tree", "--name-only", plan.commit, "fixes/", at=self.now
-            )
-            for later in self.gare.ledger.releases.find(project=plan.project, limit=100_000):
-                if later.kind is Kind.RELEASE and later.state is ReleaseState.RELEASED and (
-                    later.opened_at > release.closed_at
-                ):  # fmt: skip
-                    commit = self.gare.plan(later.plan).commit
-                    has = self.repositories[plan.project].git(
-                        "ls-tree", "--name-only", commit, "fixes/", at=self.now
-                    )
-                    if missing := set(files.split()) - set(has.split()):
-                        self.oracle.problems.append(
-                            f"{later.id} lost {sorted(missing)} of {release.id}"
-                        )
+    @property
+    def story(self) -> str:
+        """Return a digest of what became of every release, and when: the same seed tells the same."""
+        told = []
+        for one in self.gare.ledger.releases.find(limit=100_000):
+            commit = self.gare.plan(one.plan).commit
+            times = (str(one.opened_at), str(one.closed_at))
+            told.append((one.id, one.kind, one.project, one.version, commit, one.state, *times))
+        return hashlib.sha256(json.dumps(sorted(told)).encode()).hexdigest()[:16]
 
     # Means
 

@@ -11,6 +11,12 @@ from pathlib import Path
 from random import Random
 
 PROJECTS = 30
+CONNECTED = 3
+"""Each third project lives in GitLab and has its tickets in Jira."""
+PIPELINED = 9
+"""Each ninth lets GitLab run a pipeline too."""
+MAINTENANCE = "maintenance"
+TOKEN = "token-of-the-year"
 ZONE = "Europe/Paris"
 STATION = """\
 name: year
@@ -21,6 +27,9 @@ people:
 environments:
   production:
     approval: {groups: {managers: 1}, expires_after: 5d}
+connections:
+  gitlab: {type: gitlab, url: "URL/gitlab", token: "file:vendors.token"}
+  jira: {type: jira, url: "URL/jira", user: gare@example.org, token: "file:vendors.token", deployment: cloud}
 freezes:
   - {name: weekend, days: [friday], after: "15:00", owner: operations}
   - {name: holidays, holidays: FR, owner: operations}
@@ -31,7 +40,7 @@ name: {name}
 source: {{path: ../repositories/{name}, branch: main, remote: ''}}
 gates: []
 build: {{commands: ["test ! -e no-build"], artifacts: [app.txt], sbom: none}}
-hotfix: {{approval: {{groups: {{operations: 1}}}}}}
+hotfix: {{approval: {{groups: {{operations: 1}}}}, lines: [maintenance/*]}}
 environments:
   production:
     target:
@@ -42,6 +51,15 @@ steps:
   - {{id: test, type: test, skip: true}}
   - {{id: validate, type: validate, skip: true}}
 """
+HOSTED = """\
+gitlab: {connection: gitlab, project: PATH}
+publish: {gitlab_release: true}
+tickets:
+  tracker: {type: jira, connection: jira, project: KEY}
+  on_release: {transition: done, comment: 'Out with {version}'}
+  change: {type: Change, phases: {deploying: doing, released: done, stopped: done}}
+"""
+PIPELINE = "  - {id: ci, type: pipeline, needs: [plan], before: [validate]}\n"
 TRAIN = """\
 name: {name}
 schedule: {{rrule: "FREQ=WEEKLY;INTERVAL=2", start: {start}, zone: Europe/Paris}}
@@ -60,10 +78,12 @@ class Repository:
     """A project's repository, and what is wrong with its branch at the moment."""
 
     folder: Path
+    key: str = ""
+    """Its project in Jira; empty: it lives on this machine alone."""
     number: int = 0
     trouble: str = ""
     fixes: list[str] = field(default_factory=list)
-    """Branches with a fix that is not merged yet."""
+    """Branches with a fix that is not on every line yet."""
 
     def git(self, *words: str, at: datetime) -> str:
         """Run git with its clock at an instant."""
@@ -88,7 +108,7 @@ class Repository:
         self.git("commit", "-q", "--allow-empty", "-m", message, at=at)
         return self.git("rev-parse", "HEAD", at=at)
 
-    def work(self, chance: Random, at: datetime) -> None:
+    def work(self, chance: Random, at: datetime, ticket: str = "") -> None:
         """Do a day's work: mostly a change, now and then one that does not build or does not run; it is mended next."""
         self.number += 1
         if self.trouble:
@@ -105,7 +125,7 @@ class Repository:
         if self.trouble == "broken":
             files["app.txt"] = f"{self.number} broken\n"
         kind = chance.choice(["feat", "fix", "fix", "docs"])
-        self.commit(f"{kind}: change {self.number}", files, at)
+        self.commit(f"{kind}: change {self.number} {ticket}".rstrip(), files, at)
 
     def fix(self, version: str, at: datetime) -> str:
         """Fix a released version on a branch of its own; return the commit."""
@@ -117,24 +137,57 @@ class Repository:
         self.fixes.append(branch)
         return made
 
-    def merge(self, at: datetime) -> None:
-        """Merge the oldest fix that is not merged."""
-        self.git("merge", "-q", "--no-ff", "-m", "Merge a fix", self.fixes.pop(0), at=at)
+    def merge(self, branch: str, at: datetime, *, into: str = "main") -> None:
+        """Merge a branch into a line."""
+        self.git("switch", "-q", into, at=at)
+        self.git("merge", "-q", "--no-ff", "-m", f"Merge {branch}", branch, at=at)
+        self.git("switch", "-q", "main", at=at)
+
+    def maintain(self, version: str, at: datetime) -> None:
+        """Begin a line that goes on from a released version."""
+        self.git("branch", f"{MAINTENANCE}/{version}", f"v{version}", at=at)
+
+    def versions(self, at: datetime) -> list[str]:
+        """Return what is released, the newest first."""
+        tags = self.git("tag", "--list", "v*", "--sort=-v:refname", at=at).split()
+        return [tag.removeprefix("v") for tag in tags]
 
 
-def build(root: Path, start: datetime, chance: Random) -> dict[str, Repository]:
-    """Write the station and make the repositories; return them by project."""
+def path_of(name: str) -> str:
+    """Return where a project is in GitLab."""
+    return f"year/{name}"
+
+
+def build(root: Path, start: datetime) -> dict[str, Repository]:
+    """Make the projects with their repositories, and the trains; return the repositories by project."""
     for name in ("projects", "trains", "repositories"):
         (root / name).mkdir(parents=True)
-    (root / "station.yaml").write_text(STATION)
-    names = [f"p{number:02}" for number in range(1, PROJECTS + 1)]
     made = {}
-    for name in names:
-        (root / "projects" / f"{name}.yaml").write_text(PROJECT.format(name=name))
+    for number in range(1, PROJECTS + 1):
+        name, key = f"p{number:02}", "" if number % CONNECTED else f"P{number:02}"
+        text = PROJECT.format(name=name)
+        if key:
+            text = text.replace(
+                "  production:\n", "  production:\n    gitlab_environment: production\n"
+            )
+            text += PIPELINE if number % PIPELINED == 0 else ""
+            text += HOSTED.replace("PATH", path_of(name)).replace("KEY", key)
+        (root / "projects" / f"{name}.yaml").write_text(text)
         folder = root / "repositories" / name
         subprocess.run(["git", "init", "-q", "-b", "main", folder], check=True)
-        made[name] = Repository(folder)
+        made[name] = Repository(folder, key)
         made[name].commit("feat: first", {"app.txt": "0\n"}, start)
+    _write_trains(root, list(made))
+    return made
+
+
+def write_station(root: Path, url: str) -> None:
+    """Write the station, connected to the vendors at an address."""
+    (root / "vendors.token").write_text(f"{TOKEN}\n")
+    (root / "station.yaml").write_text(STATION.replace("URL", url))
+
+
+def _write_trains(root: Path, names: list[str]) -> None:
     half = PROJECTS // 2
     for train, members in zip(TRAINS, (names[:half], names[half:]), strict=True):
         first, on_failure = TRAINS[train]
@@ -144,5 +197,3 @@ def build(root: Path, start: datetime, chance: Random) -> dict[str, Repository]:
             name=train, start=first, members=", ".join(members), needs=needs, on_failure=on_failure
         )
         (root / "trains" / f"{train}.yaml").write_text(text)
-    chance.shuffle(names)
-    return made
