@@ -38,6 +38,11 @@ COMMANDS: dict[str, Entry] = {
         "Show what releasing PROJECT would do: version, notes, steps, effects outside, approvals.",
         "Release",
     ),
+    "rehearse": Entry(
+        "gare.cli.rehearse:rehearse",
+        "Release PROJECT where nothing is real, and show what each real system would be told.",
+        "Release",
+    ),
     "release": Entry(
         "gare.cli.release:release",
         "Release PROJECT: plan it, start its run, and follow it live.",

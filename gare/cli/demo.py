@@ -1,15 +1,12 @@
-"""`gare demo`: a real project released twice by a real station, to be watched."""
+"""`gare demo`: real projects, released by a real station beside a simulated GitLab and Jira, to be watched."""
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
@@ -43,6 +40,7 @@ def demo(folder: str, *, yes: bool, is_fresh: bool, is_quick: bool) -> None:
 
     In a terminal you are asked for the approvals, and everything stays up until Ctrl-C.
     """
+    from gare.cli.signals import signals_as_interrupt
     from gare.demo.run import Declined, run_demo
     from gare.demo.stage import Stage
     from gare.errors import GareError
@@ -50,7 +48,7 @@ def demo(folder: str, *, yes: bool, is_fresh: bool, is_quick: bool) -> None:
     is_watched = _is_watched()
     stage = Stage(_write)
     try:
-        with _signals_as_interrupt():
+        with signals_as_interrupt():
             outcomes = run_demo(
                 Path(folder).expanduser(),
                 stage,
@@ -103,25 +101,3 @@ def _linger(is_alive: Callable[[], bool]) -> None:
         _write("The station has ended.")
     except KeyboardInterrupt:
         _write("")
-
-
-@contextmanager
-def _signals_as_interrupt() -> Iterator[None]:
-    """Make SIGTERM and SIGHUP end the demo as Ctrl-C does; once it is ending, further ones do not cut it short."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        for name in names:
-            signal.signal(name, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    names = [
-        getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-    ]
-    before: dict[int, Callable[..., object] | int | None] = {
-        name: signal.signal(name, interrupt) for name in names
-    }
-    try:
-        yield
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)
