@@ -79,7 +79,7 @@ class GatewaySettings(Settings):
 
 
 class Rights(Settings):
-    """Which groups may start what through the gateway. A key that is left out: everybody with a personal token."""
+    """Which groups may start what, with a command or over the gateway. A key that is left out: everybody."""
 
     release: tuple[Slug, ...] | None = None
     """Groups that may start releases; an empty list is nobody."""

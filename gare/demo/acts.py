@@ -9,8 +9,8 @@ from gare.demo.people import REQUESTER
 from gare.demo.project import FIRST_VERSION, PROJECT, commit_more, subjects
 from gare.demo.rest import Call, send
 from gare.demo.show import Show, expect
-from gare.demo.station import call
 from gare.domain.releases import ReleaseState
+from gare.own_station import call
 
 FIXED_VERSION = "1.3.1"
 FIX_BRANCH = "tea-33-old-prices"

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from gare.demo.station import Say, call, gare, gare_env
 from gare.errors import Refused
+from gare.own_station import Say, call, gare, gare_env
 
 VOTERS: Mapping[str, str] = {"bob": "quality assurance", "carol": "operations"}
 REQUESTER = "alice"

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from gare.demo.station import Say
 from gare.domain.approvals import Decision
 from gare.domain.plan import PlannedApproval
 from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
 from gare.errors import StepFailed
+from gare.own_station import Say
 from gare.wiring import Gare
 
 Found = TypeVar("Found")

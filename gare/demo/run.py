@@ -26,19 +26,13 @@ from gare.demo.project import (
     make_demo,
     subjects,
 )
+from gare.demo.shops import check_nothing_left, refuse_running, stop_shops
 from gare.demo.show import Declined, Show, expect
 from gare.demo.stage import Outcome, Stage, show_plan, show_summary
-from gare.demo.station import (
-    DemoStation,
-    check_nothing_left,
-    has_address,
-    is_ready,
-    refuse_running,
-    stop_shops,
-)
 from gare.demo.vendors import Vendors, listed, served
 from gare.domain.releases import ReleaseState
 from gare.errors import ConfigError
+from gare.own_station import OwnStation, has_address, is_ready
 from gare.requests import ReleaseRequest
 from gare.wiring import Gare
 
@@ -66,7 +60,7 @@ def run_demo(
     _check_tools()
     folder = folder.absolute()
     _claim(folder, is_fresh=is_fresh)
-    station = DemoStation(folder)
+    station = OwnStation(folder)
     tokens: list[PendingTokens] = []
     with free_ports() as ports, ExitStack() as until_end:
         stage.head("A project, in GitLab and Jira")
@@ -103,7 +97,7 @@ def run_demo(
 def _open(
     demo: Demo,
     stage: Stage,
-    station: DemoStation,
+    station: OwnStation,
     tokens: PendingTokens,
     ask: Ask | None,
     hosted: Vendors,
@@ -170,7 +164,7 @@ def _release(show: Show, wanted: ReleaseState, version: str, reason: str) -> Non
 
 @contextmanager
 def _cleared(
-    folder: Path, station: DemoStation, tokens: list[PendingTokens], stage: Stage
+    folder: Path, station: OwnStation, tokens: list[PendingTokens], stage: Stage
 ) -> Iterator[None]:
     """End everything that the block started, however it ends."""
     try:

@@ -11,10 +11,10 @@ from gare.demo.people import People
 from gare.demo.progress import Follower
 from gare.demo.project import PROJECT, Demo, remote_tag
 from gare.demo.stage import Outcome, Stage, show_question
-from gare.demo.station import DemoStation, call
 from gare.demo.vendors import Vendors, changed
 from gare.domain.releases import Release, ReleaseState
 from gare.errors import StepFailed
+from gare.own_station import OwnStation, call
 from gare.wiring import Gare
 
 
@@ -32,7 +32,7 @@ class Show:
 
     demo: Demo
     stage: Stage
-    station: DemoStation
+    station: OwnStation
     gare: Gare
     people: People
     vendors: Vendors

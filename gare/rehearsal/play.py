@@ -4,12 +4,12 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from gare.demo.station import DemoStation, Say, call
 from gare.domain.approvals import Decision
 from gare.domain.plan import Plan, PlannedApproval
 from gare.domain.releases import Release, StepState
 from gare.engine import deployment_of
 from gare.errors import StepFailed
+from gare.own_station import OwnStation, Say, call
 from gare.polling import looks
 from gare.rehearsal.people import voters_for
 from gare.requests import ReleaseRequest
@@ -28,7 +28,7 @@ class Play:
     """One release on the throw-away station."""
 
     gare: Gare
-    station: DemoStation
+    station: OwnStation
     sandbox: Sandbox
     say: Say
     _tokens: dict[str, str] = field(default_factory=dict)

@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from gare.config.loader import load_station
-from gare.demo.station import DemoStation, Say, is_ready
 from gare.domain.plan import Plan
+from gare.own_station import OwnStation, Say, is_ready
 from gare.planning.dag import plan_steps
 from gare.rehearsal.folder import Backstage
 from gare.rehearsal.people import check_votes
@@ -63,7 +63,7 @@ def _play(
     folder: Path, plan: Plan, stood_in: StandIn, sandbox: Sandbox, requester: str, say: Say
 ) -> Story:
     """Release on the throw-away station, which is up for as long as that takes."""
-    station = DemoStation(folder)
+    station = OwnStation(folder)
     station.start()
     try:
         gare = Gare(load_station(folder))

@@ -10,7 +10,7 @@ from gare.domain.releases import ReleaseState
 from gare.fixing import track
 
 MORE = (
-    "rights: {waive: [managers]}\n"
+    "rights: {waive: [managers], hotfix: [managers]}\n"
     "hotfix: {skip: [{step: deploy-staging, later: Bring it there}], lines: ['maintenance/*']}\n"
 )
 
@@ -117,3 +117,20 @@ def test_what_was_skipped_is_shown_until_it_is_ticked_off(shop, said, monkeypatc
     assert "later:" not in said("status")[1]
     assert "later: Bring it there: done by alice" in said("status", hotfix)[1]
     assert said(*done)[0] == 3, "it has ended, and nothing is left to tick off"
+
+
+@pytest.mark.parametrize(
+    ("person", "code", "answer"),
+    [
+        ("", 4, "Who has no token in GARE_TOKEN may not start a hotfix of shop."),
+        ("bob", 4, "bob may not start a hotfix of shop."),
+        ("alice", 2, "Start it with `gare up`"),
+    ],
+)
+def test_a_command_starts_what_the_person_may_start(shop, said, monkeypatch, person, code, answer):
+    if person:
+        monkeypatch.setenv("GARE_TOKEN", shop.token(person))
+    ended, text = said("hotfix", "shop", "--commit", shop.fix)
+    assert (ended, answer in text) == (code, True), text
+    if code == 4:
+        assert "Who is in `managers` may." in text

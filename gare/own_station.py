@@ -1,17 +1,14 @@
-"""The demo's station and shops as processes: started, asked, ended. Nothing of them may be left at the end."""
+"""A station of our own as a child of this process, and `gare` commands typed at it: for the demo and rehearsals."""
 
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
-from gare.errors import GareError, StepFailed
+from gare.errors import StepFailed
 from gare.station_state import Phase, Record, running
 
 Say = Callable[[str], None]
@@ -23,7 +20,7 @@ _TAIL_LINES = 12
 
 
 def gare(folder: Path, *words: str) -> list[str]:
-    """Return the command line of `gare` for the demo's station; Gare itself is the one that runs now."""
+    """Return the command line of `gare` for the station in this folder; Gare itself is the one that runs now."""
     return [
         sys.executable,
         "-P",
@@ -64,8 +61,8 @@ def call(folder: Path, *words: str, token: str = "") -> str:
 
 
 @dataclass(slots=True)
-class DemoStation:
-    """The station of the demo's folder, as a child of this process."""
+class OwnStation:
+    """The station in a folder, as a child of this process. Nothing of it is left once it is stopped."""
 
     folder: Path
     _child: subprocess.Popen[bytes] | None = None
@@ -81,7 +78,7 @@ class DemoStation:
         return self._child is not None and self._child.poll() is None
 
     def start(self) -> None:
-        """Start it and return at once. In a session of its own: Ctrl-C is for the demo, which ends it in order."""
+        """Start it and return at once. In a session of its own: Ctrl-C is for us, who end it in order."""
         with self.log.open("wb") as log:
             self._child = subprocess.Popen(
                 gare(self.folder, "up"),
@@ -137,61 +134,3 @@ def is_ready(record: Record) -> bool:
 def has_address(record: Record) -> bool:
     """Tell whether it is known where the UI will be."""
     return bool(record.ui_url)
-
-
-def stop_shops(folder: Path) -> None:
-    """End the deployed shops: with their own command, then by force whatever is still there."""
-    for environment in ("staging", "production"):
-        current = folder / "environments" / environment / "current"
-        if (current / "ops" / "serve.py").is_file():
-            with suppress(OSError, subprocess.TimeoutExpired):
-                subprocess.run(
-                    ["python3", "-B", "ops/serve.py", "stop"],
-                    cwd=current,
-                    capture_output=True,
-                    check=False,
-                    timeout=20,
-                )
-    left = shops(folder)
-    for process in left:
-        with suppress(psutil.Error):
-            process.terminate()
-    for process in psutil.wait_procs(left, timeout=3)[1]:
-        with suppress(psutil.Error):
-            process.kill()
-
-
-def shops(folder: Path) -> Sequence[psutil.Process]:
-    """Return the deployed shops that run: they name a settings file of this folder."""
-    settings = tuple(
-        str((folder / "environments" / environment / "shared" / "settings.json").resolve())
-        for environment in ("staging", "production")
-    )
-    found = []
-    for process in psutil.process_iter():
-        try:
-            words = process.cmdline()
-        except psutil.Error:
-            continue
-        if "teashop" in words and any(word in settings for word in words):
-            found.append(process)
-    return found
-
-
-def check_nothing_left(folder: Path) -> None:
-    """Raise StepFailed when the station or a shop still runs."""
-    left = [f"shop, process {process.pid}" for process in shops(folder)]
-    if running(folder / STATE) is not None:
-        left.append("station")
-    if left:
-        raise StepFailed(f"Something is left running: {', '.join(left)}.", where=str(folder))
-
-
-def refuse_running(folder: Path) -> None:
-    """Raise GareError when a demo is still up in this folder."""
-    if running(folder / STATE) is not None:
-        raise GareError(
-            "A demo is up in this folder.",
-            where=str(folder),
-            hint=f"End it with Ctrl-C where it runs, or with `gare --station {folder} down`.",
-        )
