@@ -119,7 +119,7 @@ sys.exit(app.run(["status", *sys.argv[1:]]))
 
 def ended(body, *words, env=None, cwd=None):
     script = ENDS.replace("BODY", body)
-    environment = {**os.environ, "GARE_DEBUG": "", **(env or {})}
+    environment = {**os.environ, "GARE_DEBUG": "", "GARE_STATION": "", **(env or {})}
     return subprocess.run(
         [sys.executable, "-c", script, *words], capture_output=True, text=True, env=environment, cwd=cwd,
         stdin=subprocess.DEVNULL, check=False,

@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -168,5 +169,6 @@ def company(root: Path, *, lacks: tuple[str, ...] = ()) -> Iterator[Company]:
         httpx.post(
             start, json={"ref": "main"}, headers={"private-token": "glpat-real"}
         ).raise_for_status()
+        served.sandbox.clock.advance(timedelta(minutes=1))
         served.sandbox.journal.clear()
         yield made
