@@ -13,7 +13,11 @@ from gare.station_state import StateFolder, read_record
 
 pytestmark = pytest.mark.engine
 
-NAP = "\nsteps:\n  - {{id: nap, type: run, command: [python3, -c, 'import time; time.sleep({seconds})', {mark}]}}\n"
+NAP = (
+    "\nsteps:\n  - {{id: nap, type: run, before: [validate], "
+    "command: [python3, -c, 'import time; time.sleep({seconds})', {mark}]}}\n"
+)
+"""Before the deployment: a process stopped in the middle of one keeps its target locked, and the next one waits."""
 
 
 def test_a_killed_run_goes_on_by_itself_and_does_nothing_twice(shop):
