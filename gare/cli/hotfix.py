@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gare.cli.release import FOLLOW, UNTIL
+from gare.cli.options import FOLLOW, UNTIL
 
 
 @click.command()

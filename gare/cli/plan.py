@@ -6,33 +6,20 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gare.cli.options import wanted
+
 if TYPE_CHECKING:
+    from typing import Unpack
+
+    from gare.cli.options import Wanted
     from gare.domain.plan import Plan
     from gare.wiring import Gare
 
 
 @click.command()
-@click.argument("project", required=False)
-@click.option("--version", default="", help="Release this version instead of the computed one.")
-@click.option("--prerelease", default="", metavar="LABEL", help="Plan a pre-release, such as rc.")
-@click.option(
-    "--ref", default="", help="Branch or commit to release; default: the project's branch."
-)
-@click.option(
-    "--allow-dirty",
-    is_flag=True,
-    help="Plan although there are uncommitted changes; they are left out.",
-)
+@wanted
 @click.option("--json", "as_json", is_flag=True, help="Print the stored plan as JSON.")
-def plan(
-    project: str | None,
-    version: str,
-    prerelease: str,
-    ref: str,
-    *,
-    allow_dirty: bool,
-    as_json: bool,
-) -> None:
+def plan(project: str | None, *, as_json: bool, **asked: Unpack[Wanted]) -> None:
     """Show what releasing PROJECT would do: version, notes, steps, effects outside, approvals.
 
     Changes nothing. Without PROJECT: the station's only one.
@@ -42,16 +29,7 @@ def plan(
     from gare.requests import ReleaseRequest
 
     gare = gare_here()
-    request = request_of(
-        gare,
-        project,
-        ReleaseRequest,
-        version=version,
-        prerelease=prerelease,
-        ref=ref,
-        allow_dirty=allow_dirty,
-    )
-    digest, made = gare.make_plan(request)
+    digest, made = gare.make_plan(request_of(gare, project, ReleaseRequest, **asked))
     print_plan(gare, digest, made, as_json=as_json)
 
 

@@ -8,28 +8,20 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gare.cli.options import wanted
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Unpack
 
+    from gare.cli.options import Wanted
     from gare.rehearsal.story import StepStory, Story, Write
 
 _SHOWN_BODY = 160
 
 
 @click.command()
-@click.argument("project", required=False)
-@click.option("--version", default="", help="Rehearse this version instead of the computed one.")
-@click.option(
-    "--prerelease", default="", metavar="LABEL", help="Rehearse a pre-release, such as rc."
-)
-@click.option(
-    "--ref", default="", help="Branch or commit to release; default: the project's branch."
-)
-@click.option(
-    "--allow-dirty",
-    is_flag=True,
-    help="Rehearse although there are uncommitted changes; they are left out.",
-)
+@wanted
 @click.option("--keep", is_flag=True, help="Keep the folder that it was rehearsed in.")
 @click.option(
     "--contracts",
@@ -40,14 +32,11 @@ _SHOWN_BODY = 160
 @click.option("--json", "as_json", is_flag=True, help="Print what came of it as JSON.")
 def rehearse(
     project: str | None,
-    version: str,
-    prerelease: str,
-    ref: str,
     *,
-    allow_dirty: bool,
     keep: bool,
     contracts: Path | None,
     as_json: bool,
+    **asked: Unpack[Wanted],
 ) -> None:
     """Release PROJECT where nothing is real, and show what each real system would be told.
 
@@ -63,16 +52,7 @@ def rehearse(
     from gare.requests import ReleaseRequest
 
     gare = gare_here()
-    request = request_of(
-        gare,
-        project,
-        ReleaseRequest,
-        version=version,
-        prerelease=prerelease,
-        ref=ref,
-        allow_dirty=allow_dirty,
-        requested_by=requester(gare),
-    )
+    request = request_of(gare, project, ReleaseRequest, requested_by=requester(gare), **asked)
     say = _silent if as_json else _say
     with signals_as_interrupt():
         story = run(gare, request, say, contracts=contracts, keeps=keep)

@@ -7,33 +7,25 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gare.cli.options import FOLLOW, UNTIL, wanted
+
 if TYPE_CHECKING:
+    from typing import Unpack
+
+    from gare.cli.options import Wanted
     from gare.domain.releases import Release
     from gare.engine import Run
     from gare.wiring import Gare
 
 _START_S = 30
 
-FOLLOW = click.option(
-    "--no-follow", is_flag=True, help="Return at once instead of following to the end."
-)
-UNTIL = click.option(
-    "--until-waiting", is_flag=True, help="Follow until people must act, then return."
-)
-
 
 @click.command()
-@click.argument("project", required=False)
-@click.option("--version", default="", help="Release this version instead of the computed one.")
-@click.option("--prerelease", default="", metavar="LABEL", help="Make a pre-release, such as rc.")
-@click.option(
-    "--ref", default="", help="Branch or commit to release; default: the project's branch."
-)
+@wanted
 @click.option(
     "--plan", "plan_digest", default="", metavar="DIGEST", help="Execute exactly this stored plan."
 )
 @click.option("--reason", default="", help="Why now; kept in the record.")
-@click.option("--allow-dirty", is_flag=True, help="Release although there are uncommitted changes.")
 @FOLLOW
 @UNTIL
 @click.option(
@@ -41,16 +33,13 @@ UNTIL = click.option(
 )
 def release(
     project: str | None,
-    version: str,
-    prerelease: str,
-    ref: str,
     plan_digest: str,
     reason: str,
     *,
-    allow_dirty: bool,
     no_follow: bool,
     until_waiting: bool,
     as_json: bool,
+    **asked: Unpack[Wanted],
 ) -> None:
     """Release PROJECT: plan it, start its run, and follow it live. Ctrl-C leaves it running.
 
@@ -67,15 +56,12 @@ def release(
         gare,
         project,
         ReleaseRequest,
-        version=version,
-        prerelease=prerelease,
-        ref=ref,
         plan=plan_digest,
         reason=reason,
-        allow_dirty=allow_dirty,
         requested_by=requester(gare),
+        **asked,
     )
-    if plan_digest and (version or prerelease or ref):
+    if plan_digest and (asked["version"] or asked["prerelease"] or asked["ref"]):
         raise ConfigError(
             "--plan names a stored plan, which has its version and commit already.",
             where="--version, --prerelease, --ref",

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gare.cli.options import FOLLOW
+
 if TYPE_CHECKING:
     from gare.config.train_files import Train
     from gare.domain.releases import Release
@@ -20,9 +22,6 @@ NAME = click.argument("name")
 SLOT = click.argument("slot", metavar="SLOT")
 REASON = click.option("--reason", default="", help="Why; kept in the record.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-FOLLOW = click.option(
-    "--no-follow", is_flag=True, help="Return at once instead of following to the end."
-)
 
 
 @click.group()

@@ -1,0 +1,49 @@
+"""Options that several commands have, declared once."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_Command = TypeVar("_Command", bound="Callable[..., Any]")
+
+FOLLOW = click.option(
+    "--no-follow", is_flag=True, help="Return at once instead of following to the end."
+)
+UNTIL = click.option(
+    "--until-waiting", is_flag=True, help="Follow until people must act, then return."
+)
+
+
+class Wanted(TypedDict):
+    """What `wanted` brings to a command; each is the field of that name in `ReleaseRequest`."""
+
+    version: str
+    prerelease: str
+    ref: str
+    allow_dirty: bool
+
+
+_WANTED = (
+    click.argument("project", required=False),
+    click.option("--version", default="", help="Take this version instead of the computed one."),
+    click.option("--prerelease", default="", metavar="LABEL", help="A pre-release, such as rc."),
+    click.option(
+        "--ref", default="", help="Branch or commit to release; default: the project's branch."
+    ),
+    click.option(
+        "--allow-dirty",
+        is_flag=True,
+        help="Go on although there are uncommitted changes; they are left out.",
+    ),
+)
+
+
+def wanted(command: _Command) -> _Command:
+    """Add PROJECT and the options that say what is to be released (`Wanted`)."""
+    return reduce(lambda inner, add: add(inner), reversed(_WANTED), command)
