@@ -3,6 +3,7 @@
 import hashlib
 import os
 import secrets
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -68,7 +69,8 @@ def hash_file(path: Path) -> str:
 def locked(path: Path, *, wait_s: float, what: str, say: Callable[[str], None]) -> Iterator[None]:
     """Hold an exclusive lock between processes (and threads) while the block runs; it ends with the process.
 
-    Raises Unavailable when somebody else holds it for longer than `wait_s`. `what` names what is locked.
+    Raises Unavailable when somebody else holds it for longer than `wait_s`, and names the holder. `what` names what is
+    locked.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     has_said = False
@@ -80,12 +82,28 @@ def locked(path: Path, *, wait_s: float, what: str, say: Callable[[str], None]) 
                 say(f"waiting for another process that is changing {what}")
                 has_said = True
         else:
+            holder = _holder(path)
             raise Unavailable(
-                f"Another process is changing {what} and did not finish within {wait_s:g} s.",
+                f"Another process ({holder}) is changing {what} and did not finish within {wait_s:g} s.",
                 where=str(path),
-                hint="Wait for it, or find it in `gare status`; the lock ends with its process.",
+                hint="Wait for it; one that hangs or was stopped must be ended: the lock ends with its process.",
             )
-        yield
+        name = f"process {os.getpid()} on {socket.gethostname()}"
+        with suppress(OSError):  # it is held without a name, too
+            os.ftruncate(file.fileno(), 0)
+            os.write(file.fileno(), name.encode())
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                os.ftruncate(file.fileno(), 0)
+
+
+def _holder(path: Path) -> str:
+    """Return who wrote itself into a lock; Windows lets nobody else read it while it is held."""
+    with suppress(OSError):
+        return path.read_text(errors="replace")[:200] or "unknown"
+    return "unknown"
 
 
 def _try_lock(handle: int) -> bool:
@@ -93,6 +111,7 @@ def _try_lock(handle: int) -> bool:
         if os.name == "nt":
             import msvcrt
 
+            os.lseek(handle, 0, os.SEEK_SET)  # it locks from where the file stands
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
         else:
             import fcntl

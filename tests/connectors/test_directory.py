@@ -432,7 +432,10 @@ def test_two_rollouts_do_not_interleave(
     monkeypatch.setattr("gare.connectors.directory_layout._LOCK_WAIT_S", 0.2)
     with (
         make().hold(said.append),
-        pytest.raises(Unavailable, match=r"Another process is changing directory .*the target"),
+        pytest.raises(
+            Unavailable,
+            match=rf"Another process \(process {os.getpid()} on .+\) is changing directory .*the target",
+        ),
     ):
         rollout(make(), ship("1.0"), said.append)
     rollout(make(), ship("1.0"), said.append)
