@@ -39,7 +39,10 @@ from gare.wiring import Gare
 WAITING = int(os.environ.get("BENCH_WAITING", "1000"))
 IDLE_S = 40.0
 STEPS = 100
-WAKES = 7
+WAKES = 15
+"""Up to a quarter of a second of each wake is chance: when the worker next looks at its bell."""
+REST_S = 0.5
+"""Between a run's suspension and its resume: its process has ended, of ours and of the yardstick."""
 STATION = """
 name: bench
 server: {port: 0}
@@ -173,6 +176,7 @@ def vote_to_step(gare: Gare) -> float:
     [rule] = plan.approvals
     request = gare.ledger.approvals.get(release.id, rule.step)
     assert request is not None
+    time.sleep(REST_S)
     started = time.time()
     gare.ledger.approvals.vote(
         release.id,
@@ -203,7 +207,7 @@ def resume_to_line(gare: Gare, turn: int) -> float:
     body = {"parameters": {"mark": str(mark)}}
     run = engine._call("POST", f"/deployments/{found['id']}/create_flow_run", body, what="start")
     until(lambda: engine.run(run["id"]).is_suspended)
-    time.sleep(0.5)
+    time.sleep(REST_S)
     started = time.time()
     engine.resume(run["id"])
     until(mark.exists)

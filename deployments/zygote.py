@@ -23,6 +23,7 @@ from typing import Any
 
 from deployments import internals
 from deployments.launch import restore_signals
+from gare.ledger.releases import plan_adapter
 
 _HELD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD) if os.name != "nt" else ()
 
@@ -139,6 +140,7 @@ def prepare(modules: Sequence[str]) -> str:
     gc.disable()  # for the imports, and so that a child does not copy what the collector would touch
     for module in (*internals.IMPORTS, *modules):
         importlib.import_module(module)
+    plan_adapter()
     if names := extra_threads():
         return f"there are other threads than the main one: {', '.join(names)}"
     gc.collect()

@@ -22,7 +22,10 @@ class Progress:
         """Show that `done` steps are done; at most one call each few seconds goes to the engine."""
         if is_last and self._release.kind is Kind.TRAIN:
             show_train(self._gare, self._release)
-        if not is_last and time.monotonic() - self._shown_at < INTERVAL_S:
+        if done and not self._shown_at:
+            # A woken run: the process before the wait drew this bar, and the first step is waiting for its start.
+            self._shown_at = time.monotonic()
+        if not is_last and self._shown_at and time.monotonic() - self._shown_at < INTERVAL_S:
             return
         self._shown_at = time.monotonic()
         percent = 100 * done / max(self._steps, 1)
