@@ -6,7 +6,7 @@ live, and Running ones be dead. Never decides about a release: the flow does, fr
 
 import time
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from gare.domain.releases import Release, ReleaseState, StepState
 from gare.engine import ALIVE, UNAVAILABLE, Run, deployment_of
@@ -27,6 +27,14 @@ _START_FACTOR = 6
 _NEVER = Lease(is_held=False, turn=-1)
 
 
+class Suspicion(NamedTuple):
+    """Since when (time.monotonic) a run is dead, for which reason, in which turn."""
+
+    since: float
+    reason: str
+    turn: int
+
+
 def lease_of(run_id: str) -> str:
     """Name the lease of a run."""
     return f"run {run_id}"
@@ -44,7 +52,7 @@ class Rescuer:
     def __init__(self, gare: Gare) -> None:
         self._gare = gare
         self._settings = gare.station.config.rescue
-        self._suspects: dict[str, float] = {}
+        self._suspects: dict[str, Suspicion] = {}
 
     def forget(self) -> None:
         """Judge everything anew: the ledger or the engine was away, and so perhaps for the processes themselves."""
@@ -60,13 +68,23 @@ class Rescuer:
             reason = _why_dead(run, lease, releases.get(run.id))
             if reason:
                 suspects.add(run.id)
-                since = self._suspects.setdefault(run.id, time.monotonic())
-                is_patient = time.monotonic() - since < self._patience_s(run, lease)
+                dead_s = time.monotonic() - self._suspect(run, reason).since
+                is_patient = dead_s < self._patience_s(run, lease)
                 if not is_patient and (told := self._act(run, releases.get(run.id), reason)):
                     done.append(told)
         for run_id in set(self._suspects) - suspects:
             del self._suspects[run_id]
         return done
+
+    def _suspect(self, run: Run, reason: str) -> Suspicion:
+        """Return the suspicion; its time begins anew with another reason.
+
+        A run that was slow to begin may have lived and be just about to tell its end when it is looked at again.
+        """
+        known = self._suspects.get(run.id)
+        if known is None or (known.reason, known.turn) != (reason, run.turn):
+            known = self._suspects[run.id] = Suspicion(time.monotonic(), reason, run.turn)
+        return known
 
     @property
     def suspects(self) -> list[str]:

@@ -13,7 +13,7 @@ from gare.errors import Refused, Unavailable
 from gare.ledger.ledger import Ledger
 from gare.reconciler import Reconciler
 from gare.requests import ReleaseRequest
-from gare.rescue import lost, recover
+from gare.rescue import Rescuer, lost, recover
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -147,6 +147,27 @@ def test_a_run_whose_process_lives_is_left_alone_whatever_the_engine_says(
         assert rounds(reconciler) == []
     worker.close()
     assert "is brought on" in rounds(reconciler)[0]
+
+
+def test_a_run_that_was_slow_to_begin_is_given_time_to_tell_its_end(gare, release, monkeypatch):
+    """Its process came late, did the rest and has let go of its lease; the engine hears of it in a moment."""
+    at = SimpleNamespace(now=0.0)
+    monkeypatch.setattr("gare.rescue.time", SimpleNamespace(monotonic=lambda: at.now))
+    gare.station.config.rescue = RescueSettings(quiet=timedelta(seconds=2), attempts=3)
+    rescuer, run_id = Rescuer(gare), release.flow_run_id
+
+    def look(state, now):
+        at.now = now
+        gare.engine.put(run_id, state)
+        return rescuer.look(list(gare.engine.runs([run_id]).values()))
+
+    assert look("PENDING", 0) == look("PENDING", 11) == []
+    worker = Ledger(gare.ledger.database.url)
+    worker.leases.take(f"run {run_id}")
+    worker.leases.free(f"run {run_id}")
+    worker.close()
+    assert look("RUNNING", 13) == look("RUNNING", 14) == []
+    assert "its process is gone" in look("RUNNING", 16)[0]
 
 
 def test_after_so_many_attempts_it_needs_attention_and_says_what_happened(
