@@ -25,12 +25,17 @@ from world import MAINTENANCE, TRAINS, Repository
 
 from gare.cli.app import run as gare_command
 from gare.domain.plan import Kind
+from gare.domain.releases import Release
 from gare.engine import deployment_of
 from gare.errors import GareError
 from gare.reconciler import Reconciler
 from gare.wiring import Gare
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+def _waits_for_a_freeze(release: Release) -> bool:
+    return release.kind is not Kind.TRAIN and "freeze" in " ".join(release.waiting)
 
 
 class Year:
@@ -88,7 +93,6 @@ class Year:
                 (0.02, self._stop_the_line),
                 (0.15, self._release_a_hold),
                 (0.03, self._maintain),
-                (0.10, self._override),
                 (0.20, self.vendors.trouble),
             ):
                 if self.chance.random() < odds:
@@ -168,18 +172,13 @@ class Year:
             own.maintain(version, self.now)
             self.told["maintenance lines"] += 1
 
-    def _override(self) -> None:
-        """Let somebody put a release through a closed window that waits for it."""
-        waits = [
-            one.id
-            for one in self._open()
-            if one.kind is not Kind.TRAIN and "freeze" in " ".join(one.waiting)
-        ]
-        if not waits:
+    def _override(self, release: str) -> None:
+        """Let somebody put a release through the closed window that it waits for; most wait."""
+        found = self.gare.ledger.releases.get(release)
+        if not _waits_for_a_freeze(found) or self.chance.random() < 0.7:
             return
-        chosen = self.chance.choice(waits)
-        if self._command("freeze", "override", chosen, "--reason", "urgent", who="alice"):
-            self.oracle.overridden.add(chosen)
+        if self._command("freeze", "override", release, "--reason", "urgent", who="alice"):
+            self.oracle.overridden.add(release)
             self.told["freezes overridden"] += 1
 
     def _audit(self) -> None:
@@ -262,6 +261,8 @@ class Year:
             if release.is_stopped:
                 self._once(release.id, f"{release.changed_at}", 20, self._mend)
                 continue
+            if _waits_for_a_freeze(release):
+                self._once(release.id, "freeze", 12, self._override)
             if release.kind is Kind.TRAIN:
                 for member in re.findall(
                     rf"resume {release.id} --without (\S+?);", "; ".join(release.waiting)

@@ -21,6 +21,7 @@ ZONE = "Europe/Paris"
 STATION = """\
 name: year
 gateway: false
+rights: {override: [managers]}
 people:
   - {name: alice, email: alice@example.org, groups: [managers]}
   - {name: bob, email: bob@example.org, groups: [operations]}
