@@ -212,13 +212,14 @@ class _Command:
     def __enter__(self) -> "_Command":
         _guardian.start()
         self._begun_at = time.monotonic()
-        try:
-            self._process = self._start()
-        except OSError as error:
-            raise StepFailed(
-                f"`{self._name}` cannot be started: {error.strerror}.", where=self._where
-            ) from error
+        # Started and listed under one lock: a cancel that comes in between would let this one run on.
         with _running_lock:
+            try:
+                self._process = self._start()
+            except OSError as error:
+                raise StepFailed(
+                    f"`{self._name}` cannot be started: {error.strerror}.", where=self._where
+                ) from error
             _running.add(self)
         _guardian.watch(self._process.pid)
         return self
