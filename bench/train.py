@@ -4,17 +4,22 @@ Every member builds one file; a plain child runs as many tasks as a member has, 
 `LIMIT` at once through the same work pool and the same warm worker. Wall until the last has ended; CPU of the server.
 """
 
+import asyncio
 import os
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import httpx
 from prefect import flow, task
+from prefect.client.schemas import FlowRun
 from prefect.deployments import run_deployment
+from prefect.exceptions import PrefectHTTPStatusError
+from prefect.runtime import flow_run
 
 from bench.durable import child, cpu, repository, until
 from bench.measure import compare
@@ -60,15 +65,24 @@ def plain_child(number: int) -> None:
 @flow
 async def plain_train(members: int) -> None:
     """Start as many child runs, LIMIT at once, and wait for them."""
-    import asyncio
+    places, own = asyncio.Semaphore(LIMIT), flow_run.id
 
-    places = asyncio.Semaphore(LIMIT)
-
-    async def depart(number: int) -> None:
+    async def depart(number: int) -> FlowRun:
         async with places:
-            await run_deployment("plain-child/gare", parameters={"number": number}, poll_interval=0.5)  # fmt: skip
+            while True:
+                # The engine's SQLite is "locked" now and then, and its client gives up: the same child is asked for.
+                with suppress(PrefectHTTPStatusError, httpx.TransportError):
+                    return await run_deployment(
+                        "plain-child/gare",
+                        parameters={"number": number},
+                        poll_interval=0.5,
+                        idempotency_key=f"{own}-{number}",
+                    )
+                await asyncio.sleep(0.5)
 
-    await asyncio.gather(*[depart(number) for number in range(members)])
+    ended = await asyncio.gather(*[depart(number) for number in range(members)])
+    if left := [run.name for run in ended if run.state is None or not run.state.is_completed()]:
+        raise RuntimeError(f"children that did not complete: {', '.join(left)}")
 
 
 BENCH_CATALOG = (
@@ -143,8 +157,9 @@ def _plain(gare: Gare) -> None:
     body = {"parameters": {"members": MEMBERS}}
     run = engine._call("POST", f"/deployments/{found['id']}/create_flow_run", body, what="start")
     until(lambda: engine.run(run["id"]).is_over, 1800)
-    if engine.run(run["id"]).state_type != "COMPLETED":
-        raise SystemExit("the plain flow failed")
+    ended = engine.run(run["id"])
+    if ended.state_type != "COMPLETED":
+        raise SystemExit(f"the plain flow failed: {ended.message}")
 
 
 if __name__ == "__main__":
