@@ -11,6 +11,7 @@ from gare.domain.releases import Release
 from gare.ledger.chain import Event
 from gare.ledger.replay import load
 from gare.reports.markdown import escape, table
+from gare.reports.picture import LARGEST, Box, draw
 
 CAUSES = (
     ("queued", "queue"),
@@ -22,12 +23,14 @@ CAUSES = (
     ("held", "failed members"),
 )
 """Words of what is waited for, and the cause that they tell of; the first that fits."""
-_CLASSES = {
-    Stand.ARRIVED: "fill:#cdeccd",
-    Stand.HELD: "fill:#f6caca",
-    Stand.DROPPED: "fill:#f6caca",
-    Stand.ON_ITS_WAY: "fill:#cfe3fb",
+_COLOURS = {
+    Stand.ARRIVED: "#cdeccd",
+    Stand.HELD: "#f6caca",
+    Stand.DROPPED: "#f6caca",
+    Stand.WENT_BACK: "#f6e3b4",
+    Stand.ON_ITS_WAY: "#cfe3fb",
 }
+_RESTING = "#e8e8ee"
 
 
 def plan_of_train_page(release_id: str, plan: Plan, digest: str) -> str:
@@ -52,7 +55,7 @@ def plan_of_train_page(release_id: str, plan: Plan, digest: str) -> str:
     ]
     if rows:
         parts += ["## Members", table(["member", "version", "commit", "after"], rows)]
-        parts += ["## Order", picture(plan, {})]
+        parts += ["## Order", order(plan, {})]
     parts += [f"> **Note:** {escape(warning)}" for warning in plan.warnings]
     return "\n\n".join([*parts, "## Notes", plan.notes])
 
@@ -77,23 +80,33 @@ def train_page(release: Release, plan: Plan, members: Sequence[Member]) -> str:
             f"{here} of {total} members have arrived.",
             table(["member", "version", "state", "release", ""], rows),
             "## Order",
-            picture(plan, {member.project: member.stand for member in members}),
+            order(plan, {member.project: member.stand for member in members}),
         ]
     )
 
 
-def picture(plan: Plan, stands: Mapping[str, Stand]) -> str:
-    """Return the order of departure as Mermaid; where it is not drawn it is read as text."""
-    names = {one["project"]: f"m{place}" for place, one in enumerate(plan.details["members"])}
-    lines = ["graph LR"]
-    for one in plan.details["members"]:
-        lines.append(f'  {names[one["project"]]}["{one["project"]} {one["version"]}"]')
-        lines += [f"  {names[need]} --> {names[one['project']]}" for need in one["needs"]]
-    lines += [
-        f"  style {names[project]} {_CLASSES[stand]}"
-        for project, stand in stands.items()
-        if project in names and stand in _CLASSES
+def order(plan: Plan, stands: Mapping[str, Stand]) -> str:
+    """Return the order of departure as a picture, and as Mermaid for pages that draw that."""
+    boxes = [
+        Box(
+            one["project"],
+            f"{one['project']} {one['version']}",
+            one["needs"],
+            _COLOURS.get(stands.get(one["project"], Stand.BOARDED), _RESTING),
+        )
+        for one in plan.details["members"]
     ]
+    drawn = [draw(boxes, "order of departure")] if len(boxes) <= LARGEST else []
+    return "\n\n".join([*drawn, _mermaid(boxes)])
+
+
+def _mermaid(boxes: Sequence[Box]) -> str:
+    names = {box.name: f"m{place}" for place, box in enumerate(boxes)}
+    lines = ["graph LR"]
+    for box in boxes:
+        lines.append(f'  {names[box.name]}["{box.label}"]')
+        lines += [f"  {names[need]} --> {names[box.name]}" for need in box.needs if need in names]
+    lines += [f"  style {names[box.name]} fill:{box.fill}" for box in boxes if box.fill != _RESTING]
     return "\n".join(["```mermaid", *lines, "```"])
 
 

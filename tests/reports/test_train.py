@@ -1,6 +1,9 @@
 """What is told about a train: who is where, the order as a picture, what the waiting was for."""
 
+import base64
+import re
 from datetime import UTC, datetime, timedelta
+from xml.etree import ElementTree
 
 import pytest
 
@@ -12,7 +15,7 @@ from gare.ledger.ledger import Ledger
 from gare.planning.train import Candidate, Ready, make_train
 from gare.reports.train import (
     lead_time,
-    picture,
+    order,
     plan_of_train_page,
     summed,
     train_page,
@@ -82,9 +85,18 @@ def test_the_page_tells_each_member_and_draws_the_order(plan):
     assert "0 of 2 members have arrived." in page
     assert "| **api** | 1.4.0 | held | R-2 | R-2 failed: step build failed: \\| pipe |" in page
     assert "| **old** |  | left out |  | Nothing to release. |" in page
-    assert picture(plan, {}) == (
-        '```mermaid\ngraph LR\n  m0["api 1.4.0"]\n  m1["web 1.4.0"]\n  m0 --> m1\n```'
+    assert order(plan, {}).endswith(
+        '\n\n```mermaid\ngraph LR\n  m0["api 1.4.0"]\n  m1["web 1.4.0"]\n  m0 --> m1\n```'
     )
+    assert "#f6caca" in _drawn(page)
+
+
+def _drawn(page: str) -> str:
+    """Return the picture of a page, which must be well-formed."""
+    [encoded] = re.findall(r"!\[order of departure\]\(data:image/svg\+xml;base64,(\S+)\)", page)
+    drawn = base64.b64decode(encoded).decode()
+    ElementTree.fromstring(drawn)
+    return drawn
 
 
 def test_the_plan_of_a_train_says_who_departs_and_who_not(plan):
