@@ -23,13 +23,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python tests/year", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="of everything that happens")
     parser.add_argument("--days", type=int, default=365)
+    parser.add_argument("--start", type=_day, default=START, help="first day; %(default)s")
+    parser.add_argument("--pace", type=float, default=1, help="how much happens in a day")
     parser.add_argument("--keep", action="store_true", help="keep the folder, whatever comes out")
     options = parser.parse_args()
     # Whoever ends it ends the server too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     root = Path(tempfile.mkdtemp(prefix="gare-year-"))
     clock = root / "clock"
-    clock.write_text(START.isoformat())
+    clock.write_text(options.start.isoformat())
     os.environ |= {"GARE_STATION": str(root), "GARE_CLOCK": str(clock)}
     from engine_room import serving
 
@@ -47,6 +49,10 @@ def main() -> int:
     return int(bool(problems))
 
 
+def _day(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
 def _live(root: Path, clock: Path, api: str, options: argparse.Namespace) -> list[str]:
     import world
     from engine_room import EngineRoom
@@ -56,8 +62,8 @@ def _live(root: Path, clock: Path, api: str, options: argparse.Namespace) -> lis
     from gare.wiring import open_gare
 
     chance = random.Random(options.seed)
-    repositories = world.build(root, START)
-    end = START + timedelta(days=options.days)
+    repositories = world.build(root, options.start)
+    end = options.start + timedelta(days=options.days)
     with vendors(repositories, chance) as sandbox:
         world.write_station(root, sandbox.url)
         year = Year(
@@ -67,8 +73,9 @@ def _live(root: Path, clock: Path, api: str, options: argparse.Namespace) -> lis
             sandbox,
             chance,
             clock=clock,
-            start=START,
+            start=options.start,
             end=end,
+            pace=options.pace,
         )
         year.run(lambda line: print(line, flush=True))
     _tell(year)

@@ -42,12 +42,12 @@ class Year:
     """One simulated year on one station."""
 
     def __init__(self, gare: Gare, room: EngineRoom, repositories: dict[str, Repository], vendors: Vendors,
-                 chance: Random, *, clock: Path, start: datetime, end: datetime) -> None:  # fmt: skip
+                 chance: Random, *, clock: Path, start: datetime, end: datetime, pace: float) -> None:  # fmt: skip
         self.gare, self.room, self.repositories, self.chance = gare, room, repositories, chance
         self.vendors, self.lines = vendors, Lines(repositories)
         self.oracle = Oracle(gare.station.root)
         self.told: Counter[str] = Counter()
-        self._clock, self._end = clock, end
+        self._clock, self._end, self._pace = clock, end, pace
         self._reconciler = Reconciler(gare)
         self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
         self._numbers = count()
@@ -84,7 +84,7 @@ class Year:
         day = start
         while day < end:
             for repository in self.repositories.values():
-                if self.chance.random() < 0.04:
+                if self.chance.random() < 0.04 * self._pace:
                     at = day + timedelta(minutes=self.chance.randrange(8 * 60, 17 * 60))
                     self._at(at, lambda own=repository: self._work(own))
             for odds, act in (
@@ -95,7 +95,7 @@ class Year:
                 (0.03, self._maintain),
                 (0.20, self.vendors.trouble),
             ):
-                if self.chance.random() < odds:
+                if self.chance.random() < odds * self._pace:
                     self._at(day + timedelta(minutes=self.chance.randrange(8 * 60, 18 * 60)), act)
             if day.day == 1:
                 self._at(day + HOUR, self._audit)
