@@ -47,7 +47,10 @@ def tag_effect(work: Work, name: str, *, push: bool) -> Effect:
             return Absent()
         if commit == work.plan.commit and f"{TRAILER}: {work.release.id}" in message:
             return AsWanted({"tag": name, "commit": commit})
-        return Different(f"tag {name} at {commit[:12]}")
+        return Different(
+            f"tag {name} at {commit[:12]}",
+            f"Delete it if it was never published (`git tag -d {name}`, `git push origin --delete {name}`)",
+        )
 
     def act() -> Receipt:
         head = work.ledger.database.head(work.release.id)

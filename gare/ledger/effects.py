@@ -45,9 +45,10 @@ class AsWanted:
 
 @dataclass(frozen=True, slots=True)
 class Different:
-    """Something else stands there."""
+    """Something else stands there; `todo` is what a person can do about it."""
 
     found: str
+    todo: str = "Remove what is in the way"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +132,9 @@ class Effects:
             return self._receive(release_id, step, effect, seen.receipt, actor, is_adopted=True)
         if isinstance(seen, Different):
             raise Conflict(
-                f"{effect.target} is not free: wanted {canonical(effect.wanted)}, found {seen.found}.",
+                f"{effect.target} is not free: wanted {_in_words(effect.wanted)}, found {seen.found}.",
                 where=f"{release_id}, step {step}",
-                hint=f"Make room or adopt what is there, then `gare resume {release_id}`.",
+                hint=f"{seen.todo}, then `gare resume {release_id}`; or end it with `gare cancel {release_id}`.",
             )
         if isinstance(seen, Unknowable) and not is_new:
             raise Conflict(
@@ -341,6 +342,11 @@ class Effects:
             stored = connection.execute(select(effects.c.receipt).where(key)).scalar_one()
         found: Receipt = json.loads(stored)
         return found
+
+
+def _in_words(wanted: Mapping[str, Any]) -> str:
+    told = {key: value for key, value in wanted.items() if isinstance(value, str)}
+    return ", ".join(f"{key} {value}" for key, value in told.items()) or "another"
 
 
 def _ask_there(release_id: str, step: str) -> str:

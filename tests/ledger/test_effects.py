@@ -93,12 +93,13 @@ def test_a_crash_between_act_and_receipt_adopts_what_is_there(ledger, release, w
 
 
 def test_something_else_in_the_way_is_a_conflict_that_names_both(ledger, release):
-    effect = Effect("tag v1.4.0", {"commit": "aaa"}, lambda: Different("tag v1.4.0 at bbb"), dict)
+    there = Different("tag v1.4.0 at bbb", "Delete it (`git tag -d v1.4.0`)")
+    effect = Effect("tag v1.4.0", {"commit": "aaa", "push": True}, lambda: there, dict)
     with pytest.raises(Conflict) as caught:
         ledger.effects.perform(release.id, "publish", effect)
     assert str(caught.value) == (
-        'tag v1.4.0 is not free: wanted {"commit":"aaa"}, found tag v1.4.0 at bbb. (R-1, step publish) '
-        "Make room or adopt what is there, then `gare resume R-1`."
+        "tag v1.4.0 is not free: wanted commit aaa, found tag v1.4.0 at bbb. (R-1, step publish) "
+        "Delete it (`git tag -d v1.4.0`), then `gare resume R-1`; or end it with `gare cancel R-1`."
     )
     assert kinds(ledger) == ["effect intended"]
 
