@@ -1,22 +1,31 @@
-"""Looks where the lines of a project stand towards the fixes of its hotfixes, and writes it down.
+"""Looks where the lines of a project stand towards the fixes of its hotfixes, and writes it down, and what people say.
 
 A line is a branch, or an open release that was planned without the fix. Reads repositories, changes only the ledger.
 """
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from glob import escape
+from typing import NamedTuple
 
-from gare.domain.fixes import Fix, FixState, fixes_of
+from gare.config.problems import listed, nearest
+from gare.domain.fixes import Fix, FixState, fixes_of, is_release
 from gare.domain.plan import Kind, Plan
 from gare.domain.releases import Release, ReleaseState
-from gare.errors import Refused
-from gare.planning.hotfix import branch_of
-from gare.ports.merge_requests import MergeRequests
-from gare.ports.picker import Line, Wanted
+from gare.errors import ConfigError, Refused
+from gare.planning.fixed_lines import FixedLines
 from gare.wiring import Gare, Repository
 
-_RELEASE = re.compile(r"R-[1-9][0-9]*")
+
+class _Heads(NamedTuple):
+    """The newest commits of the lines of a project. `wanted` need every fix, `others` were named once."""
+
+    wanted: Mapping[str, str]
+    others: Mapping[str, str]
+    under_way: Mapping[str, str]
+
+    def of(self, line: str) -> str:
+        return next((place[line] for place in self if line in place), "")
 
 
 def track(gare: Gare, release: Release, plan: Plan, *, actor: str = "gare") -> list[Fix]:
@@ -30,30 +39,122 @@ def look_again(gare: Gare, project: str, *, actor: str = "gare") -> list[Fix]:
     return gare.ledger.fixes.of(project)
 
 
-def _look(gare: Gare, project: str, known: Sequence[Fix], actor: str) -> list[Fix]:
-    if not known:
+def waive(gare: Gare, hotfix: Release, line: str, *, person: str, reason: str) -> Sequence[Fix]:
+    """Let a line go without the fixes of a hotfix, on a person's word."""
+    if not reason.strip():
+        raise ConfigError(
+            "--reason is empty.",
+            where=f"waiver of {hotfix.id} for {line}",
+            hint="Write why the line goes without; it is kept in the record.",
+        )
+    _head_of(gare, hotfix, line)
+    return gare.ledger.fixes.waive(hotfix.id, line, person=person, reason=reason.strip())
+
+
+def unwaive(gare: Gare, hotfix: Release, line: str, *, person: str) -> Sequence[Fix]:
+    """Take a waiver back, and look where the line stands."""
+    gare.ledger.fixes.unwaive(hotfix.id, line, person=person)
+    return _of_line(look_again(gare, hotfix.project), hotfix, line)
+
+
+def tell_merged(
+    gare: Gare, hotfix: Release, line: str, *, person: str, commit: str, comment: str
+) -> Sequence[Fix]:
+    """Note on a person's word that a commit is the fix of a hotfix in a line. The commit must stand there."""
+    head, source = _head_of(gare, hotfix, line), _source(gare, hotfix.project)
+    found = source.picks.find_commit(commit)
+    if not source.traces.has(head, found):
+        raise Refused(
+            f"Commit {found[:12]} is not in {line}, which is at {head[:12]}.",
+            where=hotfix.project,
+            hint="Merge and push it first. Nothing was changed.",
+        )
+    if undone := source.traces.undone_by(head, found, ()):
+        raise Refused(
+            f"Commit {found[:12]} was reverted in {line} by {undone[:12]}.",
+            where=hotfix.project,
+            hint="Name the commit that brought it back. Nothing was changed.",
+        )
+    gare.ledger.fixes.tell_merged(
+        hotfix.id, line, person=person, commit=found, comment=comment.strip() or "as another commit"
+    )
+    return _of_line(look_again(gare, hotfix.project), hotfix, line)
+
+
+def let_go_of_ended(gare: Gare, project: str) -> None:
+    """Let Git remove the commits of a project's hotfixes that have ended without being deployed."""
+    picks = _source(gare, project).picks
+    if not (held := picks.held()):
+        return
+    under_way = gare.ledger.releases.find(is_open=True, project=project, limit=1000)
+    needed = {gare.plan(one.plan).commit for one in under_way if one.kind is Kind.HOTFIX}
+    needed |= {one.commit for one in gare.ledger.fixes.branches(project) if not one.is_spent}
+    for commit in held:
+        if commit not in needed:
+            picks.let_go(commit)
+
+
+def _of_line(fixes: Iterable[Fix], hotfix: Release, line: str) -> list[Fix]:
+    return [fix for fix in fixes if (fix.release, fix.line) == (hotfix.id, line)]
+
+
+def check_hotfix(release: Release) -> None:
+    """Raise Refused for a release that is no hotfix."""
+    if release.kind is not Kind.HOTFIX:
+        raise Refused(
+            f"{release.id} is a {release.kind} of {release.project}, no hotfix.",
+            where=release.id,
+            hint="`gare fixes` lists the hotfixes. Nothing was changed.",
+        )
+
+
+def _head_of(gare: Gare, hotfix: Release, line: str) -> str:
+    """Return the newest commit of a line. Raises Refused, with the nearest name, for what is none."""
+    branches = _source(gare, hotfix.project).picks.lines(["*"])
+    lines = branches | _under_way(gare, hotfix.project)
+    if line not in lines:
+        raise Refused(
+            f"There is no line `{line}`.",
+            where=hotfix.project,
+            hint=f"{nearest(line, lines)}Lines are its branches, and its open releases: {listed(lines)}.",
+        )
+    return lines[line]
+
+
+def _source(gare: Gare, project: str) -> Repository:
+    found = gare.project(project)
+    return gare.source_of(found.config, found.base)
+
+
+def _look(gare: Gare, project: str, fixes: Sequence[Fix], actor: str) -> list[Fix]:
+    if not fixes:
         return []
-    config = gare.project(project).config
-    source = gare.source_of(config, gare.project(project).base)
-    head = source.head()
-    heads = {head.branch: head.commit} | source.picks.lines([head.branch, *config.hotfix.lines])
-    under_way = _under_way(gare, project)
-    hosted = gare.hosting.merge_requests(config)
+    source, config = _source(gare, project), gare.project(project).config
+    heads = _heads(gare, source, project, {fix.line for fix in fixes})
+    known = gare.ledger.fixes.of(project) or fixes
+    lines = FixedLines(source, known, gare.hosting.merge_requests(config))
     found = []
-    for fix in _in_every_line(known, [*heads, *under_way]):
+    for fix in _in_every_line(fixes, [*heads.wanted, *heads.under_way]):
+        head = heads.of(fix.line)
         if fix.state is FixState.WAIVED:
             found.append(fix)
-        elif fix.line in under_way:
-            judged = _judged(source, None, fix, under_way[fix.line])
-            # A release that was planned with the fix is no line that needs it.
-            if judged.state is not FixState.MERGED or fix in known:
-                found.append(judged)
-        elif fix.line in heads:
-            found.append(_judged(source, hosted, fix, heads[fix.line]))
-        else:
+        elif not head:
             found.append(_gone(gare, fix))
+        else:
+            judged = lines.look(fix, head)
+            # A release that was planned with the fix is no line that needs it.
+            if judged.state is not FixState.MERGED or fix in fixes or not is_release(fix.line):
+                found.append(judged)
     gare.ledger.fixes.note(found, actor=actor)
     return found
+
+
+def _heads(gare: Gare, source: Repository, project: str, named: Iterable[str]) -> _Heads:
+    head, patterns = source.head(), gare.project(project).config.hotfix.lines
+    wanted = {head.branch: head.commit} | source.picks.lines([head.branch, *patterns])
+    left = [line for line in named if line not in wanted and not is_release(line)]
+    others = source.picks.lines([escape(line) for line in left]) if left else {}
+    return _Heads(wanted, others, _under_way(gare, project))
 
 
 def _under_way(gare: Gare, project: str) -> dict[str, str]:
@@ -76,15 +177,16 @@ def _in_every_line(known: Sequence[Fix], lines: Iterable[str]) -> Iterable[Fix]:
     every = {(fix.release, fix.commit): fix for fix in known}
     for line in lines:
         for fix in every.values():
-            new = replace(fix, line=line, state=FixState.MISSING, detail="")
+            new = replace(fix, line=line, state=FixState.MISSING, detail="", seen="")
             rows.setdefault(new.key, new)
     return rows.values()
 
 
 def _gone(gare: Gare, fix: Fix) -> Fix:
     """Say what became of a line that is none any more: a branch, or a release that was one as long as it was open."""
-    if not _RELEASE.fullmatch(fix.line):
-        return replace(fix, detail="the branch is gone")
+    if not is_release(fix.line):
+        is_merged = fix.state is FixState.MERGED
+        return fix if is_merged else replace(fix, state=FixState.ENDED, detail="the branch is gone")
     release = gare.ledger.releases.get(fix.line)
     if not release.is_closed:
         return replace(fix, state=FixState.ENDED, detail="it has left")
@@ -92,25 +194,3 @@ def _gone(gare: Gare, fix: Fix) -> Fix:
     is_out = release.state is ReleaseState.RELEASED
     detail = f"{release.version} is released" if is_out else f"the release is {release.state}"
     return replace(fix, state=state, detail=detail)
-
-
-def _proposed(hosted: MergeRequests | None, fix: Fix) -> Fix | None:
-    """Return how the merge request of the hotfix into a line stands; None when there is none."""
-    found = hosted.find(branch_of(fix.version), fix.line) if hosted else None
-    if found is None:
-        return None
-    state = FixState.MERGED if found.state == "merged" else FixState.PROPOSED
-    return replace(fix, state=state, detail=found.url)
-
-
-def _judged(source: Repository, hosted: MergeRequests | None, fix: Fix, head: str) -> Fix:
-    """Look for a fix in a line; where it is not, for a merge request; then try whether it fits."""
-    if source.has_fix(head, fix.commit, fix.made):
-        return replace(fix, state=FixState.MERGED, detail="")
-    if (proposed := _proposed(hosted, fix)) is not None:
-        return proposed
-    try:
-        source.picks.pick(Line(fix.line, head), [Wanted(fix.made)], keep=False)
-    except Refused as refusal:
-        return replace(fix, state=FixState.CONFLICT, detail=refusal.what)
-    return replace(fix, state=FixState.MISSING, detail="")

@@ -11,9 +11,11 @@ import time
 from contextlib import suppress
 from datetime import timedelta
 
+from gare.domain.plan import Kind
 from gare.domain.releases import Release, ReleaseState
 from gare.engine import LATE, Run
 from gare.errors import ConnectorError, Fenced, GareError
+from gare.fixing import let_go_of_ended
 from gare.ledger.releases import PAGE
 from gare.rescue import Rescuer, is_settled
 from gare.wiring import Gare, open_gare
@@ -149,6 +151,12 @@ class Reconciler:
         settled = [
             release.id for release in ended if is_settled(release, runs.get(release.flow_run_id))
         ]
+        for project in {
+            one.project for one in ended if one.id in settled and one.kind is Kind.HOTFIX
+        }:
+            # A repository that is away is tidied with the next hotfix of the project.
+            with suppress(GareError):
+                let_go_of_ended(self._gare, project)
         if settled:
             self._gare.ledger.runs.settle(settled)
 

@@ -230,7 +230,7 @@ class HotfixRequest(Request):
         Field(
             title="Merge requests",
             max_length=50,
-            description="Numbers of merged merge requests whose commits are the fixes.",
+            description="Numbers of merge requests that are the fixes: what merged them, or their commits while open.",
         ),
     ] = ()
     ticket: Annotated[
@@ -260,11 +260,36 @@ class HotfixRequest(Request):
             json_schema_extra={"additionalProperties": False},
         ),
     ] = {}
+    allow_older: Annotated[
+        bool,
+        Field(
+            title="Allow going back",
+            description="Go on although the last environment runs a newer version than the hotfix is going to be.",
+        ),
+    ] = False
+    plan: Annotated[
+        str,
+        Field(
+            title="Stored plan",
+            pattern=r"^(sha256:[0-9a-f]{64})?$",
+            description="Digest of a plan made with `gare hotfix --plan-only`: exactly that is executed.",
+        ),
+    ] = ""
 
     @property
     def subject(self) -> str:
         """Return the project."""
         return self.project
+
+    @property
+    def stored_plan(self) -> str:
+        """Return the digest of the plan to execute."""
+        return self.plan
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether exactly that plan was asked for."""
+        return bool(self.plan)
 
 
 class TrainRequest(Request):

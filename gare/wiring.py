@@ -1,7 +1,7 @@
 """Configuration -> the things that steps and commands use. The only importer of connectors by name."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -26,9 +26,10 @@ from gare.ledger.keys import Keys
 from gare.ledger.ledger import Ledger
 from gare.planning.boarding import board, board_anew
 from gare.planning.dag import environments
+from gare.planning.fixed_lines import FixedLines, refuse_lost
 from gare.planning.fleet import Asked, Prospect, look_over
 from gare.planning.hotfix import make_hotfix
-from gare.planning.planner import Earlier, make_plan, refuse_lost
+from gare.planning.planner import Earlier, make_plan
 from gare.planning.rollback import make_rollback
 from gare.planning.standing import (
     check_environment,
@@ -38,7 +39,6 @@ from gare.planning.standing import (
     way_back,
 )
 from gare.ports.notifier import Notifier
-from gare.ports.picker import Picker
 from gare.ports.source import Head, History, Source, TagWriter
 from gare.ports.target import ReplaceTarget
 from gare.ports.tracker import Ticket, Tracker
@@ -52,11 +52,7 @@ _ANNOUNCE: TypeAdapter[AnnounceSettings] = TypeAdapter(AnnounceSettings)
 
 
 class Repository(Source, TagWriter, Protocol):
-    """What a release needs of version control: reads and writes, and the picks of a hotfix."""
-
-    @property
-    def picks(self) -> Picker:
-        """Put chosen commits on a released version."""
+    """What a release needs of version control: reads and writes."""
 
 
 @dataclass(frozen=True)
@@ -107,11 +103,14 @@ class Gare:
         """Return a stored plan; plans do not change, so the last ones are kept in memory."""
         return _plan(self.ledger, digest)
 
-    def make_plan(self, request: Request) -> tuple[str, Plan]:
-        """Plan what is asked for and store the plan; return its digest and the plan. Changes nothing else."""
+    def make_plan(self, request: Request, release_id: str = "") -> tuple[str, Plan]:
+        """Plan what is asked for and store the plan; return its digest and the plan. Changes nothing else.
+
+        `release_id` is the release that is planned again.
+        """
         match request:
             case ReleaseRequest():
-                plan = self._plan_release(request)
+                plan = self._plan_release(request, release_id)
             case HotfixRequest():
                 plan = self._plan_hotfix(request)
             case RollbackRequest():
@@ -143,10 +142,13 @@ class Gare:
             project.config,
             self.station.config,
             source,
-            source.picks,
             lambda commit: self.tracker(project.config, source, commit),
             request,
-            replace(self._earlier(project.config.name), live=live),
+            replace(
+                self._earlier(project.config.name),
+                live=live,
+                branches=self.ledger.fixes.branches(project.config.name),
+            ),
             self.hosting.merge_requests(project.config),
         )
 
@@ -166,14 +168,20 @@ class Gare:
             read_stock(self.ledger, target, self.store, way),
         )
 
-    def refuse_lost(self, plan: Plan) -> None:
-        """Raise LosesFix when what a plan releases lacks the fix of a hotfix that came before its version."""
+    def refuse_lost(self, plan: Plan, known_as: Collection[str]) -> None:
+        """Raise LosesFix when what a plan releases lacks the fix of a hotfix that came before its version.
+
+        `known_as` are the ids of its release, for which a fix may be waived.
+        """
+        fixes = self.ledger.fixes.of(plan.project)
+        hosted = self.hosting.merge_requests(self.project(plan.project).config)
         refuse_lost(
-            self.source(plan),
-            self.ledger.fixes.of(plan.project),
+            FixedLines(self.source(plan), fixes, hosted),
+            fixes,
             Head(plan.branch, plan.commit),
             since=plan.previous_version,
             version=plan.version,
+            known_as=known_as,
         )
 
     def _earlier(self, project: str) -> Earlier:
@@ -181,7 +189,7 @@ class Gare:
         fixes = self.ledger.fixes.of(project)
         return Earlier(effects.own_commits(project), effects.deployed(project), fixes)
 
-    def _plan_release(self, request: ReleaseRequest) -> Plan:
+    def _plan_release(self, request: ReleaseRequest, release_id: str) -> Plan:
         project = self.project(request.project)
         source = self.source_of(project.config, project.base)
         return make_plan(
@@ -192,6 +200,7 @@ class Gare:
             request,
             self._earlier(project.config.name),
             self.hosting.merge_requests(project.config),
+            known_as=(release_id, request.train),
         )
 
     def project(self, name: str) -> Project:

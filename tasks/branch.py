@@ -1,6 +1,6 @@
 """branch: the hotfix gets a branch of its own, on which others see it and from which it is merged back."""
 
-from gare.domain.fixes import fixes_of
+from gare.domain.fixes import FixBranch, fixes_of
 from gare.ledger.effects import Absent, AsWanted, Different, Effect, Look, Receipt
 from tasks.step import Value, Work, step_task
 
@@ -15,19 +15,40 @@ def branch(work: Work) -> Value:
 
 
 def branch_effect(work: Work, name: str, *, push: bool) -> Effect:
-    """Return the branch. It is as wanted when it is at the planned commit."""
+    """Return the branch. It is as wanted when it is at the planned commit.
+
+    That of a hotfix which ended undeployed is taken over: this one has its version now.
+    """
     picks, commit = work.gare.source(work.plan).picks, work.plan.commit
 
     def look() -> Look:
-        found = picks.look_branch(name)
-        if not found:
-            return Absent()
+        found = picks.look_branch(name, push=push)
         if found == commit:
             return AsWanted({"branch": name, "commit": commit})
-        return Different(f"branch {name} at {found[:12]}")
+        if not found or _spent(work, name, found):
+            return Absent()
+        return Different(
+            f"branch {name} at {found[:12]}",
+            f"Delete it if nobody needs it (`git push origin --delete {name}`)",
+        )
 
     def act() -> Receipt:
-        picks.write_branch(name, commit, push=push)
-        return {"branch": name, "commit": commit}
+        found = picks.look_branch(name, push=push)
+        spent = _spent(work, name, found)
+        picks.write_branch(name, commit, push=push, over=spent.commit if spent else "")
+        receipt = {"branch": name, "commit": commit}
+        return receipt | {"over": spent.commit, "of": spent.release} if spent else receipt
 
     return Effect(f"branch {name}", {"commit": commit, "push": push}, look, act)
+
+
+def _spent(work: Work, name: str, commit: str) -> FixBranch | None:
+    """Return the branch of a hotfix that ended without being deployed; None for any other."""
+    return next(
+        (
+            one
+            for one in work.ledger.fixes.branches(work.plan.project)
+            if (one.name, one.commit) == (name, commit) and one.is_spent
+        ),
+        None,
+    )

@@ -6,7 +6,7 @@ from typing import Any
 from gare.connectors.artifacts import artifact_path
 from gare.domain.plan import Kind
 from gare.domain.releases import ReleaseState
-from gare.domain.standing import good_versions, no_return
+from gare.domain.standing import Verified, good_versions, no_return
 from gare.domain.versions import is_between
 from gare.errors import InternalError, Refused, RolloutFailed
 from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt
@@ -22,7 +22,7 @@ from tasks.undo import take_back_own
 def deploy(work: Work) -> Value:
     """Bring the release's artifacts to the environment and switch to them."""
     environment, plan = work.step.environment, work.plan
-    _refuse_overtaken(work)
+    refuse_overtaken(work)
     target = work.gare.target(plan, work.step, work.release.id)
     built = work.values.get("build") or {}
     shipment = make_shipment(work, work.release.id, built)
@@ -47,27 +47,50 @@ def deploy(work: Work) -> Value:
         take_back_own(work)
         roll_back_end(work, f"{environment}: {error}")
         raise
+    owe_checks(work)
     return {"receipt": dict(receipt), "summary": f"{plan.version} at {target.place}"}
 
 
-def _refuse_overtaken(work: Work) -> None:
-    """Raise Refused when a release opened later was verified good there: this one would go back behind it.
+def owe_checks(work: Work) -> None:
+    """Owe what a hotfix has skipped from the moment on at which its last environment runs it, however it ends.
 
-    Not so behind a hotfix of an earlier version: it overtook this one, whose plan was looked at again since. One that
-    was rolled back since is not there any more.
+    Of one that is deployed nowhere, once it is published.
     """
-    environment = work.step.environment
-    good = good_versions(work.ledger.verified_good(work.plan.project, environment))
-    newest = good[-1] if good else None
-    if newest and number_of(newest.release) > number_of(work.release.id):
-        if newest.kind is Kind.HOTFIX and is_between(newest.version, "", work.plan.version):
-            return
+    plan = work.plan
+    if plan.kind is Kind.HOTFIX and work.step.environment in ("", *plan.environments[-1:]):
+        work.ledger.later.owe(work.release.id, plan.project, plan.details["skipped"])
+
+
+def refuse_overtaken(work: Work) -> None:
+    """Raise Refused when this would take the environment back behind the version that is good there now.
+
+    One that was rolled back since is not there any more.
+    """
+    environment, plan = work.step.environment, work.plan
+    good = good_versions(work.ledger.verified_good(plan.project, environment))
+    if good and _is_behind(work, good[-1]):
+        newest = good[-1]
         raise Refused(
             f"{environment} has {newest.version} of {newest.release} by now; "
-            f"{work.plan.version} would go back behind it.",
+            f"{plan.version} would go back behind it.",
             where=f"{work.release.id}, step {work.step.id}",
             hint=f"End this one with `gare cancel {work.release.id}`.",
         )
+
+
+def _is_behind(work: Work, newest: Verified) -> bool:
+    """Tell whether a release comes after the one that was verified good there last."""
+    plan = work.plan
+    if number_of(newest.release) > number_of(work.release.id):
+        # A hotfix of an earlier version overtook this one, whose plan was looked at again since.
+        overtook = newest.kind is Kind.HOTFIX and is_between(newest.version, "", plan.version)
+        return not overtook
+    return (
+        plan.kind is Kind.HOTFIX
+        and work.step.environment in plan.environments[-1:]
+        and is_between(plan.version, "", newest.version)
+        and newest.version != plan.details.get("older_than")  # what a person has allowed
+    )
 
 
 def stays_because(work: Work) -> str:

@@ -3,6 +3,7 @@
 from gare.fixing import track
 from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt
 from gare.ports.merge_requests import MergeRequest
+from tasks.deploy import owe_checks
 from tasks.step import Value, Work, step_task
 
 
@@ -14,7 +15,7 @@ def merge_back(work: Work) -> Value:
             work.release.id, work.step.id, merge_request_effect(work, line)
         )
         work.show_link(str(receipt["url"]), f"Merge request into {line}")
-    work.ledger.later.owe(work.release.id, work.plan.project, work.plan.details["skipped"])
+    owe_checks(work)
     found = track(work.gare, work.release, work.plan)
     for fix in found:
         work.say(f"{fix.name} in {fix.line}: {fix.state}{f' ({fix.detail})' if fix.detail else ''}")

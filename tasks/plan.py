@@ -3,7 +3,7 @@
 A release that was overtaken in the queue is planned anew, as long as it has done nothing.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -14,7 +14,7 @@ from gare.domain.journey import NOTHING_LEFT
 from gare.domain.plan import Kind, Plan
 from gare.domain.releases import Release, ReleaseState, StepState
 from gare.domain.versions import is_prerelease, pick_previous
-from gare.errors import LosesFix, Refused
+from gare.errors import LosesFix, NotFound, Refused
 from gare.reports.markdown import plan_page
 from gare.reports.train import plan_of_train_page
 from gare.requests import HotfixRequest, ReleaseRequest, Request, TrainRequest, request_of
@@ -51,6 +51,7 @@ def plan_first(kind: str, request: dict[str, Any], run_id: str) -> str:
             where="plan",
             hint=f"Make one with `gare plan {wanted.subject}`.",
         )
+    _hold(gare, plan)
     reached("before open")
     release = gare.ledger.releases.open(
         digest, plan, run_id, wanted.requested_by, wanted.reason, request
@@ -82,9 +83,9 @@ def plan_anew(gare: Gare, release: Release, request: Request) -> Release:
         if gare.ledger.effects.of(release.id):
             kept = "it has done things outside already"
         if kept:
-            end = f"{spoilt} It is not planned anew: {kept}."
+            end = f"{spoilt.told} It is not planned anew: {kept}."
             return gare.ledger.releases.mark(release.id, ReleaseState.FAILED, actor="gare", end=end)
-        reason = spoilt
+        reason = spoilt.reason
     if reason:
         plan_again.with_options(task_run_name=f"plan {release.project} again")(
             release.id, request.kind.value, request.model_dump(mode="json"), reason
@@ -105,22 +106,40 @@ def plan_again(release_id: str, kind: str, request: dict[str, Any], reason: str)
     is_dirty_fine = not isinstance(wanted, ReleaseRequest) or wanted.allow_dirty
     gare.source_of(project.config, project.base).check(allow_dirty=is_dirty_fine)
     try:
-        digest, plan = gare.make_plan(wanted.afresh())
+        digest, plan = gare.make_plan(wanted.afresh(), release.id)
     except LosesFix as refusal:
-        end = f"{reason}. {refusal}"
+        end = _with_way_on(release, refusal)
         gare.ledger.releases.mark(release.id, ReleaseState.FAILED, actor="gare", end=end)
         return
     except Refused as refusal:
+        if isinstance(wanted, HotfixRequest):
+            _end(gare, release, f"{reason}. {refusal.what}")
+            return
         taken = wanted.given_version
         what = f"{taken} is taken" if taken else NOTHING_LEFT
         _end(gare, release, f"{what}: {reason}. {refusal.what}")
         return
     if digest != release.plan:
+        _hold(gare, plan)
         # Shown first: when this process dies in between, it is planned and shown once more.
         _show(gare, release, digest, plan)
         gare.ledger.releases.replan(
             release_id, digest, plan, _value(digest, plan), reason=reason, restart=True
         )
+
+
+def _hold(gare: Gare, plan: Plan) -> None:
+    """Keep the commit of a hotfix from now on: until a tag has it, Git would remove it."""
+    if plan.kind is not Kind.HOTFIX:
+        return
+    try:
+        gare.source(plan).picks.hold(plan.commit)
+    except NotFound as error:
+        raise Refused(
+            f"The commit {plan.commit[:12]} of this plan is not in the repository any more.",
+            where=error.where,
+            hint="Plan it again: `gare hotfix … --plan-only`.",
+        ) from error
 
 
 def _board_anew(gare: Gare, release: Release, request: TrainRequest) -> Release:
@@ -176,18 +195,36 @@ def _has_begun(gare: Gare, release: Release) -> bool:
     return bool(gare.ledger.releases.step_states(release.id).keys() - {"plan"})
 
 
-def _spoilt(gare: Gare, release: Release, plan: Plan) -> str:
-    """Say why a plan cannot be carried out any more after a hotfix went before it; empty when it can."""
+class _Spoilt(NamedTuple):
+    """Why a plan cannot be carried out any more: in short, and with what to do about it."""
+
+    reason: str
+    told: str
+
+
+def _spoilt(gare: Gare, release: Release, plan: Plan) -> _Spoilt | None:
+    """Say why a plan cannot be carried out any more after a hotfix went before it; None when it can."""
     fixes = gare.ledger.fixes.of(plan.project)
     for fix in fixes:
         if fix.version == plan.version and fix.release != release.id:
-            return f"{fix.release} took it with {fix.version}."
+            reason = f"{fix.release} took it with {fix.version}"
+            return _Spoilt(reason, f"{reason}.")
     try:
         if fixes:
-            gare.refuse_lost(plan)
+            gare.refuse_lost(plan, (release.id, release.train))
     except LosesFix as refusal:
-        return str(refusal)
-    return ""
+        return _Spoilt(refusal.what.rstrip("."), _with_way_on(release, refusal))
+    return None
+
+
+def _with_way_on(release: Release, refusal: LosesFix) -> str:
+    """Tell that a release would lose a fix, and by which command it goes on when that is mended."""
+    resume = f"`gare resume {release.id}`"
+    if not release.train:
+        return f"{refusal} Then {resume}."
+    # A member stays at what has boarded.
+    again = f"`gare train resume {release.train} --again {release.project}`"
+    return f"{refusal} Merged: then {again}. Otherwise: then {resume}."
 
 
 def _has_moved(gare: Gare, plan: Plan) -> bool:

@@ -1,43 +1,22 @@
 """Where lines stand towards a fix, in real repositories: found by its patch, tried where it is missing."""
 
-from collections.abc import Sequence
+import shutil
 
 import pytest
-from released_project import ReleasedProject
+from fixed_project import FixedProject
 
 from gare.domain.fixes import FixState
 from gare.domain.plan import Kind
 from gare.domain.releases import ReleaseState
 from gare.errors import LosesFix, Refused
-from gare.fixing import look_again, track
+from gare.fixing import let_go_of_ended, look_again
+from gare.ledger.effects import Absent, Effect
 from gare.requests import ReleaseRequest
 
 
-class Fixed(ReleasedProject):
-    """The project after its fix was released as hotfix R-1, version 1.4.1."""
-
-    def release(self, *commits: str) -> Sequence[str]:
-        gare = self.gare()
-        digest, plan = self.plan(*commits or [self.fix])
-        self.git("tag", "v1.4.1", plan.commit)
-        release = gare.ledger.releases.open(digest, plan, "run 1", "", "")
-        track(gare, release, plan)
-        gare.ledger.releases.mark(release.id, ReleaseState.RELEASED, actor="gare")
-        return [pick["made"] for pick in plan.details["picks"]]
-
-    def stands(self) -> dict[str, FixState]:
-        return {fix.line: fix.state for fix in look_again(self.gare(), "shop")}
-
-    def branch(self, name: str, start: str) -> None:
-        self.git("checkout", "-qb", name, start)
-
-    def release_plan(self, **request: object):
-        return self.gare().make_plan(ReleaseRequest(project="shop", **request))[1]
-
-
 @pytest.fixture
-def shop(tmp_path) -> Fixed:
-    return Fixed(tmp_path, "hotfix: {lines: ['maintenance/*']}")
+def shop(tmp_path) -> FixedProject:
+    return FixedProject(tmp_path, "hotfix: {lines: ['maintenance/*']}")
 
 
 def test_the_line_that_the_fix_comes_from_has_it(shop):
@@ -93,6 +72,32 @@ def test_a_line_that_has_the_same_by_another_change_needs_nothing(shop):
     assert shop.stands()["maintenance/1.4"] is FixState.MERGED
 
 
+def test_what_was_tried_at_a_commit_is_not_tried_again_until_the_line_moves(shop):
+    shop.git("branch", "maintenance/1.4", "v1.4.0")
+    shop.release()
+    known = shop.gare().ledger.fixes.of("shop")
+    work = shop.gare().work_folder
+    shutil.rmtree(work)
+    work.write_text("no room for a clone to try in")
+    assert shop.stands()["maintenance/1.4"] is FixState.MISSING
+    assert shop.gare().ledger.fixes.of("shop") == known, "and nothing new is written down"
+    work.unlink()
+    shop.on("maintenance/1.4", "commit", "-q", "--allow-empty", "-m", "docs: moved on")
+    found = shop.look("maintenance/1.4")
+    assert (found.state, found.seen) == (
+        FixState.MISSING,
+        shop.git("rev-parse", "maintenance/1.4"),
+    )
+
+
+def test_a_branch_that_is_gone_needs_nothing(shop):
+    shop.git("branch", "maintenance/1.4", "v1.4.0")
+    shop.release()
+    shop.git("branch", "-D", "maintenance/1.4")
+    found = shop.look("maintenance/1.4")
+    assert (found.state, found.detail) == (FixState.ENDED, "the branch is gone")
+
+
 def test_an_open_release_without_the_fix_is_a_line_until_it_ends(shop):
     gare = shop.gare()
     digest, plan = gare.make_plan(ReleaseRequest(project="shop", ref=shop.feature))
@@ -101,6 +106,22 @@ def test_an_open_release_without_the_fix_is_a_line_until_it_ends(shop):
     assert shop.stands()[opened.id] is FixState.MISSING
     gare.ledger.releases.mark(opened.id, ReleaseState.CANCELLED, actor="gare")
     assert shop.stands()[opened.id] is FixState.ENDED
+
+
+def test_a_fix_that_was_waived_for_an_open_release_is_waived_for_it_alone(shop):
+    gare = shop.gare()
+    digest, plan = gare.make_plan(ReleaseRequest(project="shop", ref=shop.feature))
+    opened = gare.ledger.releases.open(digest, plan, "run 0", "", "")
+    shop.release()
+    waived = {"person": "alice", "reason": "goes out as it is"}
+    with pytest.raises(LosesFix):
+        gare.refuse_lost(plan, (opened.id, ""))
+    gare.ledger.fixes.waive("R-2", opened.id, **waived)
+    gare.refuse_lost(plan, (opened.id, ""))
+    again = gare.make_plan(ReleaseRequest(project="shop", ref=shop.feature), opened.id)[1]
+    assert again.commit == shop.feature
+    with pytest.raises(LosesFix):
+        shop.release_plan(ref=shop.feature)
 
 
 def test_what_has_boarded_a_train_is_a_line_until_it_leaves(shop, story):
@@ -168,6 +189,30 @@ def test_a_hotfix_that_brings_the_earlier_fix_into_a_line_is_not_refused_for_it(
     shop.release()
     _, plan = shop.plan(shop.fix, line="maintenance/1.4")
     assert plan.version == "1.4.2"
+
+
+def test_the_commit_of_a_hotfix_is_kept_while_it_is_under_way_and_once_it_is_out(shop):
+    gare, project = shop.gare(), shop.gare().project("shop")
+    picks = gare.source_of(project.config, project.base).picks
+    plans = [shop.plan(shop.fix), shop.plan(shop.commit("fix: names", "names.py", "good\n"))]
+    releases = [
+        gare.ledger.releases.open(digest, plan, f"run {plan.commit}", "", "")
+        for digest, plan in plans
+    ]
+    first, second = (plan.commit for _, plan in plans)
+    for commit in (first, second):
+        picks.hold(commit)
+    let_go_of_ended(gare, "shop")
+    assert sorted(picks.held()) == sorted([first, second])
+    branch = Effect(
+        "branch hotfix/1.4.1", {}, Absent, lambda: {"branch": "hotfix/1.4.1", "commit": first}
+    )
+    for effect in (("branch", branch), ("deploy", Effect("deploy production", {}, Absent, dict))):
+        gare.ledger.effects.perform(releases[0].id, *effect)
+    for release in releases:
+        gare.ledger.releases.mark(release.id, ReleaseState.CANCELLED, actor="gare")
+    let_go_of_ended(gare, "shop")
+    assert picks.held() == [first], "production may run it"
 
 
 def test_an_open_release_that_has_the_fix_is_no_line_that_needs_it(shop):

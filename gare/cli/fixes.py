@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gare.domain.fixes import Fix
+    from gare.domain.releases import Release
     from gare.wiring import Gare
+
+HOTFIX = click.argument("release_id", metavar="R-…")
+LINE = click.argument("line")
 
 
 class _Fixes(click.Group):
@@ -25,7 +31,8 @@ class _Fixes(click.Group):
 def fixes() -> None:
     """Show which lines have the fixes of hotfixes.
 
-    `gare fixes [PROJECT]` looks and shows, `gare fixes waive R-… LINE` lets a line go without.
+    `gare fixes [PROJECT]` looks and shows. For what it cannot see, people answer: `gare fixes waive R-… LINE` lets a
+    line go without, `gare fixes merged R-… LINE --commit SHA` says which commit of the line is the fix.
     """
 
 
@@ -63,24 +70,80 @@ def list_fixes(project: str | None, *, owed: bool, as_json: bool) -> None:
 
 
 @fixes.command()
-@click.argument("release_id", metavar="R-…")
-@click.argument("line")
+@HOTFIX
+@LINE
 @click.option("--reason", required=True, help="Why the line goes without; kept in the record.")
 def waive(release_id: str, line: str, reason: str) -> None:
-    """Let LINE go without the fixes of the hotfix R-…, on your word, with your personal token in GARE_TOKEN."""
+    """Let LINE go without the fixes of the hotfix R-…: a branch, or an open release (R-…).
+
+    On your word, with your personal token in GARE_TOKEN.
+    """
+    from gare import fixing
     from gare.cli.output import clean
+
+    gare, hotfix, person = _answering(release_id)
+    waived = fixing.waive(gare, hotfix, line, person=person, reason=reason)
+    click.echo(f"{hotfix.id}: {clean(line)} goes without {_names(waived)}, on {person}'s word.")
+
+
+@fixes.command()
+@HOTFIX
+@LINE
+def unwaive(release_id: str, line: str) -> None:
+    """Take a waiver back: LINE needs the fixes of the hotfix R-… again.
+
+    In your name, with your personal token in GARE_TOKEN.
+    """
+    from gare import fixing
+    from gare.cli.output import clean
+
+    gare, hotfix, person = _answering(release_id)
+    found = fixing.unwaive(gare, hotfix, line, person=person)
+    click.echo(f"{hotfix.id}: {clean(line)} needs {_names(found)} again: {_stand(found)}.")
+
+
+@fixes.command()
+@HOTFIX
+@LINE
+@click.option("--commit", required=True, metavar="SHA", help="The commit of LINE that is the fix.")
+@click.option("--comment", default="", help="How it got there; kept in the record.")
+def merged(release_id: str, line: str, commit: str, comment: str) -> None:
+    """Say that a commit of LINE is the fix of the hotfix R-…, such as one that was made to fit.
+
+    On your word, with your personal token in GARE_TOKEN. The commit must be in the line, and not reverted there.
+    """
+    from gare import fixing
+    from gare.cli.output import clean
+
+    gare, hotfix, person = _answering(release_id)
+    found = fixing.tell_merged(gare, hotfix, line, person=person, commit=commit, comment=comment)
+    click.echo(f"{hotfix.id}: {clean(line)} has {_names(found)}, on {person}'s word.")
+
+
+def _answering(release_id: str) -> tuple[Gare, Release, str]:
+    """Return the station, the hotfix, and the person who answers for its lines. Raises PermissionDenied."""
     from gare.cli.station_here import gare_here
     from gare.cli.token import person_here
     from gare.config.rights import check_waive_right
+    from gare.fixing import check_hotfix
 
     gare = gare_here()
     person = person_here(gare)
     found = gare.ledger.releases.get(release_id)
+    check_hotfix(found)
     project = gare.project(found.project).config
     check_waive_right(gare.voter(person), gare.station.config, project)
-    waived = gare.ledger.fixes.waive(found.id, line, person=person, reason=reason)
-    names = ", ".join(clean(fix.name) for fix in waived)
-    click.echo(f"{found.id}: {clean(line)} goes without {names}, on {person}'s word.")
+    return gare, found, person
+
+
+def _names(found: Sequence[Fix]) -> str:
+    from gare.cli.output import clean
+
+    return ", ".join(clean(fix.name) for fix in found)
+
+
+def _stand(found: Sequence[Fix]) -> str:
+    return ", ".join(dict.fromkeys(fix.state.value for fix in found))
 
 
 def _look(gare: Gare, project: str) -> list[Fix]:

@@ -25,7 +25,17 @@ from gare.cli.options import FOLLOW, UNTIL
     metavar="SHA=N",
     help="The parent that a merge commit was merged into, usually 1.",
 )
+@click.option(
+    "--allow-older", is_flag=True, help="Go on although production runs a newer version than it is."
+)
 @click.option("--plan-only", is_flag=True, help="Show what it would do, and start nothing.")
+@click.option(
+    "--plan",
+    "plan_digest",
+    default="",
+    metavar="DIGEST",
+    help="Execute exactly this plan, which --plan-only showed; instead of fixes.",
+)
 @FOLLOW
 @UNTIL
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON instead of following it.")
@@ -37,7 +47,9 @@ def hotfix(
     reason: str,
     line: str,
     parents: tuple[str, ...],
+    plan_digest: str,
     *,
+    allow_older: bool,
     plan_only: bool,
     no_follow: bool,
     until_waiting: bool,
@@ -50,10 +62,17 @@ def hotfix(
     from gare.cli.plan import print_plan
     from gare.cli.release import requester
     from gare.cli.requesting import request_of
-    from gare.cli.starting import start
+    from gare.cli.starting import check_right, start
     from gare.cli.station_here import gare_here
+    from gare.errors import ConfigError
     from gare.requests import HotfixRequest
 
+    if plan_digest and (commits or merge_requests or ticket or line or parents or allow_older):
+        raise ConfigError(
+            "--plan names a stored plan, which has its fixes already.",
+            where="--commit, --mr, --ticket, --line, --parent, --allow-older",
+            hint="Leave these out, or plan anew with them.",
+        )
     gare = gare_here()
     request = request_of(
         gare,
@@ -64,11 +83,15 @@ def hotfix(
         ticket=ticket,
         line=line,
         parents=dict(parent.partition("=")[::2] for parent in parents),
+        allow_older=allow_older,
+        plan=plan_digest,
         reason=reason,
         requested_by=requester(gare),
     )
+    if not plan_only:
+        check_right(gare, request)
     # Planned here first, so that what is wrong is said at once. The run makes the same plan, unless something moved.
-    digest, made = gare.make_plan(request)
+    digest, made = (plan_digest, gare.plan(plan_digest)) if plan_digest else gare.make_plan(request)
     if plan_only:
         print_plan(gare, digest, made, as_json=as_json)
         return

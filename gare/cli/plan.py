@@ -114,5 +114,5 @@ def show_plan(plan: Plan, digest: str) -> None:
     for line in plan.notes.splitlines():
         click.echo("  " + clean(line))
     click.echo(f"\nplan {digest}")
-    if plan.kind is Kind.RELEASE:
-        click.echo(f"release exactly this: gare release {plan.project} --plan {digest}")
+    if plan.kind in (Kind.RELEASE, Kind.HOTFIX):
+        click.echo(f"release exactly this: gare {plan.kind} {plan.project} --plan {digest}")

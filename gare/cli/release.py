@@ -46,7 +46,7 @@ def release(
     With your personal token in GARE_TOKEN the release is requested in your name.
     """
     from gare.cli.requesting import request_of
-    from gare.cli.starting import start
+    from gare.cli.starting import check_right, start
     from gare.cli.station_here import gare_here
     from gare.errors import ConfigError
     from gare.requests import ReleaseRequest
@@ -67,6 +67,7 @@ def release(
             where="--version, --prerelease, --ref",
             hint="Leave these out, or plan anew with them.",
         )
+    check_right(gare, request)
     if not plan_digest:
         # Planned here first: what is wrong is said at once, and what was seen is executed, unless another is faster.
         digest, made = gare.make_plan(request)

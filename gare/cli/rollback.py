@@ -41,7 +41,7 @@ def rollback(
     from gare.cli.plan import print_plan
     from gare.cli.release import requester
     from gare.cli.requesting import request_of
-    from gare.cli.starting import start
+    from gare.cli.starting import check_right, start
     from gare.cli.station_here import gare_here
     from gare.requests import RollbackRequest
 
@@ -55,6 +55,8 @@ def rollback(
         reason=reason,
         requested_by=requester(gare),
     )
+    if not plan_only:
+        check_right(gare, request)
     # Planned here first, so that a refusal is said at once. The run makes the same plan, unless something moved.
     digest, made = gare.make_plan(request)
     if plan_only:

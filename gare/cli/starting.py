@@ -23,8 +23,10 @@ _ASK_S = 10
 def start(
     gare: Gare, request: Request, *, no_follow: bool, until_waiting: bool, as_json: bool
 ) -> None:
-    """Start a run of the request's kind, tell its address at once, and follow it unless told otherwise."""
-    _check_right(gare, request)
+    """Start a run of the request's kind, tell its address at once, and follow it unless told otherwise.
+
+    Whether the requester may is asked before (`check_right`): who may not plans nothing either.
+    """
     run = gare.engine.start(request.model_dump(mode="json"), deployment=deployment_of(request.kind))
     if not as_json:
         click.echo(f"run: {gare.engine.run_address(run.id)}")
@@ -52,16 +54,16 @@ def start(
     click.echo(f"{stands}; follow it with `gare watch {opened}`.")
 
 
-def _check_right(gare: Gare, request: Request) -> None:
+def check_right(gare: Gare, request: Request) -> None:
     """Raise PermissionDenied when `rights` name groups for this and the requester is in none of them."""
-    from gare.config.rights import check_right
+    from gare.config import rights
     from gare.domain.approvals import Voter
 
     project: str = getattr(request, "project", "")
     if project:  # a train is started for everybody on its timetable
         nobody = Voter("Who has no token in GARE_TOKEN", frozenset(), frozenset())
         person = gare.voter(request.requested_by) if request.requested_by else nobody
-        check_right(person, request.kind, gare.station.config, gare.project(project).config)
+        rights.check_right(person, request.kind, gare.station.config, gare.project(project).config)
 
 
 def _wait_for_release(gare: Gare, run_id: str) -> str:

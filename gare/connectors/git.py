@@ -14,6 +14,7 @@ from gare.connectors.git_history import log, looks_like_version
 from gare.connectors.git_picks import Picks
 from gare.connectors.git_repository import COMMIT, Repository
 from gare.connectors.git_settings import BAD_REFERENCE, GitSettings, inside_repository
+from gare.connectors.git_traces import Traces
 from gare.domain.commits import Commit
 from gare.errors import ConfigError, Conflict, ConnectorError, NotFound, Refused, Unavailable
 from gare.ports.source import Head, Tag
@@ -26,7 +27,7 @@ _ATTEMPTS = 3
 
 
 class Git:
-    """One repository. Implements `Source` and `TagWriter`, and `Picker` by its `picks`."""
+    """One repository. Implements `Source` and `TagWriter`."""
 
     def __init__(self, settings: GitSettings, base: Path, state: Path) -> None:
         """Remember where things are; nothing is opened yet. `settings.path` is relative to `base`."""
@@ -35,6 +36,7 @@ class Git:
             (base / settings.path).resolve(), settings.url, settings.remote, state
         )
         self.picks = Picks(self._repository)
+        self.traces = Traces(self._repository)
 
     # Reads
 
@@ -124,10 +126,6 @@ class Git:
         newer = repository.known_commit(until)
         chosen = tuple(inside_repository(path) for path in paths) or self._settings.paths
         return log(str(repository.commands.folder), older, newer, chosen)
-
-    def has_fix(self, line: str, commit: str, made: str) -> bool:
-        """Tell whether a line has a commit, or what a hotfix made of it, an equal patch, or the same another way."""
-        return self.picks.has_fix(line, commit, made)
 
     def read_file(self, commit: str, path: str) -> str:
         """Return the text of a file at a commit. Raises NotFound."""

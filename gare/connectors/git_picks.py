@@ -1,4 +1,4 @@
-"""Puts chosen commits on a released version with `git cherry-pick`, and finds them in other lines by patch id.
+"""Puts chosen commits on a released version with `git cherry-pick`.
 
 Works in a throw-away clone: no working copy, branch or index of the project is touched, and a conflict leaves nothing.
 """
@@ -12,11 +12,12 @@ from pathlib import Path
 
 from gare.connectors.git_command import Commands, run_git, translated
 from gare.connectors.git_repository import Repository
+from gare.connectors.git_traces import has, same
 from gare.errors import Conflict, NotFound, Refused, Unavailable
 from gare.ports.picker import Line, Pick, Picked, Wanted
 
 KEPT = "refs/gare/hotfix/"
-"""Under this name the commits of planned hotfixes stay in the repository until a tag has them."""
+"""Under this name the commits of hotfixes stay in the repository until a tag has them."""
 _CHUNK = 200
 """Branches that are fetched with one command."""
 _ALONE = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_LFS_SKIP_SMUDGE": "1"}
@@ -55,27 +56,22 @@ class Picks:
             made = tree.run("rev-parse", "HEAD")
             if keep and made != base.commit:
                 quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=")
-                self._repository.commands.run(
-                    "fetch", *quiet, "--", str(tree.folder), f"HEAD:{KEPT}{made}"
-                )
+                self._repository.commands.run("fetch", *quiet, "--", str(tree.folder), "HEAD")
         return Picked(made, picks)
+
+    def hold(self, commit: str) -> None:
+        """Keep a picked commit by a reference that `git branch` and `git tag` do not show."""
+        known = self._repository.known_commit(commit)
+        self._repository.commands.run("update-ref", f"{KEPT}{known}", known)
+
+    def held(self) -> list[str]:
+        """Return the commits that are kept by such a reference."""
+        words = ("for-each-ref", "--format=%(objectname)", KEPT)
+        return self._repository.commands.run(*words).splitlines()
 
     def let_go(self, commit: str) -> None:
         """Remove the reference that keeps a picked commit."""
         self._repository.commands.run("update-ref", "-d", f"{KEPT}{commit}")
-
-    def has_fix(self, line: str, commit: str, made: str) -> bool:
-        """Tell whether a line has one of the two or an equal patch, or would not be changed by it."""
-        git = self._repository.commands
-        if not all(_lacks(git, line, one) for one in (commit, made)):
-            return True
-        if not self._repository.commit(made):
-            return False
-        try:
-            picked = self.pick(Line(line[:12], line), [Wanted(made)], keep=False)
-        except Refused:
-            return False
-        return not picked.picks[0].made
 
     def lines(self, patterns: Sequence[str]) -> dict[str, str]:
         """Return the matching branches as the remote has them now, else as they are known here."""
@@ -88,18 +84,20 @@ class Picks:
             self._fetch()
         return found
 
-    def look_branch(self, name: str) -> str:
-        """Return the commit of a published branch; without a remote, of the local one."""
-        reference = f"refs/heads/{name}"
-        return self._repository.published(reference).get(reference, "")
-
-    def write_branch(self, name: str, commit: str, *, push: bool) -> None:
-        """Create the branch, on the remote when there is one to push to."""
+    def look_branch(self, name: str, *, push: bool) -> str:
+        """Return the commit of a branch where it would be pushed, else of the local one."""
         repository, reference = self._repository, f"refs/heads/{name}"
         if push and repository.remote:
-            repository.push(f"{commit}:{reference}")
+            return repository.published(reference).get(reference, "")
+        return repository.commit(reference)
+
+    def write_branch(self, name: str, commit: str, *, push: bool, over: str = "") -> None:
+        """Create the branch, on the remote when there is one to push to; move it from `over` and nowhere else."""
+        repository, reference = self._repository, f"refs/heads/{name}"
+        if push and repository.remote:
+            repository.push(f"{commit}:{reference}", over=over)
             return
-        if (found := repository.commit(reference)) and found != commit:
+        if (found := repository.commit(reference)) not in ("", commit, over):
             raise Conflict(
                 f"Branch {name} exists at {found[:7]}, not at {commit[:7]}.",
                 where=repository.name,
@@ -171,12 +169,13 @@ def _pick_one(tree: Commands, wanted: Wanted, base: str) -> Pick:
     words = ("cherry-pick", "-x", "--allow-empty", "--keep-redundant-commits")
     mainline = ("-m", str(parent)) if parent else ()
     done = tree.attempt(*words, *mainline, commit, env=_ALONE | _committer(at))
-    if done.code and _lacks(tree, before, commit):
+    if done.code and not (has(tree, before, commit) or same(tree, before, commit)):
         raise _conflict(tree, name, base) or translated("cherry-pick", done, tree.name)
     if done.code or not tree.attempt("diff", "--quiet", before, "HEAD").code:
         # The line has it already: as it is, or as another commit with the same outcome.
         tree.run("reset", "--quiet", "--hard", before, env=_ALONE)
-        return Pick(commit, "", "", subject)
+        is_empty = not tree.attempt("diff", "--quiet", f"{commit}^{parent or 1}", commit).code
+        return Pick(commit, "", "", subject, is_empty)
     made = tree.run("rev-parse", "HEAD")
     return Pick(commit, made, _patch_id(tree, made), subject)
 
@@ -190,13 +189,6 @@ def _conflict(tree: Commands, name: str, base: str) -> Refused | None:
         where=tree.name,
         hint=f"Make it fit on a branch from {base}, commit it there, and name that commit.",
     )
-
-
-def _lacks(git: Commands, line: str, commit: str) -> bool:
-    if not git.attempt("merge-base", "--is-ancestor", commit, line).code:
-        return False
-    # "-" before a commit of which the line has an equal patch; nothing is said of a merge.
-    return not git.attempt("cherry", line, commit, f"{commit}^").text.startswith("-")
 
 
 def _check_parent(name: str, parents: int, parent: int, where: str) -> None:

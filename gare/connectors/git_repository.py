@@ -197,10 +197,14 @@ class Repository:
             )
             self.commands.over_network("fetch", *quiet, "--", self.remote, reference)
 
-    def push(self, refspec: str) -> None:
-        """Push exactly one reference, never by force. Raises Conflict when the remote has something else."""
+    def push(self, refspec: str, *, over: str = "") -> None:
+        """Push exactly one reference, and only forward; or in the place of the commit `over`, if it is still there.
+
+        Raises Conflict when the remote has something else.
+        """
         quiet = ("--porcelain", "--no-follow-tags", "--no-recurse-submodules", "--no-force")
-        self.commands.over_network("push", *quiet, "--", self.remote, refspec)
+        lease = [f"--force-with-lease={refspec.partition(':')[2]}:{over}"] if over else []
+        self.commands.over_network("push", *quiet, *lease, "--", self.remote, refspec)
 
     # The mirror of a remote-only repository
 

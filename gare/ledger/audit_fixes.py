@@ -18,7 +18,8 @@ def check_fixes(view: View) -> Iterator[Problem]:
     made: Json = {}
     for event, body in of_station(view, EVENT):
         place = f"{body.text('release')} {body.text('commit')} in {body.text('line')}"
-        made[place] = {**body.value, "changed_by": event.actor, "changed_at": event.at}
+        # Before form 0004 of the ledger nobody noted at which commit it was seen.
+        made[place] = {"seen": "", **body.value, "changed_by": event.actor, "changed_at": event.at}
     rows = {
         f"R-{row.release} {row.commit} in {row.line}": {
             **row._mapping,

@@ -263,8 +263,10 @@ fixes = Table(
     Column("detail", Text, nullable=False),
     Column("changed_by", String(63), nullable=False),
     Column("changed_at", String(32), nullable=False),
+    Column("seen", String(64), nullable=False, default="", server_default=""),
     Index("ix_fixes_project_state", "project", "state"),
 )
+"""`seen` is the commit of the line at which it stood so: the one that has the fix, else its newest one then."""
 
 later_checks = Table(
     "later_checks",

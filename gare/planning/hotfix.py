@@ -2,41 +2,82 @@
 
 Writes nothing but the commit that is going to be released, which nobody sees until the hotfix publishes it.
 
-`Plan.details` of a hotfix: `base` (version, tag, commit, line), `picks` (commit, made, patch, subject), `left_out`
-(commit, subject: what the line had already), `skipped` (step, later), `ticket`, `merge_requests`, `lines`.
+`Plan.details` of a hotfix: `base` (version, tag, commit, line, from), `picks` (commit, made, patch, subject),
+`left_out` (commit, subject), `skipped` (step, later), `ticket`, `merge_requests`, `lines`, `older_than` (what the last
+environment runs, when it is newer and a person has allowed that).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from gare.config.models import ProjectConfig, StationConfig, StepType
 from gare.domain.commits import Change, planned, read_changes
+from gare.domain.fixes import branch_of
 from gare.domain.notes import render
-from gare.domain.plan import Kind, Plan
-from gare.domain.versions import Released, is_prerelease, next_patch, pick_previous, released
-from gare.errors import ConfigError, Refused
+from gare.domain.plan import Json, Kind, Plan
+from gare.domain.versions import (
+    Released,
+    is_between,
+    is_prerelease,
+    next_patch,
+    pick_previous,
+    released,
+)
+from gare.errors import Refused
 from gare.planning.dag import environments, plan_steps
+from gare.planning.fixed_lines import FixedLines, refuse_lost
+from gare.planning.hotfix_lines import check_branch, lacking, lines_of
+from gare.planning.hotfix_picks import Chosen, choose, left_out, put_on
 from gare.planning.hotfix_steps import shortened, with_branch
-from gare.planning.planner import Earlier, TrackerAt, check_tag, read_tickets, refuse_lost
+from gare.planning.planner import Earlier, TrackerAt, check_tag, read_tickets
 from gare.ports.merge_requests import MergeRequests
-from gare.ports.picker import Line, Picked, Picker, Wanted
+from gare.ports.picker import Line, Picked
 from gare.ports.source import Head, Source
 from gare.requests import HotfixRequest
 
 
 class _Base(NamedTuple):
-    """What the fixes are put on. `line` is the maintenance branch, or empty for a released version."""
+    """What the fixes are put on. `line` is what a person named: a branch, or the tag of an older version."""
 
     line: str
+    is_branch: bool
     commit: str
     last: Released
+
+    @property
+    def onto(self) -> Line:
+        return Line(self.line or self.last.tag, self.commit)
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """What has been decided on the way to the plan. `lacking` are the lines without one of the fixes."""
+
+    base: _Base
+    version: str
+    live: str
+    chosen: Chosen
+    picked: Picked
+    changes: Sequence[Change]
+    lines: Sequence[str]
+    lacking: Sequence[str]
+    proposed: Sequence[str]
+    told: Sequence[str]
+
+    @property
+    def older_than(self) -> str:
+        return self.live if self.live and is_between(self.version, "", self.live) else ""
+
+    @property
+    def branch(self) -> str:
+        return branch_of(self.version)
 
 
 def make_hotfix(
     project: ProjectConfig,
     station: StationConfig,
     source: Source,
-    picker: Picker,
     tracker_at: TrackerAt,
     request: HotfixRequest,
     earlier: Earlier,
@@ -49,73 +90,70 @@ def make_hotfix(
     """
     # A hotfix is made aside: what lies about in the working copy is no part of it.
     warnings = source.check(allow_dirty=True)
-    base = _base(project, source, request.line)
-    wanted = _all_wanted(picker, request, merge_requests)
-    taken = released(source.tags(), project.source.tag_prefix)
-    version = next_patch(base.last.version, {tag.version for tag in taken} | set(earlier.deployed))
-    tag, branch = f"{project.source.tag_prefix}{version}", branch_of(version)
-    check_tag(source, project, tag)
-    _refuse_lost(source, base, wanted, earlier, version)
-    picked = _pick(picker, base, wanted, project.name)
-    changes = _changes(project, source, base, picked, request.ticket)
+    draft = _draft(project, station, source, request, earlier, merge_requests)
+    version, changes = draft.version, draft.changes
+    tag = f"{project.source.tag_prefix}{version}"
     short = shortened(project, station)
-    tickets, scope_warnings = read_tickets(tracker_at(picked.commit), changes, version)
+    tickets, scope_warnings = read_tickets(tracker_at(draft.picked.commit), changes, version)
     steps, approvals = plan_steps(short, station, version=version, tag=tag, tickets=tickets)
-    lines = _lines(source, picker, project)
-    lacking = _without(source, picked, lines)
-    # The branch can be merged into what goes on from where it begins; into an older line it would bring too much.
-    proposed = [
-        line for line in lacking if project.gitlab and source.is_ancestor(base.commit, lines[line])
-    ]
     titles = {ticket.key: ticket.title for ticket in tickets if ticket.commits and ticket.title}
     deployed = {step.environment for step in steps if step.type == StepType.DEPLOY}
+    last = draft.base.last
     return Plan(
         project=project.name,
         title=project.title or project.name,
         version=version,
-        previous_version=base.last.version,
-        previous_tag=base.last.tag,
-        previous_commit=base.last.commit,
+        previous_version=last.version,
+        previous_tag=last.tag,
+        previous_commit=last.commit,
         tag=tag,
-        branch=branch,
-        commit=picked.commit,
+        branch=draft.branch,
+        commit=draft.picked.commit,
         bump="patch",
-        source=project.source.model_dump(mode="json") | {"branch": branch},
+        source=project.source.model_dump(mode="json") | {"branch": draft.branch},
         commits=tuple(planned(change) for change in changes),
         tickets=tickets,
         notes=render(version, changes, titles=titles),
-        steps=with_branch(steps, project, branch, lines, proposed),
+        steps=with_branch(steps, project, draft.branch, draft.lines, draft.proposed),
         approvals=approvals,
         environments=tuple(name for name in environments(project, station) if name in deployed),
         env=project.env,
-        warnings=(
-            *warnings,
-            *_told(base, picked, changes, earlier.live),
-            *_by_hand(lacking, proposed),
-            *(f"skips {one.step}; to check later: {one.later}" for one in project.hotfix.skip),
-            *scope_warnings,
-        ),
+        warnings=(*warnings, *_told(project, draft), *scope_warnings),
         authors=tuple(sorted({change.author_email.lower() for change in changes})),
         kind=Kind.HOTFIX,
-        details={
-            "base": {**base.last._asdict(), "line": base.line, "from": base.commit},
-            "picks": [pick._asdict() for pick in picked.picks if pick.made],
-            "left_out": [
-                {"commit": pick.commit, "subject": pick.subject}
-                for pick in picked.picks
-                if not pick.made
-            ],
-            "skipped": [skip.model_dump() for skip in project.hotfix.skip],
-            "ticket": request.ticket,
-            "merge_requests": list(request.merge_requests),
-            "lines": list(lines),
-        },
+        details=_details(project, request, draft),
     )
 
 
-def branch_of(version: str) -> str:
-    """Return the branch of a hotfix."""
-    return f"hotfix/{version}"
+def _draft(
+    project: ProjectConfig,
+    station: StationConfig,
+    source: Source,
+    request: HotfixRequest,
+    earlier: Earlier,
+    merge_requests: MergeRequests | None,
+) -> _Draft:
+    """Decide what is fixed, by which commits, under which version; and which lines need it."""
+    base = _base(project, source, request.line)
+    taken = released(source.tags(), project.source.tag_prefix)
+    version = next_patch(base.last.version, {tag.version for tag in taken} | set(earlier.deployed))
+    check_tag(source, project, f"{project.source.tag_prefix}{version}")
+    if not request.allow_older:
+        _refuse_older("".join(environments(project, station)[-1:]), base, version, earlier.live)
+    chosen = choose(source.picks, request, merge_requests)
+    _refuse_lost(source, base, chosen, earlier, version, merge_requests)
+    picked = put_on(source.picks, base.onto, chosen.wanted, project.name)
+    changes = _changes(project, source, base, picked, request.ticket)
+    branch, commit = branch_of(version), picked.commit
+    told = check_branch(source, project, branch, commit, earlier.branches)
+    lines = lines_of(source, project, {base.line: base.commit} if base.is_branch else {})
+    lack = lacking(source, project.name, version, picked.picks, lines)
+    # The branch can be merged into what goes on from where it begins; into an older line it would bring too much.
+    # What is pushed nowhere cannot be proposed.
+    hosted = project.gitlab and project.publish.push
+    proposed = [one for one in lack if hosted and source.is_ancestor(base.commit, lines[one])]
+    live = earlier.live
+    return _Draft(base, version, live, chosen, picked, changes, list(lines), lack, proposed, told)
 
 
 def _base(project: ProjectConfig, source: Source, line: str) -> _Base:
@@ -125,11 +163,11 @@ def _base(project: ProjectConfig, source: Source, line: str) -> _Base:
         head = source.head(line)
         last = pick_previous(source.tags(reachable_from=head.commit), prefix).final
         if last is not None:
-            return _Base(line, head.commit, last)
+            return _Base(line, head.branch == line, head.commit, last)
     else:
         finals = [tag for tag in released(source.tags(), prefix) if not is_prerelease(tag.version)]
         if finals:
-            return _Base("", finals[0].commit, finals[0])
+            return _Base("", False, finals[0].commit, finals[0])
     where = f"line {line}" if line else project.name
     raise Refused(
         f"{where} has no released version, so there is nothing to put a fix on.",
@@ -138,85 +176,31 @@ def _base(project: ProjectConfig, source: Source, line: str) -> _Base:
     )
 
 
-def _all_wanted(
-    picker: Picker, request: HotfixRequest, merge_requests: MergeRequests | None
-) -> list[Wanted]:
-    """Return the fixes in the order in which they are put on: the commits, then those of merge requests."""
-    wanted = [
-        *_wanted(picker, request),
-        *(
-            one
-            for number in request.merge_requests
-            for one in _merged(picker, request, number, merge_requests)
-        ),
-    ]
-    if not wanted:
+def _refuse_older(last: str, base: _Base, version: str, live: str) -> None:
+    """Raise Refused when the last environment runs a newer version than the hotfix is going to be."""
+    if live and is_between(version, "", live):
         raise Refused(
-            "A hotfix needs at least one fix.",
-            where=request.project,
-            hint="Name a commit (`--commit SHA`) or a merge request (`--mr 12`).",
+            f"{last} runs {live}, which is newer: a hotfix of {base.onto.name} would take it back to {version}.",
+            where=f"version {version}",
+            hint="Fix what runs there: leave `--line` out, or name its tag. If it is to go back on purpose, "
+            "say so with `--allow-older`.",
         )
-    return list(dict.fromkeys(wanted))
 
 
 def _refuse_lost(
-    source: Source, base: _Base, wanted: Sequence[Wanted], earlier: Earlier, version: str
+    source: Source,
+    base: _Base,
+    chosen: Chosen,
+    earlier: Earlier,
+    version: str,
+    merge_requests: MergeRequests | None,
 ) -> None:
     """Raise LosesFix when a maintenance line lacks an earlier fix that this hotfix does not bring."""
-    brought = {one.commit for one in wanted}
+    brought = {one.commit for one in chosen.wanted}
     others = [fix for fix in earlier.fixes if brought.isdisjoint((fix.commit, fix.made))]
+    lines = FixedLines(source, earlier.fixes, merge_requests)
     head = Head(base.line, base.commit)
-    refuse_lost(source, others, head, since=base.last.version, version=version)
-
-
-def _pick(picker: Picker, base: _Base, wanted: Sequence[Wanted], project: str) -> Picked:
-    onto = Line(base.line or base.last.tag, base.commit)
-    picked = picker.pick(onto, wanted, keep=True)
-    if not any(pick.made for pick in picked.picks):
-        named = ", ".join(f"{pick.commit[:12]} ({pick.subject})" for pick in picked.picks)
-        raise Refused(
-            f"{onto.name} has it already: {named}.",
-            where=project,
-            hint="Nothing is left to fix there; name the commits that are missing.",
-        )
-    return picked
-
-
-def _wanted(picker: Picker, request: HotfixRequest) -> list[Wanted]:
-    """Return the commits that were named, each merge with the parent that was named for it."""
-    parents = {picker.find_commit(name): number for name, number in request.parents.items()}
-    commits = [picker.find_commit(name) for name in request.commits]
-    if strangers := [commit[:12] for commit in parents if commit not in commits]:
-        raise Refused(
-            f"A parent was named for {', '.join(strangers)}, which is none of the fixes.",
-            where=request.project,
-            hint="Leave it out, or name the commit as well.",
-        )
-    return [Wanted(commit, parents.get(commit, 0)) for commit in commits]
-
-
-def _merged(
-    picker: Picker, request: HotfixRequest, number: int, merge_requests: MergeRequests | None
-) -> list[Wanted]:
-    """Return what a merge request brings: the commit that merged it, or its own ones as long as it is open."""
-    if merge_requests is None:
-        raise ConfigError(
-            f"{request.project} names no GitLab project, so merge request !{number} cannot be looked up.",
-            where="gare.yaml: gitlab",
-            hint="Write `gitlab: {connection: NAME, project: group/name}`, or name the commits.",
-        )
-    found = merge_requests.get(number)
-    if found.state == "closed":
-        raise Refused(
-            f"Merge request !{number} ({found.title}) was closed without being merged.",
-            where=found.url,
-            hint="Name another one, or the commits.",
-        )
-    if not found.merged_commit:
-        return [Wanted(picker.find_commit(name)) for name in merge_requests.commits(number)]
-    commit = picker.find_commit(found.merged_commit)
-    # The first parent of what GitLab merges is the branch that it was merged into.
-    return [Wanted(commit, int(picker.is_merge(commit)))]
+    refuse_lost(lines, others, head, since=base.last.version, version=version)
 
 
 def _changes(
@@ -241,40 +225,42 @@ def _of_ticket(change: Change, ticket: str) -> Change:
     return change._replace(tickets=tuple(tickets))
 
 
-def _told(base: _Base, picked: Picked, changes: Sequence[Change], live: str) -> list[str]:
-    """Return what a person should know of the picks."""
-    told = [
-        f"{pick.commit[:12]} ({pick.subject}) is left out: {base.line or base.last.tag} has it already"
-        for pick in picked.picks
-        if not pick.made
-    ]
-    if live and not base.line and live != base.last.version:
+def _told(project: ProjectConfig, draft: _Draft) -> list[str]:
+    """Return all that a person should know before saying yes."""
+    base, told = draft.base, [*draft.chosen.told, *left_out(draft.picked, draft.base.onto)]
+    if draft.older_than:
+        told.append(f"{draft.older_than} runs and goes back to {draft.version}: that was allowed")
+    elif draft.live and not base.line and draft.live != base.last.version:
         told.append(
-            f"{live} is what was last verified good, not {base.last.version}: to fix that one, name its tag as `--line`"
+            f"{draft.live} is what was last verified good, not {base.last.version}: to fix that one, "
+            "name its tag as `--line`"
         )
-    more = len(changes) - sum(bool(pick.made) for pick in picked.picks)
+    more = len(draft.changes) - sum(bool(pick.made) for pick in draft.picked.picks)
     if base.line and more > 0:
         told.append(f"{more} commit(s) of {base.line} since {base.last.tag} are released with it")
+    told += draft.told
+    if by_hand := [line for line in draft.lacking if line not in draft.proposed]:
+        told.append(f"to be brought by hand into {', '.join(by_hand)} (`gare fixes`)")
+    told += [f"skips {one.step}; to check later: {one.later}" for one in project.hotfix.skip]
     return told
 
 
-def _lines(source: Source, picker: Picker, project: ProjectConfig) -> Mapping[str, str]:
-    """Return the lines that need the fix: the project's branch, and its maintenance lines."""
-    head = source.head()
-    return {head.branch: head.commit} | picker.lines([head.branch, *project.hotfix.lines])
-
-
-def _by_hand(lacking: Sequence[str], proposed: Sequence[str]) -> list[str]:
-    """Say which lines a person must bring the fix into."""
-    left = [line for line in lacking if line not in proposed]
-    return [f"to be brought by hand into {', '.join(left)} (`gare fixes`)"] if left else []
-
-
-def _without(source: Source, picked: Picked, lines: Mapping[str, str]) -> list[str]:
-    """Return the lines that lack one of the fixes."""
-    pairs = [(pick.commit, pick.made) for pick in picked.picks if pick.made]
-    return [
-        line
-        for line, head in lines.items()
-        if not all(source.has_fix(head, commit, made) for commit, made in pairs)
-    ]
+def _details(project: ProjectConfig, request: HotfixRequest, draft: _Draft) -> Json:
+    """Return what only the plan of a hotfix has."""
+    base, picks = draft.base, draft.picked.picks
+    return {
+        "base": {**base.last._asdict(), "line": base.line, "from": base.commit},
+        "picks": [
+            {"commit": one.commit, "made": one.made, "patch": one.patch, "subject": one.subject}
+            for one in picks
+            if one.made
+        ],
+        "left_out": [
+            {"commit": one.commit, "subject": one.subject} for one in picks if not one.made
+        ],
+        "skipped": [skip.model_dump() for skip in project.hotfix.skip],
+        "ticket": request.ticket,
+        "merge_requests": list(request.merge_requests),
+        "lines": list(draft.lines),
+        "older_than": draft.older_than,
+    }

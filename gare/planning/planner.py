@@ -8,14 +8,15 @@ from gare.config.models import ProjectConfig, StationConfig
 from gare.connectors.git_settings import BAD_REFERENCE
 from gare.domain.commits import Change, compile_pattern, planned, read_changes
 from gare.domain.commits import ticket_keys as keys_in
-from gare.domain.fixes import Fix, at_stake
+from gare.domain.fixes import Fix, FixBranch
 from gare.domain.merges import brought_in, tell
 from gare.domain.notes import render
 from gare.domain.plan import Plan, PlannedTicket
 from gare.domain.scope import match, ticket_keys
 from gare.domain.versions import Next, next_version, pick_previous, released, step_over
-from gare.errors import ConfigError, LosesFix, Refused
+from gare.errors import ConfigError, Refused
 from gare.planning.dag import environments, plan_steps
+from gare.planning.fixed_lines import FixedLines, refuse_lost
 from gare.ports.merge_requests import MergeRequests
 from gare.ports.source import Head, History, Source
 from gare.ports.tracker import Tracker
@@ -53,6 +54,8 @@ class Earlier:
     """What hotfixes have fixed, in every line."""
     live: str = ""
     """The version last verified good in the project's last environment."""
+    branches: Sequence[FixBranch] = ()
+    """Branches that hotfixes have made."""
 
     @property
     def hotfixes(self) -> Mapping[str, str]:
@@ -68,14 +71,16 @@ def make_plan(
     request: ReleaseRequest,
     earlier: Earlier | None = None,
     merge_requests: MergeRequests | None = None,
+    known_as: Collection[str] = (),
 ) -> Plan:
     """Return everything the release will do. The same inputs give an equal plan.
 
-    Raises Refused when there is nothing to release or the version cannot be, ConfigError and ConnectorError
-    with what to do.
+    `known_as` are the ids of the release that is planned, for which a fix may be waived: itself, its train. Raises
+    Refused when there is nothing to release or the version cannot be, ConfigError and ConnectorError with what to do.
     """
     warnings = source.check(allow_dirty=request.allow_dirty)
-    span = read_span(project, source, request, earlier or Earlier())
+    earlier = earlier or Earlier()
+    span = read_span(project, source, request, earlier)
     version, tag = span.next.version, f"{project.source.tag_prefix}{span.next.version}"
     tracker = tracker_at(span.head.commit)
     if tracker is not None and merge_requests is not None:
@@ -83,11 +88,12 @@ def make_plan(
     tickets, scope_warnings = read_tickets(tracker, span.changes, span.planned_for)
     check_tag(source, project, tag)
     refuse_lost(
-        source,
-        earlier.fixes if earlier else (),
+        FixedLines(source, earlier.fixes, merge_requests),
+        earlier.fixes,
         span.head,
         since=span.since_version,
         version=version,
+        known_as=known_as,
     )
     steps, approvals = plan_steps(project, station, version=version, tag=tag, tickets=tickets)
     titles = {ticket.key: ticket.title for ticket in tickets if ticket.commits and ticket.title}
@@ -111,7 +117,7 @@ def make_plan(
         approvals=approvals,
         environments=tuple(environments(project, station)),
         env=project.env,
-        warnings=(*warnings, *_stepped_over(span, earlier or Earlier()), *scope_warnings),
+        warnings=(*warnings, *_stepped_over(span, earlier), *scope_warnings),
         authors=tuple(sorted({change.author_email.lower() for change in span.changes})),
     )
 
@@ -194,25 +200,6 @@ def read_tickets(
     if scope.untracked:
         warnings.append(f"{len(scope.untracked)} commit(s) name no ticket")
     return scope.tickets, warnings
-
-
-def refuse_lost(
-    source: Source, fixes: Sequence[Fix], head: Head, *, since: str, version: str
-) -> None:
-    """Raise LosesFix when a version that follows `since` would not have the fix of a hotfix in between."""
-    lost = [
-        fix
-        for fix in at_stake(fixes, line=head.branch, since=since, version=version)
-        if not source.has_fix(head.commit, fix.commit, fix.made)
-    ]
-    if lost:
-        first, names = lost[0], ", ".join(f"{fix.name} of {fix.version}" for fix in lost)
-        raise LosesFix(
-            f"{version} would lose {names}: it is not in {head.branch} at {head.commit[:12]}.",
-            where=f"hotfix {first.release}",
-            hint=f"Merge it into {head.branch}; or answer for it with "
-            f"`gare fixes waive {first.release} {head.branch} --reason …`.",
-        )
 
 
 def _begin(changes: Iterable[Change]) -> datetime | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from gare.domain.commits import Commit
+from gare.ports.picker import Picker, Tracer
 
 
 class Tag(NamedTuple):
@@ -37,14 +38,19 @@ class History(Protocol):
 class Source(History, Protocol):
     """Reads of a project's version control. Every call raises ConnectorError or Refused with a hint."""
 
+    @property
+    def picks(self) -> Picker:
+        """Put chosen commits on a line."""
+
+    @property
+    def traces(self) -> Tracer:
+        """Find commits again in other lines."""
+
     def check(self, *, allow_dirty: bool = False) -> list[str]:
         """Refuse a repository that cannot be planned (absent, shallow, dirty, detached); return warnings."""
 
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Tell whether `newer` contains `older`."""
-
-    def has_fix(self, line: str, commit: str, made: str) -> bool:
-        """Tell whether a line has a commit, or what a hotfix made of it, an equal patch, or the same another way."""
 
     def read_file(self, commit: str, path: str) -> str:
         """Return the text of a file at a commit. Raises NotFound."""

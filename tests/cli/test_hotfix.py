@@ -8,6 +8,7 @@ from released_project import ReleasedProject
 from gare.cli.app import run
 from gare.domain.releases import ReleaseState
 from gare.fixing import track
+from gare.requests import ReleaseRequest
 
 MORE = (
     "rights: {waive: [managers], hotfix: [managers]}\n"
@@ -65,7 +66,6 @@ def test_the_plan_shows_the_fixes_what_is_skipped_and_what_a_person_has_to_do(sh
     assert "note: skips deploy-staging; to check later: Bring it there" in text
     assert "note: to be brought by hand into maintenance/1.4 (`gare fixes`)" in text
     assert f"{shop.fix[:12]}" in text.partition("\nFixes")[2]
-    assert "gare release shop --plan" not in text, "a hotfix is started by its fixes"
 
 
 @pytest.mark.parametrize(
@@ -107,6 +107,82 @@ def test_fixes_are_shown_and_waived_in_ones_own_name(shop, said, monkeypatch):
     assert said("fixes", "list", "--owed") == (0, "No fix of a hotfix is owed to a line.\n")
 
 
+@pytest.fixture
+def alice(shop, monkeypatch):
+    monkeypatch.setenv("GARE_TOKEN", shop.token("alice"))
+
+
+def row(said, line):
+    return next(one for one in json.loads(said("fixes", "--json")[1]) if one["line"] == line)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "what", "hint"),
+    [
+        (["maintenance/1.5", "--reason", "x"], 3, "There is no line `maintenance/1.5`.",
+         "Did you mean `maintenance/1.4`? Lines are"),
+        (["main", "--reason", " \t "], 2, "--reason is empty.", "Write why the line goes without"),
+    ],
+)  # fmt: skip
+def test_a_line_is_waived_by_its_name_and_for_a_reason(shop, said, alice, words, code, what, hint):
+    hotfix = shop.released()
+    before = shop.gare().ledger.fixes.of("shop")
+    ended, text = said("fixes", "waive", hotfix, *words)
+    assert (ended, what in text, hint in text) == (code, True, True), text
+    assert shop.gare().ledger.fixes.of("shop") == before
+
+
+def test_a_release_that_is_no_hotfix_has_no_fix_to_answer_for(shop, said, alice):
+    gare = shop.gare()
+    digest, plan = gare.make_plan(ReleaseRequest(project="shop"))
+    release = gare.ledger.releases.open(digest, plan, "run 0", "", "")
+    code, text = said("fixes", "waive", release.id, "main", "--reason", "x")
+    assert (code, f"{release.id} is a release of shop, no hotfix." in text) == (3, True)
+
+
+def test_a_waiver_is_taken_back(shop, said, alice):
+    hotfix = shop.released()
+    said("fixes", "waive", hotfix, "maintenance/1.4", "--reason", "  has no basket ")
+    assert row(said, "maintenance/1.4")["detail"] == "has no basket"
+    code, text = said("fixes", "unwaive", hotfix, "maintenance/1.4")
+    assert code == 0
+    assert text == (
+        f"{hotfix}: maintenance/1.4 needs {shop.fix[:12]} (fix: total) again: missing.\n"
+    )
+    assert row(said, "maintenance/1.4")["state"] == "missing"
+    code, text = said("fixes", "unwaive", hotfix, "maintenance/1.4")
+    assert code == 4
+    assert f"Nobody has waived the fixes of {hotfix} for maintenance/1.4." in text
+
+
+def test_a_person_says_which_commit_of_a_line_is_the_fix(shop, said, alice):
+    hotfix = shop.released()
+    shop.git("checkout", "-q", "maintenance/1.4")
+    shop.git("reset", "-q", "--hard", "v1.4.0^")
+    adapted = shop.commit("fix: total, as it was then", "old.py", "full\n")
+    shop.git("checkout", "-q", "main")
+    merged = ("fixes", "merged", hotfix, "maintenance/1.4", "--commit")
+    code, text = said(*merged, shop.fix)
+    assert (code, f"Commit {shop.fix[:12]} is not in maintenance/1.4" in text) == (3, True)
+    code, text = said(*merged, adapted[:10], "--comment", "by hand")
+    assert code == 0
+    assert f"maintenance/1.4 has {shop.fix[:12]} (fix: total), on alice's word." in text
+    shop.git("checkout", "-q", "maintenance/1.4")
+    shop.commit("docs: words", "words.txt", "words\n")
+    found = row(said, "maintenance/1.4")
+    assert (found["state"], found["by"], found["detail"]) == ("merged", "alice", "by hand")
+    shop.git("revert", "--no-edit", adapted)
+    revert = shop.git("rev-parse", "HEAD")
+    shop.git("checkout", "-q", "main")
+    assert (row(said, "maintenance/1.4")["state"], row(said, "maintenance/1.4")["by"]) == (
+        "conflict",
+        "gare",
+    )
+    code, text = said(*merged, adapted)
+    assert code == 3
+    assert f"Commit {adapted[:12]} was reverted in maintenance/1.4 by {revert[:12]}." in text
+
+
 def test_what_was_skipped_is_shown_until_it_is_ticked_off(shop, said, monkeypatch):
     hotfix = shop.released()
     line = f"later: {hotfix} skipped deploy-staging: Bring it there (gare done {hotfix} deploy-staging)"
@@ -134,3 +210,12 @@ def test_a_command_starts_what_the_person_may_start(shop, said, monkeypatch, per
     assert (ended, answer in text) == (code, True), text
     if code == 4:
         assert "Who is in `managers` may." in text
+        assert "plan sha256:" not in text, "nothing is planned for who may not"
+
+
+def test_a_plan_that_was_seen_is_named_alone(shop, said):
+    _, text = said("hotfix", "shop", "--commit", shop.fix, "--plan-only")
+    digest = text.rpartition("gare hotfix shop --plan ")[2].strip()
+    assert said("hotfix", "shop", "--plan", digest, "--plan-only") == (0, text)
+    code, text = said("hotfix", "shop", "--plan", digest, "--commit", shop.fix)
+    assert (code, "--plan names a stored plan, which has its fixes already." in text) == (2, True)

@@ -22,8 +22,13 @@ def remote(repo, tmp_path):
 
 
 @pytest.fixture
-def picks(repo, remote):
-    return Git(GitSettings(path=str(repo.folder)), Path(), repo.folder.parent / "state").picks
+def git(repo, remote):
+    return Git(GitSettings(path=str(repo.folder)), Path(), repo.folder.parent / "state")
+
+
+@pytest.fixture
+def picks(git):
+    return git.picks
 
 
 def pushed(repo, new_repo, remote, tmp_path, branch: str = "main") -> str:
@@ -45,11 +50,12 @@ def test_a_commit_that_only_the_remote_has_is_brought_without_touching_a_referen
     assert repo.snapshot() == before
 
 
-def test_lines_are_as_the_remote_has_them_now(repo, new_repo, remote, picks, tmp_path):
+def test_lines_are_as_the_remote_has_them_now(repo, new_repo, remote, git, tmp_path):
     first = repo.git("rev-parse", "HEAD")
     commit = pushed(repo, new_repo, remote, tmp_path, "maintenance/1.4")
-    assert picks.lines(["main", "maintenance/*"]) == {"main": first, "maintenance/1.4": commit}
-    assert picks.has_fix(commit, commit, commit), "and can be looked into"
+    lines = git.picks.lines(["main", "maintenance/*"])
+    assert lines == {"main": first, "maintenance/1.4": commit}
+    assert git.traces.has(commit, first), "and can be looked into"
 
 
 def test_a_remote_that_is_away_leaves_what_is_known_here(repo, remote, picks):
@@ -72,19 +78,41 @@ def test_an_id_that_two_commits_begin_with(repo, remote, picks):
     assert caught.value.what == f"More than one commit begins with {twice}."
 
 
-def test_a_pick_stays_until_it_is_let_go_and_a_trial_never(repo, remote, picks):
+def test_a_pick_stays_while_it_is_held_and_leaves_no_reference_before_and_after(
+    repo, remote, picks
+):
     base = repo.git("rev-parse", "HEAD")
     repo.commit("feat: other", "c.txt", "other\n")
     fix = repo.commit("fix: two", "b.txt", "two\n")
     line = Line("v1", base)
     before = repo.git("for-each-ref")
     trial = picks.pick(line, [Wanted(fix)], keep=False)
-    assert repo.git("for-each-ref") == before
+    with pytest.raises(NotFound):
+        picks.hold(trial.commit)
     kept = picks.pick(line, [Wanted(fix)], keep=True)
     assert kept == trial
+    assert repo.git("for-each-ref") == before
+    picks.hold(kept.commit)
     assert repo.git("for-each-ref", "--format=%(objectname)", "refs/gare") == kept.commit
+    repo.git("gc", "-q", "--prune=now")
+    assert repo.git("cat-file", "-t", kept.commit) == "commit"
     picks.let_go(kept.commit)
     assert repo.git("for-each-ref") == before
+
+
+def test_a_branch_is_moved_from_one_commit_and_from_no_other(repo, remote, picks):
+    first = repo.commit("fix: two", "b.txt", "two\n")
+    picks.write_branch("hotfix/1.0.1", first, push=True)
+    repo.git("reset", "-q", "--hard", "HEAD^")
+    second = repo.commit("fix: two, right", "b.txt", "2\n")
+    for at in ("", "0" * 40):
+        with pytest.raises(Conflict):
+            picks.write_branch("hotfix/1.0.1", second, push=True, over=at)
+    picks.write_branch("hotfix/1.0.1", second, push=True, over=first)
+    assert picks.look_branch("hotfix/1.0.1", push=True) == second
+    for at in (first, second):
+        picks.write_branch("here", at, push=False, over=first)
+    assert picks.look_branch("here", push=False) == second
 
 
 def test_the_author_stays_and_the_message_says_where_it_comes_from(repo, remote, picks):
@@ -113,15 +141,15 @@ def test_a_file_that_is_no_text_is_picked_and_has_the_patch_id_of_git(repo, remo
 
 def test_a_branch_is_published_once_and_nobody_elses_is_taken(repo, remote, picks):
     commit = repo.commit("fix: two", "b.txt", "two\n")
-    assert picks.look_branch("hotfix/1.0.1") == ""
+    assert picks.look_branch("hotfix/1.0.1", push=True) == ""
     picks.write_branch("hotfix/1.0.1", commit, push=True)
-    assert picks.look_branch("hotfix/1.0.1") == commit
+    assert picks.look_branch("hotfix/1.0.1", push=True) == commit
     assert "hotfix" not in repo.git("branch"), "only the remote's"
     other = repo.commit("fix: three", "b.txt", "three\n")
     repo.git("branch", "aside", f"{commit}^")
     with pytest.raises(Conflict):
         picks.write_branch("hotfix/1.0.1", repo.git("rev-parse", "aside"), push=True)
-    assert picks.look_branch("hotfix/1.0.1") != other
+    assert picks.look_branch("hotfix/1.0.1", push=True) != other
 
 
 def test_without_a_remote_the_branch_is_made_here(repo, remote, tmp_path):
@@ -129,7 +157,7 @@ def test_without_a_remote_the_branch_is_made_here(repo, remote, tmp_path):
     picks = Git(GitSettings(path=str(repo.folder), remote=""), Path(), tmp_path / "state").picks
     commit = repo.git("rev-parse", "HEAD")
     picks.write_branch("hotfix/1.0.1", commit, push=True)
-    assert picks.look_branch("hotfix/1.0.1") == commit
+    assert picks.look_branch("hotfix/1.0.1", push=True) == commit
     later = repo.commit("feat: more")
     with pytest.raises(Conflict, match=r"Branch hotfix/1\.0\.1 exists at"):
         picks.write_branch("hotfix/1.0.1", later, push=True)

@@ -59,6 +59,37 @@ def test_a_hotfix_counts_from_its_first_deployment_on_unless_it_ends_otherwise(l
     assert ledger.fixes.of("shop") == []
 
 
+@pytest.mark.parametrize("state", [ReleaseState.CANCELLED, ReleaseState.EXPIRED])
+def test_a_hotfix_that_was_ended_while_it_was_live_counts_until_it_goes_back(ledger, story, state):
+    release = story.open_release(ledger)[0]
+    ledger.fixes.note([FIX], actor="gare")
+    ledger.effects.perform("R-1", "deploy", Effect("deploy production", {}, Absent, dict))
+    ledger.releases.mark(release.id, state, actor="carol")
+    assert len(ledger.fixes.of("shop")) == 1
+    taken_back = {"environment": "production", "by": "R-2", "to": "1.3.0"}
+    ledger.note("R-1", "taken back", "carol", taken_back)
+    assert ledger.fixes.of("shop") == []
+
+
+def test_a_hotfix_that_was_ended_before_its_last_environment_counts_no_more(ledger, story):
+    plan = story.make_plan(environments=("staging", "production"))
+    release = story.open_release(ledger, plan)[0]
+    ledger.fixes.note([FIX], actor="gare")
+    ledger.effects.perform("R-1", "deploy", Effect("deploy staging", {}, Absent, dict))
+    assert len(ledger.fixes.of("shop")) == 1, "it may go on"
+    ledger.releases.mark(release.id, ReleaseState.REJECTED, actor="gare")
+    assert ledger.fixes.of("shop") == []
+
+
+def test_one_that_was_put_back_at_once_counts_no_more(ledger, story):
+    release = story.open_release(ledger)[0]
+    ledger.fixes.note([FIX], actor="gare")
+    for target in ("deploy production", "put back production"):
+        ledger.effects.perform("R-1", "deploy", Effect(target, {}, Absent, dict))
+    ledger.releases.mark(release.id, ReleaseState.CANCELLED, actor="gare")
+    assert ledger.fixes.of("shop") == []
+
+
 def test_a_waiver_names_its_person_and_stays(ledger, hotfix):
     ledger.fixes.note([FIX], actor="gare")
     [waived] = ledger.fixes.waive("R-1", "main", person="alice", reason="not in this line")

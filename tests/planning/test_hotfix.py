@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from released_project import ReleasedProject
 
+from gare.domain.releases import ReleaseState
 from gare.errors import GareError, NotFound, Refused
+from gare.ledger.effects import Absent, Effect
 from gare.reconciler import tidy
 
 
@@ -57,21 +59,18 @@ def test_the_same_fix_gives_the_same_commit_and_digest_whoever_plans_it(reposito
     repository.git("config", "user.name", "Somebody else")
     repository.git("config", "commit.gpgSign", "true")
     monkeypatch.setenv("GIT_COMMITTER_DATE", "2030-01-01T00:00:00Z")
-    repository.git("update-ref", "-d", f"refs/gare/hotfix/{plan.commit}")
     repository.git("reflog", "expire", "--expire=now", "--all")
     repository.git("prune", "--expire=now")
     again, same = repository.plan(repository.fix)
     assert (again, same.commit) == (first, plan.commit)
 
 
-def test_planning_touches_neither_working_copy_nor_branches_and_keeps_the_commit(repository):
+def test_planning_leaves_nothing_that_a_person_sees(repository):
     (repository.work / "pay.py").write_text("somebody is at work\n")
-    before = (repository.git("status", "--porcelain"), repository.git("branch", "--all"))
+    before = repository.seen()
     _, plan = repository.plan(repository.fix)
-    assert (repository.git("status", "--porcelain"), repository.git("branch", "--all")) == before
-    assert repository.git("for-each-ref", "refs/gare").split()[0] == plan.commit
-    repository.git("gc", "-q", "--prune=now")
-    assert repository.git("cat-file", "-t", plan.commit) == "commit"
+    assert repository.seen() == before
+    assert repository.git("cat-file", "-t", plan.commit) == "commit", "for whoever looks into it"
 
 
 def test_a_conflict_ends_it_with_the_files_named(repository):
@@ -156,6 +155,53 @@ def test_what_went_back_to_an_older_version_is_said_and_that_one_is_fixed_by_its
     assert (plan.version, told in plan.warnings) == ("1.4.1", False)
 
 
+def test_a_hotfix_that_would_take_production_back_is_refused_unless_that_is_said(repository, story):
+    ledger = repository.gare().ledger
+    plan = story.make_plan()
+    release = ledger.releases.open(ledger.plans.store(plan), plan, "run 1", "", "")
+    ledger.set_verified(release.id, "shop", "production", "2.0.0")
+    repository.git("tag", "v2.0.0", repository.feature)
+    for line in ("v1.4.0", "maintenance/1.4"):
+        repository.git("branch", "-f", "maintenance/1.4", "v1.4.0")
+        error = refusal(repository, repository.fix, line=line)
+        assert isinstance(error, Refused)
+        assert error.what == (
+            f"production runs 2.0.0, which is newer: a hotfix of {line} would take it back to 1.4.1."
+        )
+        assert "`--allow-older`" in error.hint
+    _, plan = repository.plan(repository.fix, line="v1.4.0", allow_older=True)
+    assert "2.0.0 runs and goes back to 1.4.1: that was allowed" in plan.warnings
+    assert plan.details["older_than"] == "2.0.0"
+    _, plan = repository.plan(repository.fix)
+    assert (plan.version, plan.details["older_than"]) == ("2.0.1", "")
+
+
+def test_a_branch_that_somebody_made_is_not_taken_and_that_of_an_ended_hotfix_is(repository):
+    ledger = repository.gare().ledger
+    digest, first = repository.plan(repository.fix)
+    release = ledger.releases.open(digest, first, "run 1", "", "")
+    branch = Effect(
+        "branch hotfix/1.4.1",
+        {},
+        Absent,
+        lambda: {"branch": "hotfix/1.4.1", "commit": first.commit},
+    )
+    right = repository.commit("fix: total, right", "basket.py", "full indeed\n")
+    repository.git("branch", "hotfix/1.4.1", first.commit)
+    error = refusal(repository, repository.fix, right)
+    assert error.what == (
+        f"Branch hotfix/1.4.1 is there already, at {first.commit[:12]}, and no hotfix has made it."
+    )
+    ledger.effects.perform(release.id, "branch", branch)
+    told = "R-1 is under way with hotfix/1.4.1: this one is planned anew after it"
+    assert told in repository.plan(repository.fix, right)[1].warnings
+    ledger.releases.mark(release.id, ReleaseState.REJECTED, actor="gare")
+    _, second = repository.plan(repository.fix, right)
+    assert second.version == first.version
+    assert "branch hotfix/1.4.1 of R-1, which ended undeployed, is taken over" in second.warnings
+    assert repository.plan(repository.fix)[1].warnings == first.warnings, "it is as wanted"
+
+
 @pytest.mark.parametrize("commit", ["0123456789abcdef", "0" * 40])
 def test_a_commit_that_is_not_in_the_repository(repository, commit):
     error = refusal(repository, commit)
@@ -195,6 +241,23 @@ def test_the_lines_that_need_the_fix_are_the_branch_and_those_configured(reposit
         repository.git("branch", name, "v1.4.0")
     _, plan = repository.plan(repository.fix, line="maintenance/1.4")
     assert plan.details["lines"] == ["main", "maintenance/1.3", "maintenance/1.4"]
+
+
+def test_the_line_that_was_named_needs_the_fix_and_a_tag_is_no_line(repository):
+    repository.git("branch", "maintenance/1.4", "v1.4.0")
+    _, plan = repository.plan(repository.fix, line="maintenance/1.4")
+    assert plan.details["lines"] == ["main", "maintenance/1.4"]
+    assert "to be brought by hand into maintenance/1.4 (`gare fixes`)" in plan.warnings
+    _, plan = repository.plan(repository.fix, line="v1.4.0")
+    assert plan.details["lines"] == ["main"]
+
+
+def test_a_commit_that_changes_nothing_is_left_out_as_that_and_alone_refused(repository):
+    repository.git("commit", "-q", "--allow-empty", "-m", "fix: nothing")
+    empty = repository.git("rev-parse", "HEAD")
+    assert refusal(repository, empty).what == f"It changes nothing: {empty[:12]} (fix: nothing)."
+    _, plan = repository.plan(empty, repository.fix)
+    assert f"{empty[:12]} (fix: nothing) is left out: it changes nothing" in plan.warnings
 
 
 def test_what_is_skipped_is_in_the_plan_with_its_later_check_and_its_own_rule(repository):

@@ -10,8 +10,9 @@ from sandbox import Served, sandboxed
 
 from gare.domain.fixes import FixState
 from gare.domain.releases import ReleaseState
-from gare.errors import ConfigError, GareError, NotFound, Refused
+from gare.errors import ConfigError, GareError, LosesFix, NotFound, Refused
 from gare.fixing import look_again, track
+from gare.requests import ReleaseRequest
 
 MORE = f"gitlab: {{connection: gitlab, project: {PATH}}}\nhotfix: {{lines: ['maintenance/*']}}\n"
 
@@ -23,6 +24,11 @@ class Hosted(ReleasedProject):
         super().__init__(root, MORE)
         self.git("checkout", "-qb", "topic", "v1.4.0")
         self.topic = self.commit("fix: names", "names.py", "good\n")
+        self.git("checkout", "-q", "main")
+
+    def on(self, branch: str, *words: str) -> None:
+        self.git("checkout", "-q", branch)
+        self.git(*words)
         self.git("checkout", "-q", "main")
 
     def host(self, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,6 +73,25 @@ def test_what_an_open_merge_request_brings_is_picked_commit_by_commit(shop):
     _, plan = shop.plan(merge_requests=[number])
     assert [pick["commit"] for pick in plan.details["picks"]] == [shop.topic]
     assert plan.details["merge_requests"] == [number]
+
+
+def test_of_an_open_one_the_merges_from_main_are_no_fix(shop):
+    shop.on("topic", "merge", "-q", "--no-ff", "-m", "Merge main into topic", "main")
+    merge = shop.git("rev-parse", "topic")
+    made = shop.merge_request("topic", "main")
+    _, plan = shop.plan(merge_requests=[made.number])
+    assert [pick["commit"] for pick in plan.details["picks"]] == [shop.topic]
+    named = f"merge request !{made.number}"
+    assert f"{named} ({made.title}) is open: its commits of now are taken" in plan.warnings
+    assert f"{named}: its merges are left out: {merge[:12]}" in plan.warnings
+
+
+def test_what_is_pushed_nowhere_is_not_proposed_to_gitlab(shop):
+    shop.configure(MORE + "publish: {push: false}\n")
+    shop.git("branch", "maintenance/1.4", "v1.4.0")
+    _, plan = shop.plan(shop.topic)
+    assert plan.step("merge-back").settings["proposed"] == []
+    assert "to be brought by hand into main, maintenance/1.4 (`gare fixes`)" in plan.warnings
 
 
 def test_of_a_merged_one_the_merge_is_picked_by_its_first_parent(shop):
@@ -123,3 +148,37 @@ def test_a_line_with_an_open_merge_request_says_so_until_it_is_merged(shop):
     shop.merge_by_hand(made.number)
     [fix] = look_again(gare, "shop")
     assert (fix.state, fix.detail) == (FixState.MERGED, "")
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_what_gitlab_has_merged_after_a_conflict_counts_for_fixes_and_for_releases_alike(
+    shop, is_named
+):
+    """Squashed, with the conflict resolved there: neither the commit nor its patch is in main."""
+    shop.git("checkout", "-qb", "adapted", "v1.4.0")
+    commit = shop.commit("fix: total", "pay.py", "one\ntwo\nthree total\n")
+    shop.git("checkout", "-q", "main")
+    gare = shop.gare()
+    digest, plan = shop.plan(commit)
+    release = gare.ledger.releases.open(digest, plan, "run 1", "", "")
+    shop.git("branch", plan.branch, plan.commit)
+    made = shop.merge_request(plan.branch, "main")
+    track(gare, release, plan)
+    gare.ledger.releases.mark(release.id, ReleaseState.RELEASED, actor="gare")
+    before = shop.git("rev-parse", "main")
+    squashed = shop.commit("fix: total (!1)", "pay.py", "one\ntwo\ngift total\n")
+    with pytest.raises(LosesFix):
+        shop.gare().make_plan(ReleaseRequest(project="shop"))
+    project = shop.served.sandbox.vendors["gitlab"].named(PATH)
+    hosted = shop.served.sandbox.vendors["gitlab"].merge_requests_of(project)[made.number]
+    hosted.state, hosted.merge_commit = "merged", squashed if is_named else None
+    assert shop.gare().make_plan(ReleaseRequest(project="shop"))[1].version == "1.5.0"
+    [fix] = look_again(gare, "shop")
+    assert (fix.state, fix.detail, fix.seen) == (FixState.MERGED, made.url, squashed)
+    shop.commit("feat: more", "pay.py", "quite another\n")
+    assert look_again(gare, "shop") == [fix], "and it stays so"
+    with pytest.raises(LosesFix):
+        shop.gare().make_plan(ReleaseRequest(project="shop", ref=before))
+    shop.git("revert", "--no-edit", "HEAD", squashed)
+    [fix] = look_again(gare, "shop")
+    assert fix.state is not FixState.MERGED
