@@ -3,6 +3,7 @@
 A release that was overtaken in the queue is planned anew, as long as it has done nothing.
 """
 
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from prefect import task
@@ -57,11 +58,23 @@ def plan_first(kind: str, request: dict[str, Any], run_id: str) -> str:
         digest, plan, run_id, wanted.requested_by, wanted.reason, request
     )
     reached("after open")
+    _end_former(gare, release)
     value = _value(digest, plan)
     gare.ledger.releases.begin_step(release.id, "plan", actor="gare")
     gare.ledger.releases.end_step(release.id, "plan", StepState.DONE, value=value, actor="gare")
     _show(gare, release, digest, plan)
     return release.id
+
+
+def _end_former(gare: Gare, release: Release) -> None:
+    """End the release of a train's member that stands still: this one has come in its place."""
+    members = gare.ledger.releases.members(release.train) if release.train else ()
+    for former in members:
+        if former.project == release.project and former.id != release.id and former.is_stopped:
+            with suppress(NotFound):
+                gare.engine.cancel(former.flow_run_id, has_process=False)
+            end = f"released once more as {release.id}"
+            gare.ledger.releases.mark(former.id, ReleaseState.CANCELLED, actor="gare", end=end)
 
 
 def plan_anew(gare: Gare, release: Release, request: Request) -> Release:

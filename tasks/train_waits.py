@@ -134,16 +134,12 @@ def _soon(gare: Gare) -> datetime:
 
 def _hold(train: Release, step: PlannedStep, said: str, own: Release | None = None) -> Wait:
     """Return the wait of a held train: who must do what."""
-    member = step.settings["member"]
-    mend = (
-        f"gare resume {own.id}"
-        if own and own.is_stopped
-        else f"gare train resume {train.id} --again {member}"
-    )
-    return Wait(
-        f"{step.id}: {member} has failed and the train is held; {mend}, "
-        f"or gare train resume {train.id} --without {member}; {said}"
-    )
+    member, train_resume = step.settings["member"], f"gare train resume {train.id}"
+    ways = [f"{train_resume} --again {member}", f"{train_resume} --without {member}"]
+    if own and own.is_stopped:
+        ways = [f"gare resume {own.id}", *ways]
+    mend = f"{', '.join(ways[:-1])}, or {ways[-1]}"
+    return Wait(f"{step.id}: {member} has failed and the train is held; {mend}; {said}")
 
 
 def _back(sight: Sight, plan: Plan, step: PlannedStep) -> Wait | None:

@@ -14,17 +14,11 @@ if TYPE_CHECKING:
 def go_without(gare: Gare, departure: Release, member: str, *, person: str, reason: str) -> None:
     """Leave a member out of a departure that is under way, with those that need it. Its own release ends."""
     from gare.domain.releases import ReleaseState, StepState
-    from gare.errors import NotFound, Refused
+    from gare.errors import NotFound
 
     own = _failed(gare, departure, member)
     said = f"left out by {person}" + (f": {reason}" if reason else "")
     if own is not None and not own.is_closed:
-        if own.is_moving:
-            raise Refused(
-                f"{own.id} of {member} is on its way.",
-                where=departure.id,
-                hint=f"End it first with `gare cancel {own.id}`. Nothing was changed.",
-            )
         with suppress(NotFound):
             gare.engine.cancel(own.flow_run_id, has_process=False)
         gare.ledger.releases.mark(own.id, ReleaseState.CANCELLED, actor=person, end=said)
@@ -39,27 +33,28 @@ def go_without(gare: Gare, departure: Release, member: str, *, person: str, reas
 
 
 def release_again(gare: Gare, departure: Release, member: str, *, person: str, reason: str) -> Run:
-    """Release a member once more, from its branch as it is now: what failed was mended there."""
+    """Release a member once more, from its branch as it is now: what failed was mended there.
+
+    The release that failed ends as soon as the new one is there.
+    """
     from gare.engine import deployment_of
-    from gare.errors import Refused
     from gare.requests import ReleaseRequest
 
-    own = _failed(gare, departure, member)
-    if own is not None and not own.is_closed:
-        raise Refused(
-            f"{own.id} of {member} has not ended.",
-            where=departure.id,
-            hint=f"Bring it on with `gare resume {own.id}`. Nothing was changed.",
-        )
+    _failed(gare, departure, member)
     request = ReleaseRequest(
         project=member, train=departure.id, requested_by=person, reason=reason or "once more"
     )
+    # Planned here first, so that what is still wrong is said at once.
+    gare.make_plan(request)
     count = sum(one.project == member for one in gare.ledger.releases.members(departure.id))
-    return gare.engine.start(
+    run = gare.engine.start(
         request.model_dump(mode="json"),
         deployment=deployment_of(request.kind),
         idempotency_key=f"train {departure.id} {member} again {count}",
     )
+    if run.is_over:  # it was asked for before, and refused
+        gare.engine.retry(run.id)
+    return run
 
 
 def _failed(gare: Gare, departure: Release, member: str) -> Release | None:
@@ -76,5 +71,12 @@ def _failed(gare: Gare, departure: Release, member: str) -> Release | None:
             f"{member} is {stands} of {departure.id}, which is {departure.state}.",
             where=departure.id,
             hint=f"`gare train status {departure.id}` says where the members stand. Nothing was changed.",
+        )
+    if found.release is not None and found.release.is_moving:
+        own = found.release.id
+        raise Refused(
+            f"{own} of {member} is on its way.",
+            where=departure.id,
+            hint=f"`gare why {own}` says what it waits for. Nothing was changed.",
         )
     return found.release

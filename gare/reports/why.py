@@ -171,10 +171,12 @@ def _failures(view: View) -> Iterator[Blocker]:
             details=logs,
         )
     if not failed:
+        again = f"gare train resume {view.release.train} --again {view.release.project}"
+        mended = f"`{again}` (from its branch as it is now), or " if view.release.train else ""
         yield Blocker(
             view.release.end or "The release failed.",
-            KEEPER,
-            f"Look at the run, then `{resume}`.",
+            view.release.requested_by or "whoever started it",
+            f"Remove the cause, then {mended}`{resume}`; or end it with `gare cancel {view.release.id}`.",
             since=view.release.changed_at,
         )
 

@@ -157,11 +157,21 @@ def test_a_member_that_did_not_fail_is_neither_left_out_nor_released_again(say, 
         assert f"web is boarded of {departure}, which is running." in said
 
 
-def test_a_release_that_stands_still_is_resumed_and_not_made_anew(say, departure):
+def test_a_member_that_is_on_its_way_is_not_released_again(say, departure, station):
+    station.ledger.releases.mark("R-2", ReleaseState.RUNNING, actor="alice")
     code, said = say("resume", departure, "--again", "api")
     assert code == 3
-    assert "R-2 of api has not ended." in said
-    assert "gare resume R-2" in said
+    assert "R-2 of api is on its way." in said
+
+
+def test_what_is_still_wrong_with_a_member_is_said_before_it_is_released_again(
+    say, departure, station
+):
+    subprocess.run(["git", "tag", "v0.1.0"], cwd=station.station.root / "api", check=True)
+    code, said = say("resume", departure, "--again", "api")
+    assert code == 3
+    assert "Nothing to release: there is no commit since 0.1.0." in said
+    assert station.ledger.releases.get("R-2").state is ReleaseState.FAILED
 
 
 def test_a_release_of_a_project_is_no_train(say, departure):

@@ -147,3 +147,38 @@ def test_a_member_of_a_train_is_held_for_the_hotfix_and_goes_on_with_its_votes(s
     released = stands(shop, member.id)
     assert (released.state, released.plan) == (ReleaseState.RELEASED, member.plan)
     assert {"v1.0.1", "v1.1.0"} <= set(shop.git("tag").splitlines())
+
+
+def test_a_member_that_boarded_without_the_fix_is_released_again_with_it(shop):
+    shop.configure_approval("{groups: {qa: 1}}")
+    (shop.root / "trains").mkdir(exist_ok=True)
+    name = f"t{shop.name[-30:]}"
+    (shop.root / "trains" / f"{name}.yaml").write_text(f"name: {name}\nmembers: [{shop.name}]\n")
+    shop.run("train", "depart", name, "--no-follow", person="alice")
+    [train] = shop.gare().ledger.releases.find(project=f"train:{name}")
+    wait_until(lambda: shop.gare().ledger.releases.members(train.id))
+    [member] = shop.gare().ledger.releases.members(train.id)
+    wait_until(lambda: stands(shop, member.id).state is ReleaseState.WAITING)
+    fix = shop.commit("fix: wrong total", "total.py")
+    shop.run("hotfix", shop.name, "--commit", fix, "--until-waiting", person="alice")
+    hotfix_id = shop.last().id
+    approve(shop, hotfix_id)
+    wait_until(lambda: stands(shop, member.id).state is ReleaseState.FAILED, timeout_s=120)
+    end = stands(shop, member.id).end
+    assert end.count(f"1.1.0 would lose {fix[:12]} (fix: wrong total) of 1.0.1") == 1
+    again = f"gare train resume {train.id} --again {shop.name}"
+    assert f"`{again}`" in end
+    assert again in shop.run("why", member.id)
+    shop.run(*again.split()[1:], person="alice")
+    wait_until(lambda: len(shop.gare().ledger.releases.members(train.id)) == 2)
+    _, second = shop.gare().ledger.releases.members(train.id)
+    approve(shop, second.id)
+    wait_until(lambda: stands(shop, train.id).state is ReleaseState.RELEASED, timeout_s=120)
+    former = stands(shop, member.id)
+    assert (former.state, former.end) == (
+        ReleaseState.CANCELLED,
+        f"released once more as {second.id}",
+    )
+    assert shop.gare().plan(stands(shop, second.id).plan).commit == fix
+    assert (shop.production / "current" / "version.txt").read_text() == "1.1.0"
+    shop.run("audit", "verify")

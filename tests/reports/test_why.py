@@ -97,6 +97,23 @@ def test_votes_are_owed_by_those_who_may_still_vote():
     assert answer.then == "Then: deploy."
 
 
+@pytest.mark.parametrize(
+    ("train", "way"),
+    [
+        ("", "`gare resume R-1`"),
+        (
+            "R-7",
+            "`gare train resume R-7 --again shop` (from its branch as it is now), or `gare resume R-1`",
+        ),
+    ],
+)
+def test_a_release_that_failed_before_any_step_names_who_asked_for_it_and_the_way_on(train, way):
+    made = view(ReleaseState.FAILED, end="1.4.0 would lose a fix.")
+    [blocker] = explain(replace(made, release=replace(made.release, train=train))).blockers
+    assert (blocker.what, blocker.owner) == ("1.4.0 would lose a fix.", "rita")
+    assert blocker.do == f"Remove the cause, then {way}; or end it with `gare cancel R-1`."
+
+
 def test_whoever_has_voted_owes_nothing():
     answer = explain(view(steps=TICKED, votes=(vote("alice", "dev"),)))
     assert [(b.what, b.owner) for b in answer.blockers] == [
