@@ -31,7 +31,7 @@ def plan_page(release_id: str, plan: Plan, digest: str) -> str:
         f"# {release_id}: {escape(plan.title or plan.project)} {escape(_what(plan))}",
         f"From {escape(plan.previous_tag) or 'the beginning'} to commit `{plan.commit[:12]}` of "
         f"{escape(plan.branch)}: {len(plan.commits)} commits, {plan.bump}. Plan `{digest}`.",
-        *(f"> **Note:** {escape(warning)}" for warning in plan.warnings),
+        *_notes(plan),
         "## Steps",
         table(
             ["step", "after", "undo", "effects outside"],
@@ -47,12 +47,7 @@ def plan_page(release_id: str, plan: Plan, digest: str) -> str:
             ],
         ),
     ]
-    if plan.kind is Kind.HOTFIX:
-        picks = [
-            [f"`{pick['commit'][:12]}`", f"`{pick['made'][:12]}`", escape(pick["subject"])]
-            for pick in plan.details["picks"]
-        ]
-        parts += ["## Fixes", table(["commit", "becomes", "subject"], picks)]
+    parts += _contents(plan)
     if plan.approvals:
         parts += [
             "## Approvals",
@@ -76,10 +71,43 @@ def _what(plan: Plan) -> str:
     return plan.headline if plan.kind is Kind.ROLLBACK else plan.version
 
 
+def _notes(plan: Plan) -> list[str]:
+    """Return what a person should know before anything else."""
+    return [f"> **Note:** {escape(warning)}" for warning in plan.warnings]
+
+
+def _contents(plan: Plan) -> list[str]:
+    """Return what only this kind of plan brings: the fixes of a hotfix and what it skips, the members of a train."""
+    if plan.kind is Kind.TRAIN:
+        rows = [
+            [escape(one["project"]), escape(one["version"]), f"`{one['commit'][:12]}`"]
+            for one in plan.details["members"]
+        ]
+        left = [[escape(one["project"]), escape(one["reason"])] for one in plan.details["left_out"]]
+        parts = ["## Members", table(["member", "version", "commit"], rows)]
+        return [*parts, "## Left out", table(["member", "why"], left)] if left else parts
+    if plan.kind is not Kind.HOTFIX:
+        return []
+    picks = [
+        [f"`{pick['commit'][:12]}`", f"`{pick['made'][:12]}`", escape(pick["subject"])]
+        for pick in plan.details["picks"]
+    ]
+    skips = [[escape(one["step"]), escape(one["later"])] for one in plan.details["skipped"]]
+    parts = ["## Fixes", table(["commit", "becomes", "subject"], picks)]
+    return [*parts, "## Skipped", table(["step", "to check later"], skips)] if skips else parts
+
+
 def _question(plan: Plan, environment: str) -> str:
-    if plan.kind is Kind.ROLLBACK:
-        return f"Roll {plan.title or plan.project} in {environment} back to {plan.version}?"
-    return f"Release {plan.title or plan.project} {plan.version} to {environment}?"
+    title = plan.title or plan.project
+    match plan.kind:
+        case Kind.ROLLBACK:
+            return f"Roll {title} in {environment} back to {plan.version}?"
+        case Kind.TRAIN:
+            return f"Let {title}, {plan.version}, depart?"
+        case Kind.HOTFIX:
+            return f"Release the hotfix {title} {plan.version} to {environment}?"
+        case _:
+            return f"Release {title} {plan.version} to {environment}?"
 
 
 def approval_page(
@@ -94,8 +122,11 @@ def approval_page(
     ]
     parts = [
         f"# {escape(_question(plan, rule.environment))}",
-        f"{release.id} from commit `{plan.commit[:12]}`, requested by {escape(release.requested_by or 'unnamed')}. "
-        f"{escape(release.reason)}",
+        f"{release.id}{f' from commit `{plan.commit[:12]}`' if plan.commit else ''}, "
+        f"requested by {escape(release.requested_by or 'unnamed')}. {escape(release.reason)}",
+        *_notes(plan),
+        *_contents(plan),
+        "## Votes",
         table(["environment", "votes needed", "may not vote"], [_rule(rule)]),
         "To vote, with your personal token in `GARE_TOKEN` (Resume alone approves nothing):",
         "```\n"
