@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from gare.domain.plan import Plan
     from gare.domain.releases import Release
     from gare.ledger.ledger import Ledger
+    from gare.reports.owed import Owed
     from gare.reports.status import Asked
     from gare.wiring import Gare
 
@@ -71,7 +72,29 @@ def page(gare: Gare, release_id: str) -> dict[str, Any]:
         address=address,
         place=ledger.locks.place(release.id),
     )
-    return told | {"later_checks": [one.as_json() for one in ledger.later.of(release=release.id)]}
+    checks = [one.as_json() for one in ledger.later.of(release=release.id)]
+    return told | {
+        "later_checks": checks,
+        "owed": [one.as_json() for one in owed_by(ledger, release)],
+    }
+
+
+def owed_of(ledger: Ledger, project: str = "") -> list[Owed]:
+    """Return what the hotfixes of a project (of all) owe after their end."""
+    from gare.reports.owed import owed
+
+    checks, fixes = ledger.later.of(project, is_open=True), ledger.fixes.of(project)
+    ids = {check.release for check in checks} | {fix.release for fix in fixes}
+    return owed(checks, fixes, {one: ledger.releases.get(one) for one in ids})
+
+
+def owed_by(ledger: Ledger, release: Release) -> list[Owed]:
+    """Return what one release owes; nothing but a hotfix does."""
+    from gare.domain.plan import Kind
+
+    if release.kind is not Kind.HOTFIX:
+        return []
+    return [one for one in owed_of(ledger, release.project) if one.release == release.id]
 
 
 def asked(gare: Gare, release: Release, plan: Plan) -> list[Asked]:

@@ -34,7 +34,7 @@ def status(release_id: str, project: str, *, is_all: bool, as_json: bool) -> Non
     """Show the releases, or one of them."""
     from gare.cli.output import clean, print_json
     from gare.cli.station_here import gare_here, ledger_here
-    from gare.lookup import NEWEST, page, release_lines
+    from gare.lookup import NEWEST, owed_of, page, release_lines
 
     if release_id:
         found = page(gare_here(), release_id)
@@ -49,8 +49,8 @@ def status(release_id: str, project: str, *, is_all: bool, as_json: bool) -> Non
         print_json(lines)
         return
     _show_lines(lines)
-    for check in ledger.later.of(project, is_open=True):
-        click.echo(f"later: {clean(str(check))}")
+    for one in owed_of(ledger, project):
+        click.echo(clean(str(one)))
 
 
 def _show_lines(lines: Sequence[dict[str, Any]]) -> None:
@@ -125,7 +125,10 @@ def _show_page(found: dict[str, Any]) -> None:
     )  # fmt: skip
     _show_outside(found)
     for check in found["later_checks"]:
-        click.echo(f"later: {clean(check['said'])}")
+        if check["done_by"]:
+            click.echo(f"later: {clean(check['said'])}")
+    for one in found["owed"]:
+        click.echo(clean(f"{one['kind']}: {one['what']} ({one['owner']}: {one['do']})"))
     for approval in found["approvals"]:
         _show_approval(approval)
 
@@ -178,7 +181,7 @@ def why(release_id: str, *, as_json: bool) -> None:
 
 def explanation(gare: Gare, release: Release) -> Explanation:
     """Return why a release stands where it stands."""
-    from gare.lookup import asked
+    from gare.lookup import asked, owed_by
     from gare.reports.why import Queued, View, explain
 
     plan = gare.plan(release.plan)
@@ -203,6 +206,7 @@ def explanation(gare: Gare, release: Release) -> Explanation:
         queued=queued,
         holds=_holds(gare, release, plan),
         ways=gare.freezes.ahead(plan, states, release.id) if release.is_moving else (),
+        owed=owed_by(gare.ledger, release) if release.is_closed else (),
     )
     return explain(view)
 

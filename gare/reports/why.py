@@ -13,6 +13,7 @@ from gare.domain.schedule import ready
 from gare.domain.standing import Hold
 from gare.errors import Refused
 from gare.reports.freezes import Ahead, earliest
+from gare.reports.owed import Owed
 from gare.reports.status import Asked
 
 KEEPER = "the station's keeper"
@@ -65,6 +66,8 @@ class View:
     holds: Mapping[str, Hold] = field(default_factory=dict)
     """Holds of the project on releases that no person asked for, by environment."""
     ways: Sequence[Ahead] = ()
+    owed: Sequence[Owed] = ()
+    """What a hotfix owes after its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,8 @@ def explain(view: View) -> Explanation:
     """Say why the release stands where it stands."""
     release = view.release
     if release.is_closed:
-        return Explanation(_ended(view), (), "")
+        owed = tuple(Blocker(one.what, one.owner, one.do, since=one.since) for one in view.owed)
+        return Explanation(_ended(view), owed, "")
     blockers = (*_failures(view), *_waits(view), *_freezes(view), *_engine(view))
     return Explanation(
         _sentence(view, blockers),
@@ -126,6 +130,8 @@ def _ended(view: View) -> str:
                 said += f"; {vote.person} said: {vote.comment or 'no reason given'}"
         if release.state is ReleaseState.EXPIRED and asked.standing.decision is Decision.EXPIRED:
             said += f"; {_owed(asked.standing.missing)} did not come in time"
+    if view.owed:
+        said += f"; {len(view.owed)} thing{'s are' if len(view.owed) > 1 else ' is'} still owed"
     return said + "."
 
 

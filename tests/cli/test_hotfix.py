@@ -23,7 +23,7 @@ class Shop(ReleasedProject):
         """Release the fix as a hotfix; return its release."""
         gare = self.gare()
         digest, plan = self.plan(self.fix)
-        release = gare.ledger.releases.open(digest, plan, "run 1", "", "")
+        release = gare.ledger.releases.open(digest, plan, "run 1", "alice", "")
         track(gare, release, plan)
         gare.ledger.later.owe(release.id, "shop", plan.details["skipped"])
         gare.ledger.releases.mark(release.id, ReleaseState.RELEASED, actor="gare")
@@ -185,11 +185,26 @@ def test_a_person_says_which_commit_of_a_line_is_the_fix(shop, said, alice):
 
 def test_what_was_skipped_is_shown_until_it_is_ticked_off(shop, said, monkeypatch):
     hotfix = shop.released()
-    line = f"later: {hotfix} skipped deploy-staging: Bring it there (gare done {hotfix} deploy-staging)"
-    assert line in said("status")[1]
+    skipped = f"{hotfix} skipped deploy-staging: Bring it there"
+    line = f"later: {skipped} (alice: gare done {hotfix} deploy-staging)"
+    lacks = f"maintenance/1.4 lacks {shop.fix[:12]} (fix: total) of shop 1.4.1"
+    answer = f"gare fixes waive {hotfix} maintenance/1.4 --reason …"
+    for words in (("status",), ("status", hotfix)):
+        text = said(*words)[1]
+        assert line in text
+        assert f"fix: {lacks} (alice: bring it there, or {answer})" in text
+    why = json.loads(said("why", hotfix, "--json")[1])
+    assert why["sentence"] == (f"{hotfix} has ended: released; 2 things are still owed.")
+    assert [(one["what"], one["owner"]) for one in why["blockers"]] == [
+        (skipped, "alice"),
+        (lacks, "alice"),
+    ]
     monkeypatch.setenv("GARE_TOKEN", shop.token("alice"))
     done = ("done", hotfix, "deploy-staging", "--comment", "all well")
     assert said(*done) == (0, f"{hotfix} deploy-staging: checked by alice.\n")
+    waive = ("fixes", "waive", hotfix, "maintenance/1.4", "--reason", "has no basket")
+    assert said(*waive)[0] == 0
+    assert said("why", hotfix)[1] == f"{hotfix} has ended: released.\n"
     assert "later:" not in said("status")[1]
     assert "later: Bring it there: done by alice" in said("status", hotfix)[1]
     assert said(*done)[0] == 3, "it has ended, and nothing is left to tick off"
