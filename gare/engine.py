@@ -7,13 +7,14 @@ Facts about the calls: docs/decisions/0003-engine-over-rest.md.
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gare import run_lists
 from gare.errors import ConfigError, Conflict, NotFound, Refused, Unavailable, UnexpectedReply
+from gare.run_lists import Listed, Run, run_of
 
 if TYPE_CHECKING:
     import httpx
@@ -36,34 +37,10 @@ LATE = "Late"
 """Name of the state of a run that no worker has taken in time."""
 ALIVE = ("RUNNING", "PENDING", "CANCELLING")
 """States in which a process should be there."""
-_PAGE = 200
 _TRIES = 6
+_MOST = 1000
+"""As many as the UI's picture takes at once."""
 _SERVER_BUSY = (503, 502, 504)
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A run as the engine has it. `state_type` is one of Prefect's, such as RUNNING or PAUSED."""
-
-    id: str
-    name: str
-    state_type: str
-    state_name: str
-    state_message: str
-    since: datetime | None = None
-    """When the engine gave it this state, by its own clock."""
-    turn: int = 0
-    """How often a process of it has begun to run (Prefect's run_count)."""
-
-    @property
-    def is_suspended(self) -> bool:
-        """Whether it waits without a process."""
-        return self.state_type == "PAUSED"
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the engine will not go on with it by itself."""
-        return self.state_type in ("COMPLETED", "FAILED", "CANCELLED", "CRASHED")
 
 
 class Engine:
@@ -133,7 +110,7 @@ class Engine:
                 hint="Take a new key for a new request.",
             )
         self.ring()
-        return _run(made)
+        return run_of(made)
 
     def keep_schedules(
         self, deployment: str, wanted: Mapping[str, Mapping[str, Any]], *, anew: str = ""
@@ -162,39 +139,30 @@ class Engine:
 
     def run(self, run_id: str) -> Run:
         """Read one run. Raises NotFound."""
-        return _run(self._call("GET", f"/flow_runs/{run_id}", what="read the run"))
+        return run_of(self._call("GET", f"/flow_runs/{run_id}", what="read the run"))
 
     def runs(self, run_ids: list[str]) -> dict[str, Run]:
-        """Read many runs at once, by id; those the engine does not know are absent."""
-        found: dict[str, Run] = {}
-        for start in range(0, len(run_ids), _PAGE):
-            body = {"flow_runs": {"id": {"any_": run_ids[start : start + _PAGE]}}, "limit": _PAGE}
-            for item in self._call("POST", "/flow_runs/filter", body, what="read runs"):
-                found[item["id"]] = _run(item)
-        return found
+        """Read many runs at once, by id; those the engine does not know are absent.
 
-    def moving(self, ended_after: datetime) -> list[Run]:
+        One that it knows and cannot tell of has no state.
+        """
+        return run_lists.named(self._filter, run_ids)
+
+    def moving(self, ended_after: datetime) -> Listed:
         """Return our runs that should have a process, that no worker took, or that ended since an instant."""
-        states = {"operator": "or_", "type": {"any_": list(ALIVE)}, "name": {"any_": [LATE]}}
-        wanted = {
-            "operator": "or_",
-            "state": states,
-            "end_time": {"after_": ended_after.isoformat()},
-        }
-        body: dict[str, Any] = {
-            "flow_runs": wanted,
-            "deployments": {"tags": {"all_": [TAG]}},
-            "sort": "ID_DESC",
-            "limit": _PAGE,
-        }
-        found: list[Run] = []
-        while True:
-            page = self._call(
-                "POST", "/flow_runs/filter", body | {"offset": len(found)}, what="read runs"
-            )
-            found += [_run(item) for item in page]
-            if len(page) < _PAGE:
-                return found
+        return run_lists.every(self._filter, _moving(ended_after))
+
+    def unreadable(self, ended_after: datetime) -> list[str]:
+        """Return the ids of those of them that the engine has and cannot tell of: it fails for lists with one."""
+        body = {**_moving(ended_after), "limit": _MOST}
+        # Made for the UI's picture of runs, it reads no parameters.
+        listed = self._call("POST", "/ui/flow_runs/history", body, what="count runs", reads=True)
+        found = self.runs([item["id"] for item in listed])
+        return [run.id for run in found.values() if not run.state_type]
+
+    def _filter(self, body: Mapping[str, Any]) -> list[Run]:
+        found = self._call("POST", "/flow_runs/filter", body, what="read runs", reads=True)
+        return [run_of(item) for item in found]
 
     def resume(self, run_id: str) -> bool:
         """Wake a suspended run. False when it is not suspended now (a wake-up is never a decision)."""
@@ -286,16 +254,25 @@ class Engine:
             with suppress(OSError):
                 self._bell.touch()
 
-    def _call(self, method: str, path: str, body: Any = None, *, what: str) -> Any:
-        """One request; a busy server (SQLite locks give 503) is asked again with backoff."""
+    def _call(
+        self, method: str, path: str, body: Any = None, *, what: str, reads: bool = False
+    ) -> Any:
+        """One request; a busy server (SQLite locks give 503) is asked again with backoff.
+
+        `reads` says of a POST that it changes nothing.
+        """
         import httpx
 
         for attempt in range(_TRIES):
             try:
                 reply = self._http.request(method, path, json=body)
             except httpx.TransportError as error:
-                # Only the connection itself is retried: a lost answer to a write may have been a success.
-                if attempt + 1 < 3 and isinstance(error, httpx.ConnectError):
+                # A lost answer to a write may have been a success. After a failure the server closes the connection.
+                is_lost = isinstance(error, httpx.ReadError | httpx.RemoteProtocolError)
+                may_repeat = isinstance(error, httpx.ConnectError) or (
+                    is_lost and (reads or method == "GET")
+                )
+                if attempt + 1 < 3 and may_repeat:
                     time.sleep(0.2 * 2**attempt)
                     continue
                 raise Unavailable(
@@ -337,6 +314,21 @@ class Engine:
         return reply.json() if reply.content else None
 
 
+def _moving(ended_after: datetime) -> dict[str, Any]:
+    """Return the filter of our runs that move, or have just ended."""
+    states = {"operator": "or_", "type": {"any_": list(ALIVE)}, "name": {"any_": [LATE]}}
+    wanted = {
+        "operator": "or_",
+        "state": states,
+        "end_time": {"after_": ended_after.isoformat()},
+    }
+    return {
+        "flow_runs": wanted,
+        "deployments": {"tags": {"all_": [TAG]}},
+        "sort": "ID_DESC",
+    }
+
+
 def _client(**options: Any) -> "httpx.Client":
     # Imported on use: it takes 60 ms, and most commands ask the ledger alone.
     import httpx
@@ -356,16 +348,3 @@ def _detail(reply: "httpx.Response") -> str:
     except ValueError:
         detail = reply.text
     return str(detail)[:500]
-
-
-def _run(item: Mapping[str, Any]) -> Run:
-    state = item.get("state") or {}
-    return Run(
-        id=item["id"],
-        name=item["name"],
-        state_type=state.get("type", ""),
-        state_name=state.get("name", ""),
-        state_message=state.get("message") or "",
-        turn=item.get("run_count") or 0,
-        since=datetime.fromisoformat(state["timestamp"]) if state.get("timestamp") else None,
-    )

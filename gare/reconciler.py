@@ -8,16 +8,18 @@ import shutil
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
 from gare.domain.plan import Kind
 from gare.domain.releases import Release, ReleaseState
-from gare.engine import LATE, Run
-from gare.errors import ConnectorError, Fenced, GareError
+from gare.engine import LATE
+from gare.errors import ConnectorError, Fenced, GareError, LedgerAway, UnexpectedReply
 from gare.fixing import let_go_of_ended
 from gare.ledger.releases import PAGE
 from gare.rescue import Rescuer, is_settled
+from gare.run_lists import Run
 from gare.wiring import Gare, open_gare
 
 INTERVAL_S = 1.0
@@ -62,25 +64,34 @@ class Reconciler:
         self._since = gare.ledger.now() - OVERLAP
         self._odd: list[str] = []
         self._is_active = False
-        self._was_away = False
+        self._is_away = False
+        self._problems: list[str] = []
+        self._notice = ""
 
     def round(self) -> list[str]:
         """Do one round; return a sentence for each thing done. What is away is looked at again in the next."""
         try:
             if not self._may_act():
                 return []
-            done = self._round()
+            done, problems = self._round()
         except Fenced:
             self._gare.ledger.database.unfence(LEASE)
             self._is_active = False
             return ["another reconciler has taken over; standing by"]
         except ConnectorError as error:
+            done, problems = [], [error]
+        return [*self._told(problems), *done]
+
+    def _told(self, problems: Sequence[ConnectorError]) -> list[str]:
+        """Tell what could not be asked, once, and that it answers again."""
+        was_away, self._problems = self._problems, [str(problem) for problem in problems]
+        self._is_away = any(problem.retryable for problem in problems)
+        if self._is_away:
             # A process that could not reach the ledger or the engine either is given time to tell that it lives.
             self._rescuer.forget()
-            is_told, self._was_away = self._was_away, True
-            return [] if is_told else [str(error)]
-        was_away, self._was_away = self._was_away, False
-        return [*(["everything answers again"] if was_away else []), *done]
+        if was_away and not problems:
+            return ["everything answers again"]
+        return [] if was_away else self._problems[:1]
 
     def leave(self) -> None:
         """Let another one take over at once."""
@@ -100,22 +111,41 @@ class Reconciler:
             self._is_active = True
         return self._is_active
 
-    def _round(self) -> list[str]:
+    def _round(self) -> tuple[list[str], list[ConnectorError]]:
+        """Do what is due; one part that cannot be done does not keep the others from it."""
         self._rounds += 1
-        done = self._wake()
-        if self._was_away or self._rounds >= self._next_look:
-            done += self._look_at_engine()
-            rounds = ENGINE_ROUNDS if self._moves else IDLE_ROUNDS
-            self._next_look = self._rounds + rounds
+        done, problems = list[str](), list[ConnectorError]()
+        for part in self._due():
+            try:
+                done += part()
+            except LedgerAway:
+                raise
+            except ConnectorError as error:
+                problems.append(error)
+        return done, problems
+
+    def _due(self) -> Iterator[Callable[[], list[str]]]:
+        """Yield the parts of this round."""
+        yield self._wake
+        if self._problems or self._rounds >= self._next_look:
+            yield self._look_at_engine
         if self._rounds % SWEEP_ROUNDS == 1:
-            done += self._sweep()
+            yield self._sweep
             # Renewed before anything is taken away: a station that was down for a night takes nobody's lock.
-            self._gare.ledger.locks.renew_waiting()
-        if self._rounds % SWEEP_ROUNDS == SWEEP_ROUNDS // 2:
-            done += self._gare.ledger.locks.pass_on()
+            yield self._renew
+        # Who cannot be brought on now loses nothing.
+        if self._rounds % SWEEP_ROUNDS == SWEEP_ROUNDS // 2 and not self._is_away:
+            yield self._gare.ledger.locks.pass_on
         if self._rounds % TIDY_ROUNDS == 1:
-            tidy(self._gare)
-        return done
+            yield self._tidy
+
+    def _renew(self) -> list[str]:
+        self._gare.ledger.locks.renew_waiting()
+        return []
+
+    def _tidy(self) -> list[str]:
+        tidy(self._gare)
+        return []
 
     def _wake(self) -> list[str]:
         """Wake the waiting releases whose moment has come: a vote, a tick, a lock, a time."""
@@ -129,9 +159,7 @@ class Reconciler:
 
     def _look_at_engine(self) -> list[str]:
         ledger, engine = self._gare.ledger, self._gare.engine
-        asked_at = ledger.now()
-        found = {run.id: run for run in engine.moving(self._since)}
-        self._since = asked_at - OVERLAP
+        found, notice = self._moving()
         ended = ledger.runs.unsettled()
         running = ledger.runs.in_state(ReleaseState.RUNNING)
         named = [*(release.flow_run_id for release in (*running, *ended)), *self._rescuer.suspects]
@@ -145,15 +173,32 @@ class Reconciler:
         done = self._note_ends(found)
         done += self._rescuer.look(list(found.values()))
         self._moves = bool(running or ended or self._rescuer.suspects)
+        self._next_look = self._rounds + (ENGINE_ROUNDS if self._moves else IDLE_ROUNDS)
+        if notice not in ("", self._notice):
+            done.append(notice)
+        self._notice = notice
         return done
+
+    def _moving(self) -> tuple[dict[str, Run], str]:
+        """Return the runs that move, and what is wrong with the engine's list of them.
+
+        Without the list, those of releases are asked for by their ids.
+        """
+        asked_at = self._gare.ledger.now()
+        try:
+            listed = self._gare.engine.moving(self._since)
+        except UnexpectedReply as error:
+            return {}, str(error)
+        self._since = asked_at - OVERLAP
+        left = f"the engine cannot tell of {listed.unreadable} of its runs; see `gare doctor`"
+        return {run.id: run for run in listed.runs}, left if listed.unreadable else ""
 
     def _settle(self, ended: list[Release], runs: dict[str, Run]) -> None:
         settled = [
             release.id for release in ended if is_settled(release, runs.get(release.flow_run_id))
         ]
-        for project in {
-            one.project for one in ended if one.id in settled and one.kind is Kind.HOTFIX
-        }:
+        hotfixes = [one for one in ended if one.id in settled and one.kind is Kind.HOTFIX]
+        for project in {one.project for one in hotfixes}:
             # A repository that is away is tidied with the next hotfix of the project.
             with suppress(GareError):
                 let_go_of_ended(self._gare, project)

@@ -129,6 +129,7 @@ class ReleaseRequest(Request):
     replan: Annotated[
         bool,
         Field(
+            strict=True,
             title="Plan anew when overtaken",
             description="When another release took the stored plan's version or commits first: plan anew. "
             "Otherwise the release ends as cancelled.",
@@ -137,6 +138,7 @@ class ReleaseRequest(Request):
     allow_dirty: Annotated[
         bool,
         Field(
+            strict=True,
             title="Allow uncommitted changes",
             description="Release although the repository has uncommitted changes; they are not part of it.",
         ),
@@ -226,7 +228,7 @@ class HotfixRequest(Request):
         ),
     ] = ()
     merge_requests: Annotated[
-        tuple[Annotated[int, Field(ge=1)], ...],
+        tuple[Annotated[int, Field(ge=1, le=2**31 - 1, strict=True)], ...],
         Field(
             title="Merge requests",
             max_length=50,
@@ -252,7 +254,7 @@ class HotfixRequest(Request):
         ),
     ] = ""
     parents: Annotated[
-        dict[CommitName, Annotated[int, Field(ge=1, le=16)]],
+        dict[CommitName, Annotated[int, Field(ge=1, le=16, strict=True)]],
         Field(
             title="Mainline parents",
             description="For each merge commit among the fixes: the number of its mainline parent, usually 1.",
@@ -263,6 +265,7 @@ class HotfixRequest(Request):
     allow_older: Annotated[
         bool,
         Field(
+            strict=True,
             title="Allow going back",
             description="Go on although the last environment runs a newer version than the hotfix is going to be.",
         ),

@@ -9,10 +9,11 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from gare.domain.releases import Release, ReleaseState, StepState
-from gare.engine import ALIVE, UNAVAILABLE, Run, deployment_of
-from gare.errors import Refused
+from gare.engine import ALIVE, UNAVAILABLE, deployment_of
+from gare.errors import ConnectorError, Fenced, Refused
 from gare.ledger.leases import Lease
 from gare.requests import request_of
+from gare.run_lists import Run
 from gare.wiring import Gare
 
 LONGEST_WAIT = timedelta(minutes=5)
@@ -53,6 +54,7 @@ class Rescuer:
         self._gare = gare
         self._settings = gare.station.config.rescue
         self._suspects: dict[str, Suspicion] = {}
+        self._failed: dict[str, str] = {}
 
     def forget(self) -> None:
         """Judge everything anew: the ledger or the engine was away, and so perhaps for the processes themselves."""
@@ -70,10 +72,11 @@ class Rescuer:
                 suspects.add(run.id)
                 dead_s = time.monotonic() - self._suspect(run, reason).since
                 is_patient = dead_s < self._patience_s(run, lease)
-                if not is_patient and (told := self._act(run, releases.get(run.id), reason)):
+                if not is_patient and (told := self._attempt(run, releases.get(run.id), reason)):
                     done.append(told)
         for run_id in set(self._suspects) - suspects:
             del self._suspects[run_id]
+            self._failed.pop(run_id, None)
         return done
 
     def _suspect(self, run: Run, reason: str) -> Suspicion:
@@ -96,6 +99,22 @@ class Rescuer:
         quiet_s = self._settings.quiet.total_seconds()
         is_starting = not run.is_over and not _has_begun(run, lease)
         return quiet_s * _START_FACTOR if is_starting else quiet_s
+
+    def _attempt(self, run: Run, release: Release | None, reason: str) -> str:
+        """Act; that the engine does not do it for one run is told once, and keeps no other from its turn."""
+        try:
+            told = self._act(run, release, reason)
+        except Fenced:
+            raise
+        except (ConnectorError, Refused) as error:
+            if error.retryable:
+                raise
+            told = f"{_title(run, release)} cannot be brought on: {error}"
+            is_told = self._failed.get(run.id) == told
+            self._failed[run.id] = told
+            return "" if is_told else told
+        self._failed.pop(run.id, None)
+        return told
 
     def _act(self, run: Run, release: Release | None, reason: str) -> str:
         if run.state_type == "CANCELLING":

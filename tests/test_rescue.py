@@ -8,12 +8,13 @@ import pytest
 
 from gare.config.models import RescueSettings
 from gare.domain.releases import ReleaseState, StepState
-from gare.engine import ALIVE, Run
-from gare.errors import Refused, Unavailable
+from gare.engine import ALIVE
+from gare.errors import Refused, Unavailable, UnexpectedReply
 from gare.ledger.ledger import Ledger
-from gare.reconciler import Reconciler
+from gare.reconciler import SWEEP_ROUNDS, Reconciler
 from gare.requests import ReleaseRequest
 from gare.rescue import Rescuer, lost, recover
+from gare.run_lists import Listed, Run
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -24,6 +25,8 @@ class FakeEngine:
 
     runs_by_id: dict[str, Run] = field(default_factory=dict)
     is_away: bool = False
+    is_listless: bool = False
+    broken: set[str] = field(default_factory=set)
     calls: list[str] = field(default_factory=list)
     requests: list[dict] = field(default_factory=list)
 
@@ -42,7 +45,10 @@ class FakeEngine:
 
     def moving(self, ended_after):
         self._answer()
-        return [run for run in self.runs_by_id.values() if run.state_type in ALIVE or run.is_over]
+        if self.is_listless:
+            raise UnexpectedReply("Cannot read runs: HTTP 500")
+        found = [run for run in self.runs_by_id.values() if run.state_type in ALIVE or run.is_over]
+        return Listed([run for run in found if run.id not in self.broken], len(self.broken))
 
     def ring(self):
         self.calls.append("ring")
@@ -57,6 +63,8 @@ class FakeEngine:
 
     def retry(self, run_id):
         self._answer()
+        if run_id in self.broken:
+            raise UnexpectedReply("Cannot change the run's state: HTTP 500")
         self.calls.append(f"retry {run_id}")
         self.put(run_id, "SCHEDULED", "AwaitingRetry")
 
@@ -281,6 +289,49 @@ def test_while_the_engine_is_away_it_is_said_once_and_nothing_is_judged(gare, re
     assert rounds(reconciler, 10) == ["the engine is away"]
     gare.engine.is_away = False
     assert rounds(reconciler)[0] == "everything answers again"
+
+
+def test_without_the_engines_list_the_runs_of_releases_are_brought_on_and_the_rest_goes_on(
+    gare, release, story, reconciler, clock
+):
+    waiting = story.open_release(gare.ledger, run="waits")[0]
+    gare.ledger.locks.ask(waiting.id, {"production"})
+    gare.engine.put(waiting.flow_run_id, "PAUSED", "Suspended")
+    gare.ledger.releases.mark(waiting.id, ReleaseState.WAITING, actor="gare", waiting=["people"])
+    gare.engine.put(release.flow_run_id, "CRASHED", message="killed")
+    gare.engine.is_listless = True
+    told = rounds(reconciler)
+    assert told.count("Cannot read runs: HTTP 500") == 1
+    assert f"{release.id} is brought on (attempt 1): the run ended as Crashed: killed" in told
+    for _ in range(10):  # leases are renewed: nobody loses a lock
+        clock.now += timedelta(minutes=4)
+        rounds(reconciler, SWEEP_ROUNDS)
+    assert gare.ledger.locks.held(waiting.id) == ["production"]
+    gare.engine.is_listless = False
+    assert rounds(reconciler) == []
+
+
+def test_a_run_that_the_engine_cannot_tell_of_keeps_no_other_from_being_brought_on(
+    gare, release, story, reconciler
+):
+    other = story.open_release(gare.ledger, run="other")[0]
+    for run_id in (release.flow_run_id, other.flow_run_id):
+        gare.engine.put(run_id, "CRASHED")
+    gare.engine.broken = {release.flow_run_id}
+    told = rounds(reconciler)
+    assert "the engine cannot tell of 1 of its runs; see `gare doctor`" in told
+    assert f"{other.id} is brought on (attempt 1): the run ended as Crashed" in told
+    failed = [one for one in told if one.startswith(f"{release.id} cannot be brought on")]
+    assert len(failed) == 1, "and it is said once"
+
+
+def test_nobody_loses_a_lock_while_the_engine_is_away(gare, release, reconciler, clock):
+    gare.ledger.locks.ask(release.id, {"production"})
+    gare.engine.is_away = True
+    rounds(reconciler, 3)
+    clock.now += timedelta(hours=9)
+    rounds(reconciler, SWEEP_ROUNDS)
+    assert gare.ledger.locks.held(release.id) == ["production"]
 
 
 def test_one_reconciler_is_active_and_the_next_takes_over_when_it_leaves(gare, release, clock):

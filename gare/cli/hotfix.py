@@ -82,7 +82,7 @@ def hotfix(
         merge_requests=merge_requests,
         ticket=ticket,
         line=line,
-        parents=dict(parent.partition("=")[::2] for parent in parents),
+        parents=dict(map(_parent, parents)),
         allow_older=allow_older,
         plan=plan_digest,
         reason=reason,
@@ -101,3 +101,9 @@ def hotfix(
             f"plan {digest[:19]}…"
         )
     start(gare, request, no_follow=no_follow, until_waiting=until_waiting, as_json=as_json)
+
+
+def _parent(text: str) -> tuple[str, int | str]:
+    """Split SHA=N; what is no number is told with the option."""
+    commit, _, number = text.partition("=")
+    return commit, int(number) if number.isdecimal() else number

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from gare.cli.options import Wanted
     from gare.domain.releases import Release
-    from gare.engine import Run
+    from gare.run_lists import Run
     from gare.wiring import Gare
 
 _START_S = 30

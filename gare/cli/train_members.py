@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gare.domain.releases import Release
-    from gare.engine import Run
+    from gare.run_lists import Run
     from gare.wiring import Gare
 
 

@@ -3,16 +3,21 @@
 import os
 import shutil
 from collections.abc import Iterator
+from datetime import timedelta
 
 import httpx
 
+from gare.clock import now
 from gare.config.loader import Station
 from gare.doctor.check import Check, Site, fail, failed, ok, warn
-from gare.engine import DEPLOYMENT
-from gare.station_state import Phase, StateFolder
+from gare.engine import DEPLOYMENT, Engine
+from gare.errors import ConnectorError
+from gare.station_state import Phase, Record, StateFolder
 
 POOL = "gare"
 _GIB = 1024**3
+_RECENT = timedelta(minutes=2)
+"""How long the reconciler looks at runs that have ended."""
 _DISK_LEFT = (0.5, 5.0)
 """GiB of free disk: below the first nothing can be built, below the second it gets tight."""
 
@@ -101,6 +106,7 @@ def server(site: Site) -> Iterator[Check]:
             yield _worker(api, site.station)
             yield from _paused(api)
             yield _deployment(api)
+        yield _runs(record, StateFolder(site.station.state))
     except httpx.HTTPError as error:
         log = StateFolder(site.station.state).log("server")
         yield fail(
@@ -133,6 +139,24 @@ def _paused(api: httpx.Client) -> Iterator[Check]:
         yield warn(
             f"The work pool {POOL} is paused: no run starts", "Resume it in the UI: Work Pools."
         )
+
+
+def _runs(record: Record, state: StateFolder) -> Check:
+    """Ask what the reconciler asks: a server that cannot tell of one run fails for every list with it."""
+    engine, since = Engine(record.api_url), now() - _RECENT
+    try:
+        if not engine.moving(since).unreadable:
+            return ok("The server can list its runs")
+        lost = engine.unreadable(since)
+    except ConnectorError as error:
+        return fail(
+            f"The server cannot list its runs: {error.what}", f"Read {state.log('server')}."
+        )
+    commands = "; ".join(f"curl -X DELETE {record.api_url}/flow_runs/{run_id}" for run_id in lost)
+    return fail(
+        f"The server fails for lists with these runs, whose parameters it cannot tell: {', '.join(lost)}",
+        f"Gare goes on without them, the UI does not. Remove them: {commands}",
+    )
 
 
 def _deployment(api: httpx.Client) -> Check:

@@ -12,13 +12,14 @@ from pydantic import BaseModel
 
 from gare.domain.approvals import Voter
 from gare.domain.plan import Kind
-from gare.engine import Run, deployment_of
+from gare.engine import deployment_of
 from gare.errors import Conflict
 from gare.gateway.access_log import PERSON
 from gare.gateway.bodies import KEY_PATTERN, body_of, request_of
 from gare.gateway.problems import documented
 from gare.gateway.station import Desk
 from gare.requests import REQUESTS
+from gare.run_lists import Run
 
 RUNS = "/api/v1/runs"
 _PATHS: Mapping[Kind, str] = {

@@ -1,12 +1,18 @@
 """A release over HTTP, through the gateway of a real station."""
 
+import os
+import signal
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from sqlalchemy import select
 from waiting import wait_until
 
 from gare.domain.releases import ReleaseState
+from gare.ledger.schema import leases
+from gare.rescue import lease_of
 from gare.station_state import running
 
 pytestmark = pytest.mark.engine
@@ -67,3 +73,38 @@ def test_what_only_the_engine_would_render_never_reaches_it(shop, gateway):
     body = {"project": shop.name, "reason": template}
     assert gateway.post("/api/v1/releases", json=body).status_code == 422
     assert shop.gare().ledger.releases.find(project=shop.name) == []
+
+
+def test_a_run_that_the_engine_cannot_tell_of_stops_nothing_and_the_doctor_names_it(shop, gateway):
+    """Its server keeps an integer beyond 64 bits and fails for every list with that run from then on."""
+    engine = shop.gare().engine
+    later = datetime.now(UTC) + timedelta(days=1)
+    bad = engine.start({"project": shop.name}, idempotency_key=f"bad {shop.name}", at=later)
+    with httpx.Client(base_url=engine.url, trust_env=False, timeout=30) as api:
+        api.patch(
+            f"/flow_runs/{bad.id}", json={"parameters": {"request": 10**23}}
+        ).raise_for_status()
+        ended = {"state": {"type": "CANCELLED"}, "force": True}
+        api.post(f"/flow_runs/{bad.id}/set_state", json=ended)
+        every = {"flow_runs": {"id": {"any_": [bad.id]}}}
+        assert api.post("/flow_runs/filter", json=every).status_code == 500
+        shop.configure(build="{commands: [\"python3 make.py build\", \"sleep 5\"], "
+                       "artifacts: [dist/*.tar.gz], sbom: none}")  # fmt: skip
+        shop.release("--no-follow")
+        release = shop.last()
+        wait_until(lambda: process_of(shop, release.flow_run_id))
+        os.kill(process_of(shop, release.flow_run_id), signal.SIGKILL)
+        assert shop.wait_for(ReleaseState.RELEASED, timeout_s=120).id == release.id
+        assert "run brought on" in shop.events()
+        said = shop.run("doctor", code=None)
+        assert f"fails for lists with these runs, whose parameters it cannot tell: {bad.id}" in said
+        api.delete(f"/flow_runs/{bad.id}").raise_for_status()
+    assert "The server can list its runs" in shop.run("doctor", code=None)
+
+
+def process_of(shop, run_id: str) -> int:
+    """Return the process that holds the lease of a run; 0 for none."""
+    query = select(leases.c.holder).where(leases.c.name == lease_of(run_id))
+    with shop.gare().ledger.database.read() as connection:
+        holder = connection.execute(query).scalar()
+    return int(holder.split(":")[1]) if holder else 0

@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from gare.config.loader import load_station
-from gare.engine import Run
 from gare.errors import Conflict, NotFound
 from gare.gateway.app import make_app
+from gare.run_lists import Run
 from gare.wiring import Gare
 
 STATION = """
