@@ -15,7 +15,7 @@ from gare.boundaries import enter, reached
 from gare.change_ticket import tell_end
 from gare.domain.releases import Release, ReleaseState
 from gare.engine import NEEDS_ATTENTION, UNAVAILABLE
-from gare.errors import ConfigError, GareError, Refused
+from gare.errors import ConfigError, GareError, NotFound, Refused
 from gare.requests import Request
 from gare.wiring import open_gare
 from tasks.plan import open_release
@@ -43,7 +43,8 @@ async def bring_on(request: Request, kinds: Mapping[str, Task[[str, str], Any]])
 def _name(error: GareError) -> str:
     """Name the end of a run that could not go on; an unavailable one is brought on by the reconciler."""
     match error:
-        case Refused() | ConfigError():
+        # What was asked for is not there: a commit, a merge request, a plan.
+        case Refused() | ConfigError() | NotFound():
             return "Refused"
         case _:
             return UNAVAILABLE if error.retryable else "Failed"

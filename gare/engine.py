@@ -112,6 +112,15 @@ class Engine:
         self.ring()
         return run_of(made)
 
+    def requests_of(self, idempotency_key: str) -> dict[str, Any]:
+        """Return what the runs with a key were asked for, by run, whatever their deployment."""
+        body = {
+            "flow_runs": {"idempotency_key": {"any_": [idempotency_key]}},
+            "limit": run_lists.PAGE,
+        }
+        found = self._call("POST", "/flow_runs/filter", body, what="look for the key", reads=True)
+        return {item["id"]: item["parameters"].get("request") for item in found}
+
     def keep_schedules(
         self, deployment: str, wanted: Mapping[str, Mapping[str, Any]], *, anew: str = ""
     ) -> list[str]:

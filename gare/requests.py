@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from gare.domain.plan import Kind
 
@@ -29,7 +29,13 @@ RequestedBy = Annotated[
     ),
 ]
 Reason = Annotated[
-    str, Field(title="Reason", max_length=500, description="Why now; kept in the record.")
+    str,
+    Field(
+        title="Reason",
+        max_length=500,
+        pattern=r"^[^\x00]*$",  # databases do not keep it as text
+        description="Why now; kept in the record.",
+    ),
 ]
 
 
@@ -41,6 +47,16 @@ CommitName = Annotated[
     StringConstraints(pattern=r"^[0-9a-fA-F]{7,64}$"),
 ]
 """The id of a commit, or its beginning."""
+
+
+def _whole(value: Any) -> Any:
+    """Return 2 for 2.0: to JSON Schema, which the engine and programs go by, they are the same integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# Strict: no text, and no true. Bounded: beyond 64 bits the engine's server takes a number and cannot tell it again.
+MergeRequestNumber = Annotated[int, Field(ge=1, le=2**31 - 1, strict=True), BeforeValidator(_whole)]
+ParentNumber = Annotated[int, Field(ge=1, le=16, strict=True), BeforeValidator(_whole)]
 
 
 def _people_last(schema: dict[str, Any]) -> None:
@@ -56,6 +72,8 @@ class Request(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_people_last)
 
     kind: ClassVar[Kind]
+    either: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    """Groups of fields of which exactly one says what is asked for; empty when none has to."""
 
     requested_by: RequestedBy = ""
     reason: Reason = ""
@@ -216,6 +234,7 @@ class HotfixRequest(Request):
     model_config = ConfigDict(title="Hotfix")
 
     kind = Kind.HOTFIX
+    either = (("plan",), ("commits", "merge_requests"))
 
     project: ProjectName
     commits: Annotated[
@@ -228,7 +247,7 @@ class HotfixRequest(Request):
         ),
     ] = ()
     merge_requests: Annotated[
-        tuple[Annotated[int, Field(ge=1, le=2**31 - 1, strict=True)], ...],
+        tuple[MergeRequestNumber, ...],
         Field(
             title="Merge requests",
             max_length=50,
@@ -254,7 +273,7 @@ class HotfixRequest(Request):
         ),
     ] = ""
     parents: Annotated[
-        dict[CommitName, Annotated[int, Field(ge=1, le=16, strict=True)]],
+        dict[CommitName, ParentNumber],
         Field(
             title="Mainline parents",
             description="For each merge commit among the fixes: the number of its mainline parent, usually 1.",

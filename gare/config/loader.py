@@ -41,7 +41,7 @@ class Projects(Mapping[str, Project]):
 
     def __getitem__(self, name: str) -> Project:
         """Return a project. Raises KeyError; then every file has been read."""
-        self._read([file for file in self._left if _mentions(file, name)])
+        self._read([file for file in self._left if mentions(file, name)])
         if name not in self._found:
             self._read(self._left)
         if name in self._ambiguous:
@@ -76,7 +76,7 @@ class Projects(Mapping[str, Project]):
             self._found.setdefault(project.config.name, project)
 
 
-def _mentions(file: Path, name: str) -> bool:
+def mentions(file: Path, name: str) -> bool:
     """Tell whether a file may be the project's: what is unreadable is said by whoever reads all."""
     try:
         return name.encode() in file.read_bytes()

@@ -18,7 +18,7 @@ from gare import __version__
 from gare.errors import GareError
 from gare.gateway.access_log import REQUEST_ID, AccessLog
 from gare.gateway.bodies import invalid
-from gare.gateway.door import HEALTH, Door
+from gare.gateway.door import HEALTH, WRONG_TOKEN_S, Door
 from gare.gateway.looks import add_looks, health
 from gare.gateway.problems import Problem, Unacceptable, documented, problem
 from gare.gateway.sieve import Sieve
@@ -36,8 +36,8 @@ _TOKEN = HTTPBearer(
 )
 
 
-def make_app(gare: Gare) -> ASGIApp:
-    """Return the gateway of a station."""
+def make_app(gare: Gare, *, wrong_token_s: float = WRONG_TOKEN_S) -> ASGIApp:
+    """Return the gateway of a station; a wrong token is answered after so many seconds."""
     desk = Desk(gare)
     api = FastAPI(
         title="Gare",
@@ -45,10 +45,11 @@ def make_app(gare: Gare) -> ASGIApp:
         docs_url=None,
         redoc_url=None,
         openapi_url=OPENAPI,
+        redirect_slashes=False,  # whoever follows sends the token once more, to where the Host header says
         telemetry=_NO_TELEMETRY,
     )
     api.add_api_route(HEALTH, health, operation_id="health", summary="Whether the gateway lives")
-    router = APIRouter(dependencies=[Security(_TOKEN)], responses=documented(401, 500, 503))
+    router = APIRouter(dependencies=[Security(_TOKEN)], responses=documented(401, 429, 500, 503))
     add_looks(router, desk)
     add_starts(router, desk)
     api.include_router(router)
@@ -56,7 +57,7 @@ def make_app(gare: Gare) -> ASGIApp:
     api.openapi = lambda: _openapi(api)  # type: ignore[method-assign]
     for kind, tell in _TELLING.items():
         api.add_exception_handler(kind, tell)
-    return AccessLog(Door(Sieve(api), desk))
+    return AccessLog(Door(Sieve(api), desk, wrong_token_s))
 
 
 def _openapi(api: FastAPI) -> dict[str, Any]:

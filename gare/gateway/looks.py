@@ -6,6 +6,8 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict
 
+from gare.errors import NotFound
+from gare.gateway.engine_errors import asking_engine
 from gare.gateway.problems import documented
 from gare.gateway.starts import RUNS
 from gare.gateway.station import Desk
@@ -62,7 +64,13 @@ def add_looks(router: APIRouter, desk: Desk) -> None:
         responses=_ANSWERS | documented(404, 502),
     )
     def run(run_id: UUID) -> RunState:
-        found = desk.gare.engine.run(str(run_id))
+        unknown = NotFound(
+            f"There is no run {run_id}.",
+            where=f"{RUNS}/{run_id}",
+            hint="`Location` of the answer that started it has its address.",
+        )
+        with asking_engine(unknown):
+            found = desk.gare.engine.run(str(run_id))
         release = desk.gare.ledger.releases.of_run(found.id)
         return RunState(
             run=found.id,

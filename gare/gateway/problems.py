@@ -34,7 +34,7 @@ _STATUS: Sequence[tuple[type[GareError], HTTPStatus]] = (
     (NotFound, HTTPStatus.NOT_FOUND),
     (Conflict, HTTPStatus.CONFLICT),
     (Refused, HTTPStatus.CONFLICT),
-    (RateLimited, HTTPStatus.SERVICE_UNAVAILABLE),
+    (RateLimited, HTTPStatus.TOO_MANY_REQUESTS),
     (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
     (ConfigError, HTTPStatus.SERVICE_UNAVAILABLE),
     (ConnectorError, HTTPStatus.BAD_GATEWAY),
@@ -42,6 +42,9 @@ _STATUS: Sequence[tuple[type[GareError], HTTPStatus]] = (
 )
 """The first class that fits counts. A ConfigError is about the station's files, which the caller cannot mend."""
 
+
+_NAMES = ("Unacceptable", "LedgerAway", "UnexpectedReply", *(kind.__name__ for kind, _ in _STATUS))
+"""Names of errors that callers know (docs/how-to/api.md); any other is told by the first that it is a kind of."""
 
 _DEFECT = InternalError(
     "Gare itself failed.",
@@ -114,7 +117,7 @@ def problem(failure: Exception, request_id: str, *, has_token: bool = False) -> 
         detail=told(error.what),
         where=told(error.where),
         hint=told(error.hint),
-        error=type(error).__name__,
+        error=next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _NAMES),
         retryable=error.retryable,
         request_id=request_id,
         fields=[Field(field=name, detail=told(detail)) for name, detail in fields],

@@ -13,9 +13,10 @@ from pydantic import BaseModel
 from gare.domain.approvals import Voter
 from gare.domain.plan import Kind
 from gare.engine import deployment_of
-from gare.errors import Conflict
+from gare.errors import Conflict, Unavailable
 from gare.gateway.access_log import PERSON
 from gare.gateway.bodies import KEY_PATTERN, body_of, request_of
+from gare.gateway.engine_errors import asking_engine
 from gare.gateway.problems import documented
 from gare.gateway.station import Desk
 from gare.requests import REQUESTS
@@ -90,15 +91,30 @@ def _one_key(header: str | None, body: str | None) -> str:
 
 
 def _start(desk: Desk, kind: Kind, request: Mapping[str, Any], person: Voter, key: str) -> Run:
+    unknown = Unavailable(
+        f"A {kind} cannot be started now.", where="the engine", hint="Tell the station's keeper: `gare doctor`."
+    )  # fmt: skip
+    if not key:
+        with asking_engine(unknown):
+            return desk.gare.engine.start(request, deployment=deployment_of(kind))
     # Keys are each person's own, and none of them can be one that a train takes for its members.
-    scoped = f"gateway {person.name} {key}" if key else ""
-    try:
-        return desk.gare.engine.start(
-            request, deployment=deployment_of(kind), idempotency_key=scoped
-        )
-    except Conflict as error:
-        raise Conflict(
-            f"The idempotency key {key!r} was used for another request of yours.",
-            where=error.where,
-            hint="Take a new key for a new request, or repeat the first one unchanged.",
-        ) from None
+    scoped = f"gateway {person.name} {key}"
+    with desk.holding(scoped), asking_engine(unknown):
+        # The engine's keys are unique for each kind; ours for all of them together.
+        for run_id, asked in desk.gare.engine.requests_of(scoped).items():
+            if asked != request:
+                raise _used(key, f"run {run_id}")
+        try:
+            return desk.gare.engine.start(
+                request, deployment=deployment_of(kind), idempotency_key=scoped
+            )
+        except Conflict as error:
+            raise _used(key, error.where) from None
+
+
+def _used(key: str, where: str) -> Conflict:
+    return Conflict(
+        f"The idempotency key {key!r} was used for another request of yours.",
+        where=where,
+        hint="Take a new key for a new request, or repeat the first one unchanged.",
+    )

@@ -4,14 +4,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from threading import Lock
 
-from gare.config.loader import files_of, load_station
-from gare.config.problems import listed, nearest
+from gare.config.loader import files_of, load_station, mentions
+from gare.config.problems import InvalidFiles, listed, nearest
 from gare.config.rights import check_right
 from gare.domain.approvals import Voter
 from gare.domain.plan import Kind
 from gare.errors import NotFound
 from gare.wiring import Gare
 
+_LOCKS = 16
 _Stamp = tuple[tuple[str, int, int], ...]
 """Path, instant of the last change, and size of each file."""
 
@@ -23,6 +24,7 @@ class Desk:
         self.gare = gare
         """For ledger and engine."""
         self._lock = Lock()
+        self._keys = [Lock() for _ in range(_LOCKS)]
         self._read = gare
         self._stamp: _Stamp = ()
 
@@ -32,12 +34,19 @@ class Desk:
         with self._lock:
             return self._present().voter(name)
 
+    def holding(self, key: str) -> Lock:
+        """Return what is held from the look for an idempotency key until its run is there."""
+        return self._keys[hash(key) % _LOCKS]
+
     def check_start(self, person: Voter, kind: Kind, project: str) -> None:
         """Raise NotFound for a project that is not there, PermissionDenied for one that is not the person's."""
         with self._lock:  # projects are read when they are first asked for
             gare = self._present()
             projects = gare.station.projects
-            if project not in projects and not projects.problems:
+            if project not in projects:
+                # It may stand in a file that is wrong.
+                if about := [one for one in projects.problems if mentions(one.file, project)]:
+                    raise InvalidFiles(about)
                 raise NotFound(
                     f"There is no project `{project}`.",
                     where="project",

@@ -1,5 +1,6 @@
 """A release over HTTP, through the gateway of a real station."""
 
+import json
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -73,6 +74,24 @@ def test_what_only_the_engine_would_render_never_reaches_it(shop, gateway):
     body = {"project": shop.name, "reason": template}
     assert gateway.post("/api/v1/releases", json=body).status_code == 422
     assert shop.gare().ledger.releases.find(project=shop.name) == []
+
+
+def test_a_hotfix_does_exactly_what_was_seen_and_one_of_an_unknown_commit_is_refused(shop, gateway):
+    fix = shop.commit("fix: wrong total", "total.py")
+    seen = json.loads(shop.run("hotfix", shop.name, "--commit", fix, "--plan-only", "--json"))
+    assert shop.git("for-each-ref", "refs/gare") == ""
+    shop.commit("fix: another", "other.py")
+    unknown = {"project": shop.name, "commits": ["0123456789abcdef"]}
+    refused = gateway.post("/api/v1/hotfixes", json=unknown).headers["location"]
+    wait_until(lambda: gateway.get(refused).json()["state"] == "FAILED")
+    told = gateway.get(refused).json()
+    assert told["state_name"] == "Refused"
+    assert "There is no commit 0123456789abcdef." in told["message"]
+    gateway.post("/api/v1/hotfixes", json={"project": shop.name, "plan": seen["digest"]})
+    wait_until(lambda: shop.gare().ledger.releases.find(project=shop.name))
+    released = shop.wait_for(ReleaseState.RELEASED)
+    assert (released.plan, released.version) == (seen["digest"], "1.0.1")
+    assert released.requested_by == "alice"
 
 
 def test_a_run_that_the_engine_cannot_tell_of_stops_nothing_and_the_doctor_names_it(shop, gateway):

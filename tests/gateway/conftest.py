@@ -28,12 +28,15 @@ PROJECT = "name: NAME\nsource: {type: git, path: ../NAME, branch: main}\n"
 
 
 class FakeEngine:
-    """Keeps runs as the engine does: the same key gives the same run, other parameters under it are a Conflict."""
+    """Keeps runs as the engine does: the same key of a deployment gives the same run.
+
+    Other parameters under it are a Conflict.
+    """
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, Any], str]] = []
         self.started: dict[str, dict[str, Any]] = {}
-        self._by_key: dict[str, str] = {}
+        self._by_key: dict[tuple[str, str], str] = {}
         self._next_error: Exception | None = None
 
     def fail_next(self, error: Exception) -> None:
@@ -45,17 +48,26 @@ class FakeEngine:
         self._fail()
         json.dumps(request, ensure_ascii=False).encode()  # as it is sent
         self.calls.append((deployment, dict(request), idempotency_key))
-        run_id = self._by_key.get(idempotency_key) or str(uuid4())
+        run_id = self._by_key.get((deployment, idempotency_key)) or str(uuid4())
         if idempotency_key:
-            self._by_key[idempotency_key] = run_id
+            self._by_key[deployment, idempotency_key] = run_id
         if self.started.setdefault(run_id, dict(request)) != dict(request):
             raise Conflict("The key has been used.", where=f"run {run_id}")
         return self.run(run_id)
 
+    def requests_of(self, idempotency_key: str) -> dict[str, Any]:
+        self._fail()
+        run_ids = [run for (_, key), run in self._by_key.items() if key == idempotency_key]
+        return {run_id: self.started[run_id] for run_id in run_ids}
+
     def run(self, run_id: str) -> Run:
         self._fail()
         if run_id not in self.started:
-            raise NotFound("Cannot read the run: the Prefect server does not know it.")
+            raise NotFound(
+                "Cannot read the run: the Prefect server does not know it.",
+                where="GET http://127.0.0.1:4720/api/flow_runs/x",
+                hint="`gare up` registers the deployments; is this the right station?",
+            )
         return Run(run_id, "release shop", "SCHEDULED", "Scheduled", "")
 
     def run_address(self, run_id: str) -> str:
@@ -85,7 +97,7 @@ class Api:
         self.root = root
         self.gare = GareWithFake(load_station(root))
         self.engine = self.gare.fake
-        self.app = make_app(self.gare)
+        self.app = make_app(self.gare, wrong_token_s=0.01)
         self._tokens: dict[str, str] = {}
 
     def token(self, person: str) -> str:

@@ -41,7 +41,7 @@ def test_the_description_names_every_field_status_and_the_token(api):
     found = api.get("/api/v1/openapi.json").json()
     post = found["paths"]["/api/v1/hotfixes"]["post"]
     assert set(post["responses"]) == {
-        "202", "400", "401", "403", "404", "408", "409", "413", "415", "422", "500", "502", "503"
+        "202", "400", "401", "403", "404", "408", "409", "413", "415", "422", "429", "500", "502", "503"
     }  # fmt: skip
     body = found["components"]["schemas"]["HotfixBody"]
     assert body["additionalProperties"] is False
@@ -68,3 +68,11 @@ def test_a_defect_is_in_the_log_under_the_requests_id(api, capsys):
     written = capsys.readouterr()
     assert "RuntimeError: a defect" in written.err
     assert "ci-8" in written.out
+
+
+def test_a_run_that_is_not_there_is_told_without_a_word_of_the_engine(api, told):
+    run = "00000000-0000-4000-8000-000000000000"
+    reply = api.get(f"/api/v1/runs/{run}")
+    assert told(reply) == (404, f"There is no run {run}.", f"/api/v1/runs/{run}")
+    for inside in ("Prefect", "4720", "gare up"):
+        assert inside not in reply.text

@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import time
 
+import httpx
 import pytest
 
+from gare.gateway.app import make_app
 from gare.gateway.problems import Unacceptable, status_of
 from gare.gateway.sieve import Sieve
 
@@ -139,6 +142,87 @@ def test_a_wrong_field_is_named(api, told, change, field, detail):
     found = {one["field"]: one["detail"] for one in reply.json()["fields"]}
     assert detail in (None, found[field])
     assert api.engine.calls == []
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"merge_requests": [True]}, "merge_requests[0]"),
+        ({"merge_requests": [1, "7"]}, "merge_requests[1]"),
+        ({"merge_requests": [2.5]}, "merge_requests[0]"),
+        ({"merge_requests": [99999999999999999999999]}, "merge_requests[0]"),
+        ({"parents": {"4f2c9e1": "1"}}, "parents.4f2c9e1"),
+        ({"allow_older": "yes"}, "allow_older"),
+        ({"allow_older": 1}, "allow_older"),
+        ({"plan": "sha256:5d0e"}, "plan"),
+    ],
+)
+def test_values_are_of_the_types_that_the_description_says(api, told, change, field):
+    reply = api.post(HOTFIXES, FIX | change)
+    assert told(reply)[0] == 422
+    assert [one["field"] for one in reply.json()["fields"]] == [field]
+    assert api.engine.calls == []
+
+
+def test_two_and_two_point_nought_are_the_same_integer(api):
+    """As in JSON Schema, by which programs and the engine go."""
+    assert api.post(HOTFIXES, FIX | {"merge_requests": [2.0]}).status_code == 202
+    assert str(api.engine.calls[0][1]["merge_requests"]) == "[2]"
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({"project": "shop"}, ["plan", "commits", "merge_requests"]),
+        ({"project": "shop", "commits": [], "plan": ""}, ["plan", "commits", "merge_requests"]),
+        (FIX | {"plan": f"sha256:{'0' * 64}"}, ["plan", "commits"]),
+    ],
+)
+def test_a_hotfix_is_asked_for_by_its_fixes_or_by_a_plan(api, told, body, fields):
+    reply = api.post(HOTFIXES, body)
+    assert told(reply)[0] == 422
+    assert "by `plan` or `commits`/`merge_requests`: send" in reply.json()["detail"]
+    assert [one["field"] for one in reply.json()["fields"]] == fields
+    assert api.engine.calls == []
+
+
+def test_an_address_with_a_slash_too_many_is_no_redirection(api, told):
+    reply = api.post(f"{HOTFIXES}/", FIX)
+    assert told(reply) == (404, "There is nothing there.", f"{HOTFIXES}/")
+    assert "location" not in reply.headers
+
+
+def test_a_broken_file_of_another_project_is_not_in_the_way(api, told):
+    (api.root / "projects" / "tea.yaml").write_text("name: tea\nsuorce: {type: git}\n")
+    assert api.post(HOTFIXES, FIX).status_code == 202
+    assert told(api.post(HOTFIXES, FIX | {"project": "coffee"}))[0] == 404
+    reply = api.post(HOTFIXES, FIX | {"project": "tea"})
+    assert told(reply)[0] == 503
+    assert "suorce" in reply.json()["detail"]
+    assert reply.json()["error"] == "ConfigError", "as the manual's table has it"
+
+
+def test_wrong_tokens_wait_one_after_the_other_and_a_right_one_does_not(api):
+    slow = make_app(api.gare, wrong_token_s=0.05)
+
+    async def call(client: httpx.AsyncClient, token: str) -> tuple[int, float]:
+        headers = {"Authorization": f"Bearer {token}"}
+        began = time.perf_counter()
+        reply = await client.get("/api/v1/releases", headers=headers)
+        return reply.status_code, time.perf_counter() - began
+
+    async def many() -> list[tuple[int, float]]:
+        transport = httpx.ASGITransport(app=slow)
+        async with httpx.AsyncClient(transport=transport, base_url="http://gate") as client:
+            right = api.token("alice")
+            tokens = [*(f"gare_{number}" for number in range(25)), right]
+            return await asyncio.gather(*(call(client, token) for token in tokens))
+
+    *wrong, right = asyncio.run(many())
+    assert right[0] == 200
+    assert right[1] < min(took for status, took in wrong if status == 401)
+    assert [status for status, _ in wrong].count(429) == 5, "more than twenty do not wait"
+    assert max(took for _, took in wrong) >= 20 * 0.05
 
 
 def test_a_project_that_is_not_there(api, told):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gare.errors import Refused, Unavailable
+from gare.errors import NotFound, Refused, Unavailable, UnexpectedReply
 
 FIX = {
     "project": "shop",
@@ -72,6 +72,24 @@ def test_the_same_key_with_another_body_is_a_conflict(api, told):
     )  # fmt: skip
 
 
+def test_one_key_is_for_one_request_of_whatever_kind(api, told):
+    key = {"Idempotency-Key": "k1"}
+    run = api.post("/api/v1/hotfixes", FIX, headers=key).json()["run"]
+    rollback = {"project": "shop", "environment": "production"}
+    for path, body in (("releases", {"project": "shop"}), ("rollbacks", rollback)):
+        reply = api.post(f"/api/v1/{path}", body, headers=key)
+        assert told(reply)[::2] == (409, f"run {run}")
+    assert list(api.engine.started) == [run]
+    assert api.post("/api/v1/hotfixes", FIX, headers=key).json()["run"] == run
+
+
+def test_exactly_a_plan_that_was_seen_is_started(api):
+    digest = f"sha256:{'5d' * 32}"
+    assert api.post("/api/v1/hotfixes", {"project": "shop", "plan": digest}).status_code == 202
+    ((_, request, _),) = api.engine.calls
+    assert (request["plan"], request["commits"]) == (digest, [])
+
+
 def test_keys_are_each_persons_own(api):
     key = {"Idempotency-Key": "k1"}
     mine = api.post("/api/v1/hotfixes", FIX, headers=key)
@@ -129,7 +147,9 @@ def test_somebody_who_was_taken_out_of_the_station_comes_in_no_more(api, told):
 @pytest.mark.parametrize(
     ("error", "status", "retry"),
     [
-        (Unavailable("Cannot start the run: the Prefect server does not answer."), 503, "5"),
+        (Unavailable("The Prefect server does not answer.", where="http://x:4720/api"), 503, "5"),
+        (NotFound("The Prefect server does not know it.", where="http://x:4720/api"), 503, "5"),
+        (UnexpectedReply("HTTP 500", where="POST http://x:4720/api"), 502, None),
         (Refused("Cannot start the run: wrong."), 409, None),
         (RuntimeError("kaputt"), 500, None),
     ],
@@ -139,4 +159,5 @@ def test_what_the_engine_says_is_told(api, told, error, status, retry):
     reply = api.post("/api/v1/releases", {"project": "shop"})
     assert told(reply)[0] == status
     assert reply.headers.get("retry-after") == retry
-    assert "kaputt" not in reply.text
+    for inside in ("kaputt", "Prefect", "4720"):
+        assert inside not in reply.text
