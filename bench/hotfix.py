@@ -2,8 +2,8 @@
 
 call-to-id: beside the engine's own call that creates a run of the same deployment, over connections that stay open, in
 turns; the work pool is paused meanwhile. first-step: until the ledger has the start of the first step, beside what
-Prefect's process worker, as it is shipped, takes from the trigger of an empty deployment to its first line, on the same
-server, in turns.
+Prefect's process worker takes from the trigger of an empty deployment to its first line, on the same server, in turns:
+as it is shipped, asking for work every 10 s, and set to ask every second. The goal is for the harder of the two.
 """
 
 import os
@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +29,8 @@ from gare.wiring import Gare
 CALLS = 40
 ROUNDS = 5
 POOL = "/work_pools/gare"
+POLLS_S = (10, 1)
+"""How often the yardstick asks for work: as it is shipped, and ten times as often."""
 
 
 class Caller:
@@ -96,26 +98,44 @@ def call_to_id(caller: Caller) -> bool:
 
 
 def first_step(caller: Caller, record: Record) -> bool:
-    """Measure until the first step; tell whether the goal holds."""
-    with stock_worker(record) as stock:
-        taken = medians(
-            {"ours": caller.first_step, "yardstick": lambda: stock.first_line("stock")}, ROUNDS
+    """Measure until the first step; tell whether the goal holds beside either worker."""
+    with ExitStack() as stack:
+        runs = {"ours": caller.first_step}
+        for polls_s in POLLS_S:
+            worker = stack.enter_context(stock_worker(record, polls_s))
+            runs[f"{polls_s} s"] = partial(worker.first_line, pool_of(polls_s))
+        taken = medians(runs, ROUNDS)
+    ratios = [
+        compare(
+            f"hotfix-first-step-polls-{polls_s}s",
+            taken["ours"],
+            taken[f"{polls_s} s"],
+            0.4,
+            unit="s",
         )
-    return compare("hotfix-first-step", taken["ours"], taken["yardstick"], 0.4, unit="s")
+        for polls_s in POLLS_S
+    ]
+    return all(ratios)
+
+
+def pool_of(polls_s: int) -> str:
+    """Name the pool of a stock worker that asks for work so often."""
+    return f"stock-{polls_s}s"
 
 
 @contextmanager
-def stock_worker(record: Record) -> Iterator[Bench]:
+def stock_worker(record: Record, polls_s: int) -> Iterator[Bench]:
     """Have Prefect's process worker serve an empty deployment at the station's server."""
     with tempfile.TemporaryDirectory(prefix="gare-bench-") as name:
         env = os.environ | {
             "PREFECT_API_URL": record.api_url,
             "PREFECT_HOME": name,
+            "PREFECT_WORKER_QUERY_SECONDS": str(polls_s),
             "PYTHONPATH": str(Path(__file__).parents[1]),
         }
         bench = Bench(Path(name), env)
         try:
-            bench.start("stock")
+            bench.start("stock", pool_of(polls_s))
             yield bench
         finally:
             bench.close()

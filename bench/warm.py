@@ -53,9 +53,10 @@ class Bench:
             time.sleep(0.1)
         raise SystemExit("the server stays busy")
 
-    def start(self, kind: str) -> None:
+    def start(self, kind: str, pool: str = "") -> None:
         """Start a worker with a pool of its own, and wait until it can run something."""
         worker_type, command = KINDS[kind]
+        kind = pool or kind
         from prefect.workers.process import ProcessWorker
 
         template = ProcessWorker.get_default_base_job_template()
