@@ -12,7 +12,7 @@ from gare.config.problems import listed, nearest
 from gare.domain.fixes import Fix, FixState, fixes_of, is_release
 from gare.domain.plan import Kind, Plan
 from gare.domain.releases import Release, ReleaseState
-from gare.errors import ConfigError, Refused
+from gare.errors import ConfigError, NotFound, Refused
 from gare.planning.fixed_lines import FixedLines
 from gare.wiring import Gare, Repository
 
@@ -25,6 +25,7 @@ class _Heads(NamedTuple):
     under_way: Mapping[str, str]
 
     def of(self, line: str) -> str:
+        """Return a line's newest commit; empty when it is no line any more."""
         return next((place[line] for place in self if line in place), "")
 
 
@@ -110,15 +111,25 @@ def check_hotfix(release: Release) -> None:
 
 def _head_of(gare: Gare, hotfix: Release, line: str) -> str:
     """Return the newest commit of a line. Raises Refused, with the nearest name, for what is none."""
-    branches = _source(gare, hotfix.project).picks.lines(["*"])
-    lines = branches | _under_way(gare, hotfix.project)
-    if line not in lines:
+    source = _source(gare, hotfix.project)
+    lines = source.picks.lines(["*"]) | _under_way(gare, hotfix.project)
+    head = lines.get(line) or _local(source, line)
+    if not head:
         raise Refused(
             f"There is no line `{line}`.",
             where=hotfix.project,
             hint=f"{nearest(line, lines)}Lines are its branches, and its open releases: {listed(lines)}.",
         )
-    return lines[line]
+    return head
+
+
+def _local(source: Repository, branch: str) -> str:
+    """Return the newest commit of a branch that is here and not pushed; empty when there is none."""
+    try:
+        head = source.head(branch)
+    except NotFound:
+        return ""
+    return head.commit if head.branch == branch else ""
 
 
 def _source(gare: Gare, project: str) -> Repository:
@@ -154,6 +165,7 @@ def _heads(gare: Gare, source: Repository, project: str, named: Iterable[str]) -
     wanted = {head.branch: head.commit} | source.picks.lines([head.branch, *patterns])
     left = [line for line in named if line not in wanted and not is_release(line)]
     others = source.picks.lines([escape(line) for line in left]) if left else {}
+    others |= {line: _local(source, line) for line in left if line not in others}
     return _Heads(wanted, others, _under_way(gare, project))
 
 

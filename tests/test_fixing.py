@@ -5,7 +5,7 @@ import shutil
 import pytest
 from fixed_project import FixedProject
 
-from gare.domain.fixes import FixState
+from gare.domain.fixes import FixState, fixes_of
 from gare.domain.plan import Kind
 from gare.domain.releases import ReleaseState
 from gare.errors import LosesFix, Refused
@@ -146,6 +146,32 @@ def test_a_release_that_would_lose_the_fix_is_refused_with_its_name(shop):
     assert "gare fixes waive R-1 main --reason" in caught.value.hint
     shop.gare().ledger.fixes.waive("R-1", "main", person="alice", reason="done otherwise")
     assert shop.release_plan(ref=shop.feature).version == "1.5.0"
+
+
+def test_a_hotfix_that_was_cancelled_while_production_ran_it_is_not_forgotten(shop):
+    gare = shop.gare()
+    digest, plan = shop.plan(shop.fix)
+    release = gare.ledger.releases.open(digest, plan, "run 1", "alice", "")
+    gare.ledger.fixes.note(fixes_of(release.id, plan), actor="gare")
+    deployed = Effect("deploy production", {}, Absent, dict)
+    gare.ledger.effects.perform(release.id, "deploy-production", deployed)
+    gare.ledger.releases.mark(release.id, ReleaseState.CANCELLED, actor="alice", end="no tag")
+    with pytest.raises(LosesFix) as caught:
+        shop.release_plan(ref=shop.feature)
+    assert f"would lose {shop.fix[:12]} (fix: total) of 1.4.1" in caught.value.what
+    assert shop.stands() == {"main": FixState.MERGED}
+    assert shop.release_plan().version == "1.5.0"
+
+
+def test_a_branch_that_was_never_pushed_is_a_line_all_the_same(shop):
+    shop.git("init", "-q", "--bare", "../remote.git")
+    shop.git("remote", "add", "origin", "../remote.git")
+    shop.git("push", "-q", "origin", "main", "--tags")
+    text = (shop.work / "gare.yaml").read_text().replace("remote: ''", "remote: origin")
+    (shop.work / "gare.yaml").write_text(text.replace("lines: ['maintenance/*']", "lines: []"))
+    shop.git("branch", "maintenance/1.4", "v1.4.0")
+    shop.release(line="maintenance/1.4")
+    assert shop.stands() == {"main": FixState.MERGED, "maintenance/1.4": FixState.MISSING}
 
 
 def test_a_release_with_the_fix_steps_over_the_version_of_the_hotfix(shop):

@@ -173,6 +173,7 @@ def _line(fix: Fix) -> dict[str, Any]:
         "line": fix.line,
         "state": fix.state.value,
         "detail": fix.detail,
+        "seen": fix.seen,
         "by": fix.changed_by,
         "at": fix.changed_at.isoformat() if fix.changed_at else None,
     }
