@@ -86,12 +86,12 @@ class Request(BaseModel):
     @property
     def stored_plan(self) -> str:
         """Return the digest of the plan that is to be executed; empty when it is planned first."""
-        return ""
+        return str(getattr(self, "plan", ""))  # a rollback is always planned first
 
     @property
     def is_fixed(self) -> bool:
         """Whether the release ends rather than be planned anew when another one was faster."""
-        return False
+        return bool(self.stored_plan)
 
     @property
     def given_version(self) -> str:
@@ -174,11 +174,6 @@ class ReleaseRequest(Request):
     def subject(self) -> str:
         """Return the project."""
         return self.project
-
-    @property
-    def stored_plan(self) -> str:
-        """Return the digest of the plan to execute."""
-        return self.plan
 
     @property
     def is_fixed(self) -> bool:
@@ -303,16 +298,6 @@ class HotfixRequest(Request):
         """Return the project."""
         return self.project
 
-    @property
-    def stored_plan(self) -> str:
-        """Return the digest of the plan to execute."""
-        return self.plan
-
-    @property
-    def is_fixed(self) -> bool:
-        """Whether exactly that plan was asked for."""
-        return bool(self.plan)
-
 
 class TrainRequest(Request):
     """A departure of several projects together."""
@@ -353,16 +338,6 @@ class TrainRequest(Request):
     def subject(self) -> str:
         """Return the train where a release has its project; no project can be called so."""
         return f"train:{self.name}"
-
-    @property
-    def stored_plan(self) -> str:
-        """Return the digest of the plan to execute."""
-        return self.plan
-
-    @property
-    def is_fixed(self) -> bool:
-        """Whether exactly that plan was asked for."""
-        return bool(self.plan)
 
 
 REQUESTS: Mapping[Kind, type[Request]] = {

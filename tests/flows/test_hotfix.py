@@ -123,9 +123,8 @@ def test_one_that_was_overtaken_and_would_lose_the_fix_stands_still_until_somebo
     shop.run("audit", "verify")
 
 
-def test_a_member_of_a_train_is_held_for_the_hotfix_and_goes_on_with_its_votes(shop):
-    fix = shop.commit("fix: wrong total", "total.py")
-    shop.configure_approval("{groups: {qa: 1}}")
+def boarded(shop):
+    """Let the project depart with a train; return the train and its member, which waits for votes."""
     (shop.root / "trains").mkdir(exist_ok=True)
     name = f"t{shop.name[-30:]}"
     (shop.root / "trains" / f"{name}.yaml").write_text(f"name: {name}\nmembers: [{shop.name}]\n")
@@ -134,6 +133,13 @@ def test_a_member_of_a_train_is_held_for_the_hotfix_and_goes_on_with_its_votes(s
     wait_until(lambda: shop.gare().ledger.releases.members(train.id))
     [member] = shop.gare().ledger.releases.members(train.id)
     wait_until(lambda: stands(shop, member.id).state is ReleaseState.WAITING)
+    return train, member
+
+
+def test_a_member_of_a_train_is_held_for_the_hotfix_and_goes_on_with_its_votes(shop):
+    fix = shop.commit("fix: wrong total", "total.py")
+    shop.configure_approval("{groups: {qa: 1}}")
+    train, member = boarded(shop)
     shop.run("hotfix", shop.name, "--commit", fix, "--until-waiting", person="alice")
     hotfix_id = shop.last().id
     queued = (
@@ -151,14 +157,7 @@ def test_a_member_of_a_train_is_held_for_the_hotfix_and_goes_on_with_its_votes(s
 
 def test_a_member_that_boarded_without_the_fix_is_released_again_with_it(shop):
     shop.configure_approval("{groups: {qa: 1}}")
-    (shop.root / "trains").mkdir(exist_ok=True)
-    name = f"t{shop.name[-30:]}"
-    (shop.root / "trains" / f"{name}.yaml").write_text(f"name: {name}\nmembers: [{shop.name}]\n")
-    shop.run("train", "depart", name, "--no-follow", person="alice")
-    [train] = shop.gare().ledger.releases.find(project=f"train:{name}")
-    wait_until(lambda: shop.gare().ledger.releases.members(train.id))
-    [member] = shop.gare().ledger.releases.members(train.id)
-    wait_until(lambda: stands(shop, member.id).state is ReleaseState.WAITING)
+    train, member = boarded(shop)
     fix = shop.commit("fix: wrong total", "total.py")
     shop.run("hotfix", shop.name, "--commit", fix, "--until-waiting", person="alice")
     hotfix_id = shop.last().id
