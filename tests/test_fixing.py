@@ -161,6 +161,13 @@ def test_a_hotfix_that_was_cancelled_while_production_ran_it_is_not_forgotten(sh
     assert f"would lose {shop.fix[:12]} (fix: total) of 1.4.1" in caught.value.what
     assert shop.stands() == {"main": FixState.MERGED}
     assert shop.release_plan().version == "1.5.0"
+    other = shop.commit("fix: names", "names.py", "good\n")
+    with pytest.raises(LosesFix) as caught:
+        shop.plan(other)
+    assert "1.4.2 would lose" in caught.value.what
+    assert "it is not in v1.4.0 at" in caught.value.what
+    assert caught.value.hint == "Name that commit as well: then this hotfix brings it along."
+    assert shop.plan(shop.fix, other)[1].version == "1.4.2"
 
 
 def test_a_branch_that_was_never_pushed_is_a_line_all_the_same(shop):

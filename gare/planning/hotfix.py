@@ -24,7 +24,7 @@ from gare.domain.versions import (
     pick_previous,
     released,
 )
-from gare.errors import Refused
+from gare.errors import LosesFix, Refused
 from gare.planning.dag import environments, plan_steps
 from gare.planning.fixed_lines import FixedLines, refuse_lost
 from gare.planning.hotfix_lines import check_branch, lacking, lines_of
@@ -183,7 +183,7 @@ def _refuse_older(last: str, base: _Base, version: str, live: str) -> None:
             f"{last} runs {live}, which is newer: a hotfix of {base.onto.name} would take it back to {version}.",
             where=f"version {version}",
             hint="Fix what runs there: leave `--line` out, or name its tag. If it is to go back on purpose, "
-            "say so with `--allow-older`.",
+            "say so with `--allow-older` (over HTTP: `allow_older`).",
         )
 
 
@@ -195,12 +195,17 @@ def _refuse_lost(
     version: str,
     merge_requests: MergeRequests | None,
 ) -> None:
-    """Raise LosesFix when a maintenance line lacks an earlier fix that this hotfix does not bring."""
+    """Raise LosesFix when the line, or the version, lacks an earlier fix that this hotfix does not bring."""
     brought = {one.commit for one in chosen.wanted}
     others = [fix for fix in earlier.fixes if brought.isdisjoint((fix.commit, fix.made))]
     lines = FixedLines(source, earlier.fixes, merge_requests)
-    head = Head(base.line, base.commit)
-    refuse_lost(lines, others, head, since=base.last.version, version=version)
+    head = Head(base.onto.name, base.commit)
+    try:
+        refuse_lost(lines, others, head, since=base.last.version, version=version)
+    except LosesFix as lost:
+        other = f" Or: {lost.hint}" if base.is_branch else ""
+        hint = f"Name that commit as well: then this hotfix brings it along.{other}"
+        raise LosesFix(lost.what, where=lost.where, hint=hint) from None
 
 
 def _changes(
