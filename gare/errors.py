@@ -57,21 +57,7 @@ class ConnectorError(GareError):
 
 
 class Unavailable(ConnectorError):
-    """The other side cannot be reached now; the same call may work later."""
-
-    retryable = True
-
-
-class LedgerAway(Unavailable):
-    """The ledger itself cannot be used now: no failure of what was being done; that is done when it is back."""
-
-
-class Unsure(ConnectorError):
-    """The connection broke after something was sent: nobody knows whether it was done. Never repeated by itself."""
-
-
-class RateLimited(ConnectorError):
-    """The other side asked us to slow down."""
+    """The other side cannot be reached now; the same call may work later, not before `retry_after_s` if it said so."""
 
     retryable = True
 
@@ -80,6 +66,22 @@ class RateLimited(ConnectorError):
     ) -> None:
         super().__init__(what, where=where, hint=hint)
         self.retry_after_s = retry_after_s
+
+
+class RateLimited(Unavailable):
+    """The other side asked us to slow down."""
+
+
+class Interrupted(Unavailable):
+    """The station itself was away while a run was under way: the run is brought on, but not without end."""
+
+
+class LedgerAway(Interrupted):
+    """The ledger itself cannot be used now: no failure of what was being done; that is done when it is back."""
+
+
+class Unsure(ConnectorError):
+    """The connection broke after something was sent: nobody knows whether it was done. Never repeated by itself."""
 
 
 class AuthenticationFailed(ConnectorError):

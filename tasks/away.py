@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from gare.errors import LedgerAway, RateLimited, Unavailable
+from gare.errors import LedgerAway, Unavailable
 from tasks.step import AskAgain, Value, Work
 
 PAUSE, LONGEST_PAUSE = timedelta(seconds=5), timedelta(minutes=1)
@@ -16,11 +16,9 @@ def unless_away(work: Work, act: Callable[[], Value | AskAgain]) -> Value | AskA
         return act()
     except LedgerAway:
         raise
-    except RateLimited as error:
+    except Unavailable as error:
         asked = timedelta(seconds=error.retry_after_s)
         return AskAgain(str(error), work.ledger.now() + max(asked, _pause(work)))
-    except Unavailable as error:
-        return AskAgain(str(error), work.ledger.now() + _pause(work))
 
 
 def _pause(work: Work) -> timedelta:

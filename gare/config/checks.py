@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from pathlib import PurePosixPath, PureWindowsPath
 
+from gare.config.connections import connection_problems
 from gare.config.document import Document
 from gare.config.freezes import freezes_problems
 from gare.config.hosting import hosting_problems
@@ -54,6 +55,7 @@ _WITH_COMMAND = (StepType.RUN, StepType.BUILD, StepType.TEST)
 def station_problems(document: Document, station: StationConfig) -> Iterator[Problem]:
     """Find what does not fit together in station.yaml."""
     yield from _people(document, station.people)
+    yield from connection_problems(document, station)
     yield from freezes_problems(document, station.freezes, "freezes", station.environments)
     yield from freezes_problems(document, station.calendars, "calendars", station.environments)
     yield from _rights(document, station.rights, station.people)

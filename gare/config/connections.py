@@ -1,9 +1,14 @@
-"""Finds the connection that a project names, at the moment when it is used: files may have changed since the plan."""
+"""Connections: what is wrong with those of a station, and the one that a project names when it is used.
 
+Files may have changed since the plan.
+"""
+
+from collections.abc import Iterator
 from typing import TypeVar
 
+from gare.config.document import Document
 from gare.config.models import StationConfig
-from gare.config.problems import listed, nearest
+from gare.config.problems import Problem, listed, nearest
 from gare.connectors.connection import Connection
 from gare.errors import ConfigError
 
@@ -29,3 +34,14 @@ def named_connection(station: StationConfig, name: str, kind: type[Kind], where:
         if known
         else f"Write it under `connections` of station.yaml: `{{type: {wanted}, url: …, token: $NAME}}`.",
     )
+
+
+def connection_problems(document: Document, station: StationConfig) -> Iterator[Problem]:
+    """Find files of certificate authorities that are not there."""
+    for name, one in station.connections.items():
+        if one.ca_file and not (file := document.file.parent / one.ca_file).is_file():
+            yield document.problem(
+                ("connections", name, "ca_file"),
+                f"there is no file {file}.",
+                "Correct the path; it starts from the folder of this file.",
+            )

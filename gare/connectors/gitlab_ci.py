@@ -7,6 +7,7 @@ from typing import Any
 from gare import masking
 from gare.connectors.gitlab_site import WRITE, GitLabSite
 from gare.connectors.output import LineCutter
+from gare.connectors.vendor_errors import understood
 from gare.errors import Conflict, UnexpectedReply
 from gare.ports.ci import Job, Pipeline, PipelineState
 
@@ -36,6 +37,7 @@ _STATES: Mapping[str, PipelineState] = {
 _NOT_BEGUN = ("created", "manual", "scheduled", "skipped", "waiting_for_resource", "preparing")
 
 
+@understood("GitLab")
 class GitLabCi:
     """The pipelines of a project. Implements `Ci` (REST v4: pipelines, jobs)."""
 
@@ -93,7 +95,7 @@ class GitLabCi:
     def test_cases(self, id: int) -> Sequence[Mapping[str, Any]]:
         """Return the test cases of a pipeline's report (REST v4, test_report): one row each."""
         with self._site.asking(f"read the test report of pipeline {id}"):
-            suites = self._site.one(f"pipelines/{id}/test_report").get("test_suites") or ()
+            suites = self._site.one(f"pipelines/{id}/test_report")["test_suites"]
         return [_case(suite, case) for suite in suites for case in suite.get("test_cases") or ()]
 
     def artifacts(self, job: int) -> bytes:

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gare.connectors.gitlab_site import WRITE, GitLabSite
+from gare.connectors.vendor_errors import understood
 from gare.ports.environments import DeploymentRecord
 from gare.ports.freezes import FreezePeriod
 
 _NEWEST = 100
 
 
+@understood("GitLab")
 class GitLabEnvironments:
     """The environments of a project. Implements `Environments` (REST v4: deployments, jobs)."""
 
@@ -67,7 +69,7 @@ class GitLabEnvironments:
     @property
     def user(self) -> str:
         """Return the token's user."""
-        return self._site.account().user
+        return self._site.user
 
     def approve(self, id: int, comment: str) -> None:
         """Say yes to a blocked deployment. The job must be played afterwards."""
@@ -116,6 +118,7 @@ class GitLabEnvironments:
         )
 
 
+@understood("GitLab")
 class GitLabFreezes:
     """The deploy freezes of a project. Implements `FreezeSource` (REST v4: freeze_periods).
 

@@ -8,11 +8,13 @@ from typing import Any
 
 from gare.connectors.gitlab_settings import GitLabTrackerSettings
 from gare.connectors.gitlab_site import PAGE, GitLabSite
+from gare.connectors.vendor_errors import understood
 from gare.ports.tracker import Ticket
 
 _NUMBER = re.compile(r"(\d+)$")
 
 
+@understood("GitLab")
 class GitLabIssues:
     """The issues of a project. Implements `Tracker`: a request per hundred issues, none per issue."""
 

@@ -5,11 +5,13 @@ from datetime import datetime
 from typing import Any
 
 from gare.connectors.gitlab_site import PAGE, WRITE, GitLabSite
+from gare.connectors.vendor_errors import understood
 from gare.ports.merge_requests import MergeRequest
 
 _TRANSIENT = frozenset({"unchecked", "checking", "preparing", "approvals_syncing"})
 
 
+@understood("GitLab")
 class GitLabMergeRequests:
     """The merge requests of a project. Implements `MergeRequests` (REST v4)."""
 

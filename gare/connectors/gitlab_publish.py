@@ -6,11 +6,13 @@ from typing import Any
 from urllib.parse import quote
 
 from gare.connectors.gitlab_site import WRITE, GitLabSite
+from gare.connectors.vendor_errors import understood
 from gare.errors import Conflict
 from gare.ports.packages import PackageFile
 from gare.ports.release_page import Link, ReleaseEntry
 
 
+@understood("GitLab")
 class GitLabReleases:
     """The releases of a project. Implements `ReleasePage` (REST v4: releases, release links)."""
 
@@ -77,6 +79,7 @@ class GitLabReleases:
         )
 
 
+@understood("GitLab")
 class GitLabPackages:
     """The generic package registry of a project. Implements `Packages` (REST v4: packages, generic packages)."""
 

@@ -6,8 +6,10 @@ from functools import cached_property
 from typing import Any
 
 from gare.connectors.gitlab_site import WRITE, GitLabSite, level_of, role_of
+from gare.connectors.vendor_errors import understood
 
 
+@understood("GitLab")
 class GitLabRefs:
     """The refs of a project. Implements `HostedRefs` (REST v4: protected tags and branches, repository)."""
 

@@ -4,6 +4,7 @@ python-gitlab brings addresses and pages; how calls are sent is the one HTTP pol
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gare.connectors.gitlab_settings import GitLabConnection, GitLabProject
-from gare.connectors.http_policy import HttpPolicy, refusal, unreadable
+from gare.connectors.http_policy import HttpPolicy
+from gare.connectors.vendor_errors import FORMS, misshapen, refusal, unreadable
 from gare.errors import AuthenticationFailed, ConnectorError, GareError, NotFound, PermissionDenied
 from gare.secrets import resolve
 
@@ -25,8 +27,15 @@ if TYPE_CHECKING:
 PAGE = 100
 READ, WRITE = "Reporter", "Developer"
 _LEVELS = {"Guest": 10, "Reporter": 20, "Developer": 30, "Maintainer": 40, "Owner": 50}
-_RAW = ("/trace", "/artifacts", "/packages/generic/")
+_RAW = re.compile(r"/api/v4/projects/[^/]+/(jobs/\d+/(trace|artifacts)|packages/generic/)")
 """Answers that are files, whatever they hold."""
+
+
+def policy_of(connection: GitLabConnection, base: Path) -> HttpPolicy:
+    """Return how a GitLab is talked to."""
+    return HttpPolicy.of(
+        "GitLab", connection, base, "X-Request-Id", is_json=_is_json, may_repeat=_may_repeat
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +43,15 @@ class Account:
     """Who a token is: the user, the role in the project, and the token's last day, where it has one."""
 
     user: str
-    role: str
+    user_id: int
+    level: int
+    scopes: tuple[str, ...]
     expires_on: date | None
+
+    @property
+    def role(self) -> str:
+        """Return the name of the role."""
+        return role_of(self.level)
 
 
 class GitLabSite:
@@ -51,19 +67,17 @@ class GitLabSite:
         """Take the connection, the project on it, and the folder that secret files are relative to."""
         self._connection, self._base = connection, base
         self.settings = project
-        self._policy = policy or HttpPolicy(
-            vendor="GitLab",
-            url=connection.url,
-            request_id_header="X-Request-Id",
-            ca_file=connection.ca_file,
-            is_json=_is_json,
-            may_repeat=may_repeat,
-        )
+        self._policy = policy or policy_of(connection, base)
 
     @property
     def where(self) -> str:
         """Name the project in messages."""
         return f"GitLab {self.settings.project}"
+
+    @property
+    def trace(self) -> str:
+        """Name the project with the id of the last request."""
+        return self._policy.traced(self.where)
 
     @property
     def url(self) -> str:
@@ -82,7 +96,7 @@ class GitLabSite:
             self._connection.url,
             # As a bearer token it is dropped when GitLab leads to another host (artifacts in object storage).
             oauth_token=resolve(self._connection.token, base=self._base),
-            ssl_verify=self._connection.ca_file or True,
+            ssl_verify=self._policy.ca_file or True,
             session=session,
             per_page=PAGE,
             keep_base_url=True,
@@ -94,14 +108,28 @@ class GitLabSite:
         """Return the SDK's project, without asking for it."""
         return self.client.projects.get(self.settings.project, lazy=True)
 
+    @cached_property
     def account(self) -> Account:
-        """Return who the token is (REST v4: user, project, personal_access_tokens/self)."""
+        """Who the token is, asked once (REST v4: user, project, personal_access_tokens/self)."""
         with self.asking("read who the token is"):
             user: Any = self.client.http_get("/user")
             level = level_of(self.one())
             token: Any = self.client.http_get("/personal_access_tokens/self")
-        ends = token.get("expires_at")
-        return Account(user["username"], role_of(level), ends and date.fromisoformat(ends))
+            ends = token.get("expires_at")
+            return Account(
+                user["username"],
+                user["id"],
+                level,
+                tuple(token.get("scopes") or ()),
+                ends and date.fromisoformat(ends),
+            )
+
+    @cached_property
+    def user(self) -> str:
+        """The token's user, asked once: approvals of deployments are asked about it in every look."""
+        with self.asking("read who the token is"):
+            found: Any = self.client.http_get("/user")
+            return str(found["username"])
 
     def one(self, path: str = "") -> Any:
         """Return what stands at an address below the project, or the project itself."""
@@ -121,31 +149,34 @@ class GitLabSite:
         try:
             yield
         except GitlabParsingError as error:
-            raise unreadable(self._policy, f"{what}: {error.error_message}") from error
+            raise self._unreadable(f"{what}: {error.error_message}") from error
         except GitlabError as error:
             raise self._refusal(error, what, role) from error
         except RequestException as error:
-            raise unreadable(self._policy, f"{what}: {error}") from error
+            raise self._unreadable(f"{what}: {error}") from error
+        except FORMS as error:
+            raise misshapen("GitLab", what, error, where=self._policy.where) from error
+
+    def _unreadable(self, what: str) -> GareError:
+        return unreadable("GitLab", what, where=self._policy.where)
 
     def _refusal(self, error: "GitlabError", what: str, role: str) -> GareError:
-        status, said = error.response_code or 0, _said(error)
+        status, said, where = error.response_code or 0, _said(error), self.trace
         if status == 401 and "expired" in said.lower():
             return AuthenticationFailed(
-                f"The token has expired: cannot {what}.", where=self.where, hint=_NEW_TOKEN
+                f"The token has expired: cannot {what}.", where=where, hint=_NEW_TOKEN
             )
         if "insufficient_scope" in said:
             return PermissionDenied(
                 f"The token lacks a scope: cannot {what}.",
-                where=self.where,
+                where=where,
                 hint="Make a token with the scope `api`; `read_api` is enough for `gare plan` alone.",
             )
         if status in (401, 403, 404) and (missing := self._missing_right(what, role)):
             return missing
-        told = _TABLE.get(
-            status, ("GitLab refuses to {what}: {said}.", "Look at docs/how-to/gitlab.md.")
-        )
+        told = _TABLE.get(status, _BROKEN if status >= 500 else _TABLE[400])
         return refusal(
-            status, told[0].format(what=what, said=said or status), where=self.where, hint=told[1]
+            status, told[0].format(what=what, said=said or status), where=where, hint=told[1]
         )
 
     def _missing_right(self, what: str, role: str) -> ConnectorError | None:
@@ -158,7 +189,9 @@ class GitLabSite:
             return AuthenticationFailed(
                 f"GitLab does not know the token: cannot {what}.", where=self.where, hint=_NEW_TOKEN
             )
-        except (GitlabError, GareError):
+        except GitlabError as error:
+            if error.response_code not in (403, 404):
+                return None
             return NotFound(
                 f"GitLab shows no project {self.settings.project} to this token: cannot {what}.",
                 where=self.where,
@@ -178,6 +211,8 @@ class GitLabSite:
 
 # What GitLab's answers mean once it is known that the role is not the reason.
 
+_BROKEN = ("GitLab failed, and cannot {what}: {said}.", "")
+
 _NEW_TOKEN = "Make a new one with the scope `api`, and set it where the station is started."  # noqa: S105
 
 _TABLE: Mapping[int, tuple[str, str]] = {
@@ -196,6 +231,7 @@ _TABLE: Mapping[int, tuple[str, str]] = {
         "Look at the merge request: what blocks it is written there.",
     ),
     409: ("GitLab has something else there: cannot {what}: {said}.", "Look at what is there."),
+    408: ("GitLab took too long, and cannot {what}: {said}.", ""),
     422: ("GitLab refuses to {what}: {said}.", "Correct what it names."),
 }
 
@@ -230,11 +266,11 @@ def level_of(seen: Any) -> int:
     return max((one["access_level"] for one in access if one), default=0)
 
 
-def may_repeat(request: "PreparedRequest") -> bool:
+def _may_repeat(request: "PreparedRequest") -> bool:
     """Tell whether GitLab means a second PUT like the first: it would keep a file twice, and not merge again."""
     url = (request.url or "").partition("?")[0]
     return request.method != "PUT" or not ("/packages/generic/" in url or url.endswith("/merge"))
 
 
 def _is_json(request: "PreparedRequest") -> bool:
-    return not any(part in (request.url or "") for part in _RAW)
+    return not _RAW.search(request.url or "")

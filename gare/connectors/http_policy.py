@@ -1,18 +1,20 @@
 """The one policy of every HTTP connection to a vendor, mounted on the vendor SDK's own session.
 
 Timeouts, few and short repeats of what may be repeated, `Retry-After` and rate headers, jitter, the vendor's request
-ids in the log, TLS always verified. Repeated here is only what is idempotent (GET, HEAD, PUT, DELETE) or was surely not
-done (429, no connection). A write that may have been done is never sent twice from here: `Unavailable` lets the step
-run again, and the effect helper looks first.
+ids in log and errors, TLS always verified. Repeated here is only what is idempotent (GET, HEAD, PUT, DELETE) or was
+surely not done (429, no connection). A write that may have been done is never sent twice from here: `Unavailable` lets
+the step run again, and the effect helper looks first. A body is read here, so that one that is cut is met here too.
 """
 
 import logging
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from requests import PreparedRequest, Response
@@ -22,18 +24,17 @@ from requests.exceptions import ConnectTimeout, RequestException, SSLError
 from requests.utils import rewind_body
 
 from gare import masking
-from gare.errors import (
-    AuthenticationFailed,
-    ConfigError,
-    Conflict,
-    ConnectorError,
-    GareError,
-    NotFound,
-    PermissionDenied,
-    RateLimited,
-    Unavailable,
-    UnexpectedReply,
+from gare.connectors.connection import Connection
+from gare.connectors.vendor_errors import (
+    away,
+    breaks_off,
+    innermost,
+    limited,
+    not_trusted,
+    unreadable,
+    web_page,
 )
+from gare.errors import ConfigError, GareError, RateLimited
 
 if TYPE_CHECKING:
     from requests import Session
@@ -41,7 +42,12 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 _AWAY = frozenset({502, 503, 504})
-_TOLD = 300
+
+
+class _Last(threading.local):
+    """The request that this thread sent last."""
+
+    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,21 @@ class HttpPolicy:
     patience_s: float = 20
     first_pause_s: float = 0.5
     sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
+    _last: _Last = field(default_factory=_Last, repr=False, compare=False)
+
+    @classmethod
+    def of(
+        cls, vendor: str, connection: Connection, base: Path, request_id_header: str, **more: Any
+    ) -> "HttpPolicy":
+        """Return the policy of a connection; its file of authorities is relative to `base`. Raises ConfigError."""
+        ca_file = base / connection.ca_file if connection.ca_file else None
+        if ca_file and not ca_file.is_file():
+            raise ConfigError(
+                f"There is no file {ca_file}.",
+                where=f"connections, the {vendor} at {connection.url}: ca_file",
+                hint="Correct the path; it starts from the folder of station.yaml.",
+            )
+        return cls(vendor, connection.url, request_id_header, str(ca_file or ""), **more)
 
     def govern(self, session: "Session") -> None:
         """Let the session of an SDK keep this policy."""
@@ -76,7 +97,16 @@ class HttpPolicy:
     @property
     def where(self) -> str:
         """Name the place in messages."""
-        return f"{self.vendor} {self.url}"
+        return self.traced(f"{self.vendor} {self.url}")
+
+    def traced(self, place: str) -> str:
+        """Return a place with the id that the vendor gave to this thread's last request: its log is searched by it."""
+        return f"{place}, request {self._last.id}" if self._last.id else place
+
+    def note(self, response: Response | None) -> None:
+        """Remember the id of this thread's last request; of one that was not answered there is none."""
+        headers: Mapping[str, str] = response.headers if response is not None else {}
+        self._last.id = headers.get(self.request_id_header, "")
 
 
 class _Governed(HTTPAdapter):
@@ -102,7 +132,8 @@ class _Governed(HTTPAdapter):
                 isinstance(trouble, RateLimited) or policy.is_idempotent(request)
             ):
                 raise trouble
-            _LOG.info("%s; again in %.1f s", trouble.what, wait_s)
+            # A warning: at the command line it is all that is seen of a wait of 20 s.
+            _LOG.warning("%s (%s) Again in %.1f s.", trouble.what, trouble.where, wait_s)
             policy.sleep(wait_s)
             if getattr(request, "_body_position", None) is not None:  # a file, sent in part
                 rewind_body(request)
@@ -114,27 +145,71 @@ class _Governed(HTTPAdapter):
     ) -> tuple[Response | GareError, float]:
         """Return an answer to be used, or what was wrong and how long the vendor asks to wait."""
         policy = self._policy
+        policy.note(None)
         try:
             response = super().send(request, *args, **options)
+            policy.note(response)
+            if not options.get("stream"):
+                _ = response.content
         except SSLError as error:
-            raise _untrusted(policy, error) from error
+            return self._untrusted(error), 0
         except ConnectTimeout as error:
-            return _away(policy, request, "it did not take the connection", error), 0
-        except NotConnected as error:
-            return _away(policy, request, _innermost(error), error), 0
-        except RequestException as error:
-            return _away(policy, request, _innermost(error), error), 0
-        self._note(request, response)
-        asked_s = retry_after_s(response.headers)
+            return self._away(request, "it did not take the connection", error), 0
+        except (NotConnected, RequestException) as error:
+            return self._away(request, innermost(error), error), 0
+        except OSError as error:  # a file of authorities that has gone away
+            raise not_trusted(policy.vendor, error, where=policy.where) from error
+        self._tell(request, response)
+        return self._judged(request, response, is_whole=not options.get("stream"))
+
+    def _judged(
+        self, request: PreparedRequest, response: Response, *, is_whole: bool
+    ) -> tuple[Response | GareError, float]:
+        policy, asked_s = self._policy, retry_after_s(response.headers)
         if response.status_code == 429:
-            return _limited(policy, response, asked_s), asked_s
+            reason = response.headers.get("RateLimit-Reason", "")
+            return limited(policy.vendor, reason, asked_s, where=policy.where), asked_s
         if response.status_code in _AWAY:
-            return _away(policy, request, f"it answered {response.status_code}"), asked_s
+            why = f"it answered {response.status_code}"
+            return self._away(request, why, asked_s=asked_s), asked_s
         if response.ok and policy.is_json(request):
-            _refuse_page(policy, request, response)
+            if "html" in response.headers.get("Content-Type", ""):
+                raise web_page(policy.vendor, request.method or "", where=policy.where)
+            if is_whole and response.content and (why := self._look(response)):
+                return self._away(request, why), 0
         return response, 0
 
-    def _note(self, request: PreparedRequest, response: Response) -> None:
+    def _look(self, response: Response) -> str:
+        """Say how an answer breaks off; empty when it is whole. Raises UnexpectedReply when it is no data at all."""
+        try:
+            return breaks_off(response)
+        except ValueError as error:
+            policy = self._policy
+            raise unreadable(policy.vendor, response.text, where=policy.where) from error
+
+    def _away(
+        self,
+        request: PreparedRequest,
+        why: str,
+        cause: BaseException | None = None,
+        *,
+        asked_s: float = 0,
+    ) -> GareError:
+        policy = self._policy
+        is_write = not policy.is_idempotent(request)
+        error = away(
+            policy.vendor, why, where=policy.where, is_write=is_write, retry_after_s=asked_s
+        )
+        error.__cause__ = cause
+        return error
+
+    def _untrusted(self, error: SSLError) -> GareError:
+        found = not_trusted(self._policy.vendor, error, where=self._policy.where)
+        if not found.retryable:
+            raise found from error
+        return found
+
+    def _tell(self, request: PreparedRequest, response: Response) -> None:
         _LOG.debug(
             "%s %s -> %s, request id %s",
             request.method,
@@ -161,83 +236,3 @@ def _until_reset_s(headers: Mapping[str, str]) -> float:
     if headers.get("RateLimit-Remaining") != "0" or not reset.isdigit():
         return 0
     return max(float(reset) - time.time(), 0)
-
-
-def _limited(policy: HttpPolicy, response: Response, asked_s: float) -> RateLimited:
-    reason = response.headers.get("RateLimit-Reason", "")
-    told = f" ({reason})" if reason else ""
-    return RateLimited(
-        f"{policy.vendor} asks us to slow down{told}, for {asked_s:.0f} s.",
-        where=policy.where,
-        hint="Try again then, or ask its administrator for a higher limit.",
-        retry_after_s=asked_s,
-    )
-
-
-def _away(
-    policy: HttpPolicy, request: PreparedRequest, why: str, cause: BaseException | None = None
-) -> Unavailable:
-    doubt = "" if policy.is_idempotent(request) else " Whether it was done is looked up first."
-    error = Unavailable(
-        f"{policy.vendor} cannot be used now: {masking.current().apply(why)}.",
-        where=policy.where,
-        hint=f"Try again when it is back.{doubt}",
-    )
-    error.__cause__ = cause
-    return error
-
-
-def _untrusted(policy: HttpPolicy, error: SSLError) -> ConfigError:
-    return ConfigError(
-        f"The certificate of {policy.vendor} cannot be trusted: {_innermost(error)}.",
-        where=policy.where,
-        hint="Name the file of its certificate authority as `ca_file` of the connection; it is never switched off.",
-    )
-
-
-def _refuse_page(policy: HttpPolicy, request: PreparedRequest, response: Response) -> None:
-    """Raise UnexpectedReply for a web page where data is due: a proxy or a sign-in stands in front."""
-    if "html" not in response.headers.get("Content-Type", ""):
-        return
-    raise UnexpectedReply(
-        f"{policy.vendor} answered {request.method} with a web page instead of data: somebody asks to sign in.",
-        where=policy.where,
-        hint="Look at the `url` of the connection, and at a proxy or single sign-on in front of it.",
-    )
-
-
-_REFUSALS: Mapping[int, type[ConnectorError]] = {
-    401: AuthenticationFailed,
-    403: PermissionDenied,
-    404: NotFound,
-    409: Conflict,
-    410: NotFound,
-}
-
-
-def refusal(status: int, what: str, *, where: str, hint: str = "") -> ConnectorError:
-    """Return our error for a vendor's no: the shared bottom of every connector's own table."""
-    kind = _REFUSALS.get(status)
-    if kind is None:
-        kind = UnexpectedReply if status < 500 else Unavailable
-    return kind(masking.current().apply(what), where=where, hint=hint)
-
-
-def unreadable(policy: HttpPolicy, what: str) -> UnexpectedReply:
-    """Return the error for an answer that is not what the manual says, such as JSON that breaks off."""
-    return UnexpectedReply(
-        f"{policy.vendor} answered something that cannot be read: {what[:_TOLD]}.",
-        where=policy.where,
-        hint="Try again; if it stays, look at a proxy in front of it.",
-    )
-
-
-def _innermost(error: BaseException) -> str:
-    """Return the last reason of a chain of wrapped errors, in one line."""
-    seen = error
-    while True:
-        inner = seen.args[-1] if seen.args and isinstance(seen.args[-1], BaseException) else None
-        inner = inner or getattr(seen, "reason", None)
-        if not isinstance(inner, BaseException):
-            return " ".join(str(seen).split()).rstrip(".")[:_TOLD]
-        seen = inner

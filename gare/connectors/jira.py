@@ -10,6 +10,7 @@ from typing import Any
 
 from gare.connectors.jira_settings import JiraConnection, JiraTrackerSettings
 from gare.connectors.jira_site import PAGE, Site, quoted
+from gare.connectors.vendor_errors import understood
 from gare.ports.tracker import Ticket
 
 Json = Mapping[str, Any]
@@ -19,6 +20,7 @@ STATUSES: Mapping[str, str] = {"new": "todo", "indeterminate": "doing", "done": 
 """Jira's keys of status categories, in our words."""
 
 
+@understood("Jira")
 class Jira:
     """The tickets of one project of a Jira. Implements `Tracker`."""
 

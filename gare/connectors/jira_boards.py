@@ -6,10 +6,12 @@ from pathlib import Path
 from gare.connectors.jira import FIELDS, ticket_of
 from gare.connectors.jira_settings import JiraConnection, JiraTrackerSettings
 from gare.connectors.jira_site import PAGE, Site
+from gare.connectors.vendor_errors import understood
 from gare.errors import NotFound
 from gare.ports.tracker import Sprint, Ticket
 
 
+@understood("Jira")
 class JiraBoards:
     """The boards of one project. Implements `Boards`."""
 

@@ -14,12 +14,14 @@ from gare.connectors.jira_settings import JiraConnection, JiraTrackerSettings
 from gare.connectors.jira_site import PAGE, Site, quoted
 from gare.connectors.jira_text import adf_text, to_adf, to_wiki
 from gare.connectors.jira_transition import Offer, chosen, offers
+from gare.connectors.vendor_errors import understood
 from gare.errors import Conflict, NotFound, Refused
 from gare.ports.tracker import Receipt, TicketStand, TicketVersion
 
 Json = Mapping[str, Any]
 
 
+@understood("Jira")
 class JiraRelease:
     """One project of a Jira, written to. Implements `TicketWriter` and `ChangeTickets`."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gare.connectors.jira_settings import JiraConnection
+from gare.connectors.vendor_errors import refusal, unreadable
 from gare.errors import AuthenticationFailed, GareError, PermissionDenied, Refused
 from gare.secrets import resolve
 
@@ -44,6 +45,11 @@ class Site:
         """Return the site's address."""
         return self._connection.url
 
+    @property
+    def trace(self) -> str:
+        """Return the site's address with the id of the last request."""
+        return self._policy.traced(self.address)
+
     @cached_property
     def client(self) -> "JIRA":
         """Return the package's client, with the one policy of all connections; it has asked nothing yet."""
@@ -69,13 +75,7 @@ class Site:
     def _policy(self) -> "HttpPolicy":
         from gare.connectors.http_policy import HttpPolicy
 
-        ca_file = self._connection.ca_file
-        return HttpPolicy(
-            "Jira",
-            self.address,
-            request_id_header="atl-traceid",
-            ca_file=str(self._base / ca_file) if ca_file else "",
-        )
+        return HttpPolicy.of("Jira", self._connection, self._base, "atl-traceid")
 
     def call(self, needs: str, ask: "Callable[[JIRA], Found]") -> Found:
         """Return what a call answers. `needs` is the right (Jira's own key) that it takes, or empty.
@@ -83,18 +83,14 @@ class Site:
         Raises our errors for Jira's refusals; a missing right is named.
         """
         from jira import JIRAError
-        from requests.exceptions import JSONDecodeError
-
-        from gare.connectors.http_policy import unreadable
+        from requests import RequestException
 
         try:
             return ask(self.client)
         except JIRAError as error:
             raise self._refusal(error, needs) from error
-        except JSONDecodeError as error:
-            raise unreadable(
-                self._policy, f"JSON that breaks off after {len(error.doc)} characters"
-            ) from error
+        except RequestException as error:
+            raise unreadable("Jira", str(error), where=self.trace) from error
 
     def get(
         self,
@@ -180,7 +176,7 @@ class Site:
             raise denied
 
     def _refusal(self, error: "JIRAError", needs: str) -> GareError:
-        told = _told(error, self.address)
+        told = _told(error, self.trace)
         if isinstance(told, AuthenticationFailed) or told.retryable:
             return told
         # No right to see looks like not there, and no right to write like a wrong field: Jira is asked.
@@ -188,20 +184,18 @@ class Site:
 
     def _missing_right(self, needs: str, told: GareError) -> PermissionDenied | None:
         """Ask whether a refusal was for want of a right (REST, GET /mypermissions); None when it was not."""
-        from jira import JIRAError
-
+        query = {"permissions": needs, "projectKey": self._project}
         try:
-            url = self.client._get_url("mypermissions")
-            query = {"permissions": needs, "projectKey": self._project}
-            found = self.client._session.get(url, params=query).json()
-        except (JIRAError, GareError, ValueError):
+            right = self.get("mypermissions", query, needs="")["permissions"].get(needs, {})
+        except GareError as error:
+            if error.retryable:
+                raise
             return None
-        right = found.get("permissions", {}).get(needs, {})
         if right.get("havePermission", True):
             return None
         return PermissionDenied(
             f"The right {right.get('name', needs)!r} is missing. {told.what}",
-            where=self.address,
+            where=told.where,
             hint=f"Ask an administrator to give {needs} to the token's account (docs/how-to/jira.md).",
         )
 
@@ -237,21 +231,23 @@ _HINTS: Mapping[int, str] = {
 _SAID = 400
 
 
-def _told(error: "JIRAError", address: str) -> GareError:
-    from gare.connectors.http_policy import refusal
-
+def _told(error: "JIRAError", where: str) -> GareError:
     status, said = error.status_code or 0, " ".join((error.text or "").split())[:_SAID]
     what = f"Jira answered {status}: {said.rstrip('.')}." if said else f"Jira answered {status}."
     headers: Mapping[str, str] = error.response.headers if error.response is not None else {}
     if "CAPTCHA" in headers.get("X-Authentication-Denied-Reason", ""):
         return AuthenticationFailed(
             "Jira wants a CAPTCHA from the token's account.",
-            where=address,
+            where=where,
             hint="Sign in once with a browser as that account; then correct the token.",
         )
     if status in (400, 422):
-        return Refused(what, where=address, hint="Look at the names under `tickets` in gare.yaml.")
-    return refusal(status, what, where=address, hint=_HINTS.get(status, ""))
+        return Refused(
+            what,
+            where=where,
+            hint="Look at the names under `tickets` in gare.yaml; what is archived in Jira cannot be given.",
+        )
+    return refusal(status, what, where=where, hint=_HINTS.get(status, ""))
 
 
 def _look_who(reply: "Response", *_args: Any, **_kwargs: Any) -> None:

@@ -25,7 +25,7 @@ def _project(site: Site, project: Project) -> Iterator[Check]:
     try:
         hosted = Hosting(site.station).of(project.config)
         assert hosted is not None  # noqa: S101 -- asked by the caller
-        account = hosted.site.account()
+        account = hosted.site.account
         refused = hosted.refs.refused_tag(f"{project.config.source.tag_prefix}0.0.0")
     except GareError as error:
         yield failed(error, f"{name}: ")

@@ -140,6 +140,6 @@ def _headers(error: GareError, status: HTTPStatus, *, has_token: bool) -> dict[s
         # RFC 6750, section 3: a request without a token is told no error code.
         return {"WWW-Authenticate": "Bearer" + (' error="invalid_token"' if has_token else "")}
     if error.retryable:
-        wait_s = error.retry_after_s if isinstance(error, RateLimited) else 0
+        wait_s = error.retry_after_s if isinstance(error, Unavailable) else 0
         return {"Retry-After": str(round(wait_s) or RETRY_S)}
     return {}

@@ -74,6 +74,11 @@ class Fault:
         return self.kind in (Kind.STATUS, Kind.RATE_LIMIT, Kind.LOGIN_PAGE, Kind.CUT)
 
     @property
+    def is_own(self) -> bool:
+        """Whether the vendor itself answers so, with the id of the request, and nothing that stands before it."""
+        return self.kind in (Kind.STATUS, Kind.RATE_LIMIT)
+
+    @property
     def reply(self) -> Reply:
         """Return what is answered instead of the vendor's own answer."""
         if self.kind is Kind.LOGIN_PAGE:

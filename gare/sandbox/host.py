@@ -90,7 +90,7 @@ class Sandbox:
         if wrong:
             return Reply(400, {"message": f"The API description says: {wrong}."}), wrong
         if fault and fault.is_instead:
-            return fault.reply, ""
+            return vendor.dress(request, fault.reply) if fault.is_own else fault.reply, ""
         try:
             reply = vendor.answer(request)
         except Exception as error:  # noqa: BLE001 - the edge: whoever asked is told what broke

@@ -59,3 +59,9 @@ def test_a_token_never_stands_in_the_file(tmp_path):
     said = problem(tmp_path, "", station=station)
     assert "connections.gitlab" in said
     assert "glpat-abcdefgh12345678" not in said
+
+
+def test_a_file_of_authorities_that_is_not_there_is_told_at_once(tmp_path):
+    station = STATION.replace("$JIRA_TOKEN}", "$JIRA_TOKEN, ca_file: certs/own.pem}")
+    said = problem(tmp_path, "", station=station)
+    assert f"connections.tracker.ca_file: there is no file {tmp_path}/certs/own.pem." in said

@@ -1,5 +1,7 @@
 """What goes wrong with GitLab, and what a person is told."""
 
+import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -73,7 +75,7 @@ def test_a_missing_right_is_named(
     with pytest.raises(kind) as raised:
         act(connected(served.url, token=token))
     assert told in raised.value.what
-    assert raised.value.where == f"GitLab {PATH}"
+    assert raised.value.where.startswith(f"GitLab {PATH}")
     assert raised.value.hint
     assert token not in str(raised.value)
 
@@ -90,10 +92,45 @@ def test_a_page_to_sign_in_is_no_data(served: Served) -> None:
         connected(served.url).freezes.freeze_periods()
 
 
-def test_json_that_breaks_off(served: Served) -> None:
-    served.fail("truncated", path="*/freeze_periods")
-    with pytest.raises(UnexpectedReply, match="cannot be read: read the freeze periods"):
-        connected(served.url).freezes.freeze_periods()
+def test_json_that_breaks_off_again_and_again(served: Served) -> None:
+    served.fail("truncated", path="*/freeze_periods", count=None)
+    with pytest.raises(Unavailable, match="its answer breaks off after"):
+        connected(served.url, naps=[]).freezes.freeze_periods()
+
+
+def test_a_refusal_names_the_request_by_which_gitlabs_log_is_searched(served: Served) -> None:
+    with pytest.raises(NotFound) as raised:
+        connected(served.url).ci.pipeline(99)
+    assert re.search(r"GitLab shop/web/teashop, request [0-9a-f]{32}", str(raised.value))
+
+
+def test_what_is_sent_and_waited_for_is_in_the_log(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="gare")
+    served.fail("status", path="*/freeze_periods")
+    connected(served.url, naps=[]).freezes.freeze_periods()
+    told = [record.getMessage() for record in caplog.records]
+    assert re.search(r"it answered 503\. \(GitLab .*, request \w+\) Again in \d", told[1])
+    assert re.search(r"GET .*/freeze_periods -> 200, request id \w{32}", told[2])
+
+
+def test_a_failure_of_gitlabs_own_is_no_refusal(served: Served) -> None:
+    served.fail("status", status=500, method="POST")
+    with pytest.raises(
+        Unavailable, match=r"GitLab failed, and cannot make the release of v0\.1\.0"
+    ):
+        release(connected(served.url))
+
+
+def test_a_gitlab_that_is_away_when_asked_for_rights_says_nothing_about_them(
+    served: Served,
+) -> None:
+    gitlab = connected(served.url, naps=[])
+    served.fail("status", status=403, method="POST", path="*/releases")
+    served.fail("status", status=503, path="*/shop%2Fweb%2Fteashop", count=None)
+    with pytest.raises(Unavailable, match="it answered 503"):
+        release(gitlab)
 
 
 def test_a_rate_limit_is_kept_and_the_call_goes_on(served: Served) -> None:
@@ -112,7 +149,7 @@ def test_a_rate_limit_of_minutes_is_left_to_the_step(served: Served) -> None:
     assert (raised.value.retry_after_s, naps) == (600, [])
 
 
-@pytest.mark.parametrize("kind", ["cut", "lost reply", "status"])
+@pytest.mark.parametrize("kind", ["cut", "lost reply", "status", "truncated"])
 def test_a_read_that_fails_once_is_repeated(served: Served, kind: str) -> None:
     naps: list[float] = []
     served.fail(kind, path="*/freeze_periods")

@@ -8,7 +8,8 @@ import pytest
 import requests
 
 from gare import masking
-from gare.connectors.http_policy import HttpPolicy, refusal, retry_after_s
+from gare.connectors.http_policy import HttpPolicy, retry_after_s
+from gare.connectors.vendor_errors import refusal
 from gare.errors import (
     AuthenticationFailed,
     Conflict,

@@ -363,10 +363,30 @@ class TestRefusals:
         with pytest.raises(UnexpectedReply, match="web page instead of data"):
             site.release.version("1.4.0")
 
-    def test_json_that_breaks_off(self, site):
+    def test_json_that_breaks_off_once_is_asked_for_again(self, site):
         site.served.fail("truncated")
-        with pytest.raises(UnexpectedReply, match="breaks off"):
+        assert site.release.version("1.4.0").name == "1.4.0"
+
+    def test_a_write_whose_answer_breaks_off_is_not_sent_again(self, site):
+        site.served.fail("truncated", method="POST")
+        with pytest.raises(Unavailable, match=r"breaks off.*Whether it was done is looked up"):
+            site.release.comment("SHOP-1", "out")
+        assert len(site.served.sent("POST")) == 1
+
+    def test_a_refusal_names_the_request_by_which_jiras_log_is_searched(self, site):
+        with pytest.raises(NotFound, match=r"/jira, request [0-9a-f]{8}\)"):
+            site.release.stand("SHOP-99")
+
+    def test_a_failure_of_jiras_own_says_so(self, site):
+        site.served.fail("status", status=500)
+        with pytest.raises(Unavailable, match=r"Jira answered 500.*look at its state"):
             site.release.version("1.4.0")
+
+    def test_a_jira_that_is_away_when_asked_for_rights_says_nothing_about_them(self, site):
+        site.served.fail("status", status=403, method="POST")
+        site.served.fail("rate limit", path="*/mypermissions", retry_after_s=600)
+        with pytest.raises(RateLimited):
+            site.release.comment("SHOP-1", "out")
 
     def test_asked_to_slow_down_for_long(self, site):
         site.served.fail("rate limit", retry_after_s=3600, count=None)

@@ -229,7 +229,7 @@ def test_an_upload_that_came_too_early_is_sent_again_from_its_beginning(
 
 
 def test_the_account_says_its_role_and_last_day(served: Served) -> None:
-    account = connected(served.url, token="glpat-of-a-developer").site.account()
+    account = connected(served.url, token="glpat-of-a-developer").site.account
     assert (account.user, account.role, account.expires_on) == ("dev", "Developer", None)
 
 

@@ -1,13 +1,13 @@
 """A GitLab project for tests, and Gare's connector to it."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from gare.connectors.gitlab import GitLab
 from gare.connectors.gitlab_settings import GitLabConnection, GitLabProject
-from gare.connectors.gitlab_site import may_repeat
-from gare.connectors.http_policy import HttpPolicy
+from gare.connectors.gitlab_site import policy_of
 
 PATH = "shop/web/teashop"
 TOKEN = "glpat-of-a-maintainer"
@@ -70,11 +70,9 @@ def connected(
     )
     os.environ["GARE_TEST_GITLAB_TOKEN"] = token
     settings = GitLabProject(connection="gitlab", project=project)
-    policy = None
+    policy = policy_of(connection, Path())
     if naps is not None:
-        policy = HttpPolicy(
-            "GitLab", connection.url, "X-Request-Id", may_repeat=may_repeat, sleep=naps.append
-        )
+        policy = replace(policy, sleep=naps.append)
     made = GitLab(connection, settings, Path(), policy)
     _ = made.site.client  # the token is read now, not when another test has set another one
     return made
