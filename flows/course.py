@@ -11,6 +11,7 @@ from prefect.states import Completed, Failed
 
 from flows.conductor import conduct
 from flows.lease import keep_locks, the_only_process
+from flows.run_log import listen
 from gare.boundaries import enter, reached
 from gare.change_ticket import tell_end
 from gare.domain.releases import Release, ReleaseState
@@ -24,6 +25,7 @@ from tasks.plan import open_release
 async def bring_on(request: Request, kinds: Mapping[str, Task[[str, str], Any]]) -> State[Any]:
     """Bring one release on with the steps that its kind knows; suspend while it waits; return how it ended."""
     enter(request.subject)
+    listen()
     reached("start of process")
     try:
         gare = open_gare()

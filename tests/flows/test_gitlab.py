@@ -1,10 +1,12 @@
 """A release in which GitLab takes part: its pipeline, its package registry, its release page, its environments."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.request import Request, urlopen
 
+import httpx
 import pytest
 from sandbox import Served, sandboxed
 from waiting import wait_until
@@ -119,3 +121,13 @@ def test_a_release_waits_while_gitlab_is_away(shop):
         up.sandbox.faults.clear()
         shop.run("resume", release.id)
         shop.wait_for(ReleaseState.RELEASED)
+        wait_until(lambda: logged(shop, release.flow_run_id, "Again in "))
+        told = logged(shop, release.flow_run_id, "Again in ")
+        assert re.search(r"it answered 503\. \(GitLab .*, request \w{32}\) Again in \d", told)
+
+
+def logged(shop, run_id: str, part: str) -> str:
+    """Return the line of a run's log that holds a text; empty without one."""
+    wanted = {"logs": {"flow_run_id": {"any_": [run_id]}}, "limit": 200}
+    found = httpx.post(f"{shop.gare().engine.url}/logs/filter", json=wanted, trust_env=False)
+    return next((one["message"] for one in found.json() if part in one["message"]), "")
