@@ -1,4 +1,4 @@
-"""What Gare's library logs (waits for a vendor, its requests) goes to the log of the run and step that it is done for."""
+"""What Gare's library logs (waits for a vendor, its requests) goes to the log of the run that it is done for."""
 
 import logging
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import chain, islice
+from itertools import islice
 from typing import Any
 
 from gare.connectors.gitlab_settings import GitLabTrackerSettings
@@ -30,8 +30,8 @@ class GitLabIssues:
         """
         spelled = {int(found[1]): key for key in keys if (found := _NUMBER.search(key))}
         milestone = self._settings.milestone.format(version=version)
-        named, planned = self._by_number(sorted(spelled)), self._ask(milestone=milestone)
-        issues = {one["iid"]: one for one in chain(named, planned)}
+        issues = {one["iid"]: one for one in self._ask(milestone=milestone)}
+        issues |= {one["iid"]: one for one in self._by_number(sorted(spelled.keys() - issues))}
         prefix = self._settings.prefix
         tickets = (
             self._ticket(spelled.get(number, f"{prefix}{number}"), one, milestone, version)

@@ -267,9 +267,11 @@ def level_of(seen: Any) -> int:
 
 
 def _may_repeat(request: "PreparedRequest") -> bool:
-    """Tell whether GitLab means a second PUT like the first: it would keep a file twice, and not merge again."""
+    """Tell whether a second request means the same: GitLab would keep a file twice, and not merge again."""
     url = (request.url or "").partition("?")[0]
-    return request.method != "PUT" or not ("/packages/generic/" in url or url.endswith("/merge"))
+    if request.method == "PUT":
+        return not ("/packages/generic/" in url or url.endswith("/merge"))
+    return request.method != "POST"
 
 
 def _is_json(request: "PreparedRequest") -> bool:

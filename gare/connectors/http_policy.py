@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from requests import Session
 
 _LOG = logging.getLogger(__name__)
-_IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 _AWAY = frozenset({502, 503, 504})
 
 
@@ -60,8 +59,8 @@ class HttpPolicy:
     ca_file: str = ""
     is_json: Callable[[PreparedRequest], bool] = lambda _request: True
     """Whether an answer to this request must be JSON, so that a page to sign in is none."""
-    may_repeat: Callable[[PreparedRequest], bool] = lambda _request: True
-    """Whether the vendor means a second GET, HEAD, PUT or DELETE like the first."""
+    may_repeat: Callable[[PreparedRequest], bool] = lambda request: request.method != "POST"
+    """Whether sending it twice is the same as once, as it is with GET, HEAD, PUT and DELETE at most vendors."""
     connect_s: float = 5
     read_s: float = 60
     patience_s: float = 20
@@ -89,10 +88,6 @@ class HttpPolicy:
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         session.verify = self.ca_file or True
-
-    def is_idempotent(self, request: PreparedRequest) -> bool:
-        """Tell whether sending it twice is the same as once."""
-        return request.method in _IDEMPOTENT and self.may_repeat(request)
 
     @property
     def where(self) -> str:
@@ -129,7 +124,7 @@ class _Governed(HTTPAdapter):
             wait_s = max(asked_s, pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
             left_s -= time.monotonic() - begun
             if wait_s > left_s or not (
-                isinstance(trouble, RateLimited) or policy.is_idempotent(request)
+                isinstance(trouble, RateLimited) or policy.may_repeat(request)
             ):
                 raise trouble
             # A warning: at the command line it is all that is seen of a wait of 20 s.
@@ -196,7 +191,7 @@ class _Governed(HTTPAdapter):
         asked_s: float = 0,
     ) -> GareError:
         policy = self._policy
-        is_write = not policy.is_idempotent(request)
+        is_write = not policy.may_repeat(request)
         error = away(
             policy.vendor, why, where=policy.where, is_write=is_write, retry_after_s=asked_s
         )

@@ -101,12 +101,8 @@ class JiraRelease:
 
     def stands(self, keys: Sequence[str]) -> Mapping[str, TicketStand]:
         """Return how tickets stand, in pages; those that do not exist (any more) are left out."""
-        found: dict[str, TicketStand] = {}
-        for start in range(0, len(keys), PAGE):
-            chunk = list(keys[start : start + PAGE])
-            for issue in self._site.search_named("key in ({})", chunk, ["status", "fixVersions"]):
-                found[issue["key"]] = _stand_of(issue)
-        return found
+        found = self._site.issues(keys, ["status", "fixVersions"])
+        return {issue["key"]: _stand_of(issue) for issue in found}
 
     def stand(self, key: str) -> TicketStand:
         """Return how one ticket stands, read by its key: search lags behind writes."""

@@ -7,6 +7,7 @@ The `jira` package brings session, sign-in and addresses. Its calls are used whe
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,12 +18,16 @@ from gare.secrets import resolve
 
 if TYPE_CHECKING:
     from jira import JIRA, JIRAError
-    from requests import Response
+    from requests import PreparedRequest, Response
 
     from gare.connectors.http_policy import HttpPolicy
 
 PAGE = 100
-"""Issues a page: Cloud gives no more with fields, and Data Center's own default limit is 1,000."""
+_KEYS_A_PAGE = {True: 5000, False: 1000}
+"""By whether it is Cloud: with other fields than the key, Cloud gives no more than 100; the other is Data Center's
+own default limit."""
+_ISSUES_A_PAGE = {True: 100, False: 200}
+"""Keys that are named in one request: Cloud's limit, and what an address holds."""
 
 Found = TypeVar("Found")
 Query = Mapping[str, Any]
@@ -75,7 +80,9 @@ class Site:
     def _policy(self) -> "HttpPolicy":
         from gare.connectors.http_policy import HttpPolicy
 
-        return HttpPolicy.of("Jira", self._connection, self._base, "atl-traceid")
+        return HttpPolicy.of(
+            "Jira", self._connection, self._base, "atl-traceid", may_repeat=_may_repeat
+        )
 
     def call(self, needs: str, ask: "Callable[[JIRA], Found]") -> Found:
         """Return what a call answers. `needs` is the right (Jira's own key) that it takes, or empty.
@@ -118,37 +125,58 @@ class Site:
 
         return self.call(needs, ask)
 
-    def search(self, jql: str, fields: list[str]) -> Iterator[dict[str, Any]]:
+    def search(
+        self, jql: str, fields: list[str], page: int = PAGE, **more: str
+    ) -> Iterator[dict[str, Any]]:
         """Yield every issue that a query finds, page by page.
 
         Cloud: REST v3, GET /search/jql, to the last nextPageToken. Data Center: REST v2, GET /search by startAt.
         """
         jql = f"{jql} ORDER BY key"
-        query: dict[str, Any] = {"jql": jql, "maxResults": PAGE, "fields": fields}
+        query: dict[str, Any] = {"jql": jql, "maxResults": page, "fields": fields, **more}
         if not self.is_cloud:
             yield from self.paged("search", "issues", {**query, "fields": ",".join(fields)})
             return
         while True:
-            page = self.get("search/jql", query, needs="")
-            yield from page["issues"]
-            if not page.get("nextPageToken"):
+            found = self.get("search/jql", query, needs="")
+            yield from found["issues"]
+            if not found.get("nextPageToken"):
                 return
-            query["nextPageToken"] = page["nextPageToken"]
+            query["nextPageToken"] = found["nextPageToken"]
 
-    def search_named(self, jql: str, values: list[str], fields: list[str]) -> list[dict[str, Any]]:
-        """Return what a query finds whose `{}` are values of which some may not exist.
+    def keys(self, jql: str) -> list[str]:
+        """Return the keys of all issues that a query finds; pages of keys alone are long."""
+        return [issue["key"] for issue in self.search(jql, ["key"], _KEYS_A_PAGE[self.is_cloud])]
+
+    def keys_named(self, jql: Callable[[list[str]], str], values: list[str]) -> list[str]:
+        """Return the keys that the query of some values finds, of which some may not exist; nothing for no query.
 
         Jira refuses the whole query for one that does not exist, and names it in quotes: it is asked without those.
         """
-        while values:
+        while query := jql(values):
             try:
-                return list(self.search(jql.format(quoted(values)), fields))
+                return self.keys(query)
             except Refused as refusal:
                 absent = _absent(refusal.__cause__, values)
                 if not absent:
                     raise
                 values = [value for value in values if value not in absent]
         return []
+
+    def issues(self, keys: Iterable[str], fields: list[str]) -> Iterator[dict[str, Any]]:
+        """Yield the issues of these keys that exist, a page a request.
+
+        Cloud: REST v3, POST /issue/bulkfetch, which leaves out what does not exist. Data Center: REST v2, GET /search.
+        """
+        left = iter(keys)
+        while chunk := list(islice(left, _ISSUES_A_PAGE[self.is_cloud])):
+            if self.is_cloud:
+                body = {"issueIdsOrKeys": chunk, "fields": fields}
+                yield from self.send("POST", "issue/bulkfetch", body, needs="")["issues"]
+            else:
+                jql = f"key in ({quoted(chunk)})"
+                # Otherwise it would refuse the query for one key that does not exist.
+                yield from self.search(jql, fields, len(chunk), validateQuery="false")
 
     def paged(
         self, path: str, items: str, query: Query, *, agile: bool = False
@@ -200,7 +228,7 @@ class Site:
         )
 
 
-def quoted(values: list[str]) -> str:
+def quoted(values: Iterable[str]) -> str:
     """Spell values for JQL's `in`."""
     escaped = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
     return ", ".join(f'"{value}"' for value in escaped)
@@ -258,3 +286,8 @@ def _look_who(reply: "Response", *_args: Any, **_kwargs: Any) -> None:
             where=reply.url.partition("/rest/")[0],
             hint=_HINTS[401],
         )
+
+
+def _may_repeat(request: "PreparedRequest") -> bool:
+    """Tell whether a second request means the same: also the POST that only reads."""
+    return request.method != "POST" or (request.url or "").endswith("/issue/bulkfetch")

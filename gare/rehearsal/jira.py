@@ -38,7 +38,7 @@ def read_jira(
     user = {"name": name, "email": connection.user, "token": token, "lacks": site.lacking(_RIGHTS)}
     deployment = "cloud" if connection.is_cloud else "data-center"
     reading = Reading({"type": "jira", "deployment": deployment, "users": [user]})
-    issues = list(_issues(site, sorted(tickets)))
+    issues = list(site.issues(sorted(tickets), _FIELDS))
     reading.seed["projects"] = {
         key: _project(site, reading, key, [one for one in issues if _is_of(one, key)])
         for key in dict.fromkeys(projects)
@@ -90,11 +90,6 @@ def _versions(site: Site, key: str) -> list[dict[str, Any]]:
     ]
 
 
-def _issues(site: Site, keys: list[str]) -> Iterator[Json]:
-    for start in range(0, len(keys), PAGE):
-        yield from site.search_named("key in ({})", keys[start : start + PAGE], _FIELDS)
-
-
 def _issue(said: Json) -> dict[str, Any]:
     fields = said["fields"]
     return {
@@ -138,7 +133,7 @@ def _transitions(
 def _example(site: Site, key: str, status: str, issues: list[Json]) -> str:
     """Return a ticket in this status, one of the release where there is one."""
     mine = (one for one in issues if one["fields"]["status"]["name"] == status and _is_of(one, key))
-    others = site.search(f"project = {key} AND status = {quoted([status])}", ["status"])
+    others = site.search(f"project = {quoted([key])} AND status = {quoted([status])}", ["status"])
     found = next(mine, None) or next(others, None)
     return str(found["key"]) if found else ""
 

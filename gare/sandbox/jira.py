@@ -15,6 +15,8 @@ from gare.sandbox.jira_versions import JiraVersions
 from gare.sandbox.vendor import Operation, Reply, Request, control, route
 
 _LONGEST_SUMMARY = 255
+_KEYS_A_PAGE = 5000
+_MOST_AT_ONCE = 100
 _FIELDS = {
     "summary": "Summary",
     "status": "Status",
@@ -94,6 +96,13 @@ class Jira(JiraVersions):
         told = {"id": project.id, "key": project.key, "name": project.name}
         return Reply(200, {"self": f"{base}/project/{project.id}", **told})
 
+    @api("GET", "status")
+    def all_statuses(self, request: Request) -> Reply:
+        """List the statuses of all workflows."""
+        base, projects = self.base(request), self.state.projects.values()
+        found = {name: kind for project in projects for name, kind in project.statuses.items()}
+        return Reply(200, [replies.status(name, kind, base) for name, kind in found.items()])
+
     @api("GET", "project/{key}/statuses")
     def statuses(self, request: Request) -> Reply:
         """List the statuses of each kind of issue."""
@@ -116,7 +125,8 @@ class Jira(JiraVersions):
             raise refused(410, _GONE)
         if request.operation[1].startswith("/rest/api/3"):
             raise refused(404, "null for uri: " + request.path)
-        found = self._found(request, request.asked("jql"))
+        is_strict = request.asked("validateQuery", "true") not in ("false", "none")
+        found = self._found(request, request.asked("jql"), is_strict=is_strict)
         start, size = self.span(request)
         return Reply(200, replies.page("issues", found, start, size))
 
@@ -127,11 +137,24 @@ class Jira(JiraVersions):
         token = request.asked("nextPageToken", "p0")
         if not (token.startswith("p") and token[1:].isdigit()):
             raise refused(400, "The nextPageToken is not valid.")
-        start, size = int(token[1:]), self.span(request)[1]
+        is_short = set(_split(request.every("fields"))) <= {"id", "key"}
+        start, size = int(token[1:]), self.span(request, longest=_KEYS_A_PAGE if is_short else 0)[1]
         shown = found[start : start + size]
         is_last = start + len(shown) >= len(found)
         more = {} if is_last else {"nextPageToken": f"p{start + len(shown)}"}
         return Reply(200, {"issues": shown, "isLast": is_last, **more})
+
+    @route("POST", "/rest/api/3/issue/bulkfetch")
+    def bulk_fetch(self, request: Request) -> Reply:
+        """Return the issues that exist, by key."""
+        keys = request.fields["issueIdsOrKeys"]
+        if not isinstance(keys, list) or len(keys) > _MOST_AT_ONCE:
+            raise refused(400, f"At most {_MOST_AT_ONCE} issues can be fetched.")
+        base, wanted = self.base(request), list(request.fields.get("fields", ()))
+        seen = self.state.issues if self.may(request, "BROWSE_PROJECTS") else {}
+        known = [issue for key in map(str, keys) if (issue := seen.get(key.upper()))]
+        shown = [replies.issue(issue, self.state, base, wanted) for issue in known]
+        return Reply(200, {"issues": shown, "issueErrors": []})
 
     # Issues
 
@@ -295,9 +318,11 @@ class Jira(JiraVersions):
         self.state.take(issue, found, {}, self.clock.now())
         return {"key": issue.key, "status": issue.status}
 
-    def _found(self, request: Request, jql: str, usual: tuple[str, ...] = ()) -> list[Any]:
+    def _found(
+        self, request: Request, jql: str, usual: tuple[str, ...] = (), *, is_strict: bool = True
+    ) -> list[Any]:
         try:
-            test = compiled(jql, self.state)
+            test = compiled(jql, self.state, is_strict=is_strict)
         except JqlError as error:
             raise refused(400, *error.told) from error
         if test is None and self.is_cloud:

@@ -127,12 +127,12 @@ class JiraBase(Vendor):
         """Return where `self` links begin."""
         return f"{request.base_url}/rest/api/{'3' if self.is_cloud else '2'}"
 
-    def span(self, request: Request, usual: int = 50) -> tuple[int, int]:
-        """Return startAt and maxResults."""
-        start, size = request.asked("startAt", "0"), request.asked("maxResults", str(usual))
+    def span(self, request: Request, *, longest: int = 0) -> tuple[int, int]:
+        """Return startAt and maxResults, which is cut at `longest`, or as the deployment does."""
+        start, size = request.asked("startAt", "0"), request.asked("maxResults", "50")
         if not (start.isdigit() and size.isdigit()):
             raise refused(400, "startAt and maxResults are numbers.")
-        return int(start), min(int(size), _LONGEST_PAGE[self.is_cloud])
+        return int(start), min(int(size), longest or _LONGEST_PAGE[self.is_cloud])
 
     def _who(self, request: Request) -> User | None:
         kind, _, proof = request.headers.get("authorization", "").partition(" ")

@@ -1,7 +1,8 @@
 """The part of JQL that the simulated Jira answers. What it does not know it refuses, as Jira refuses what is wrong.
 
 Clauses over project, key, fixVersion, status, statusCategory, issuetype, labels and sprint, with `= != in not in is
-empty`; for status also `was`, `was in` and `changed from to after`; AND, OR, NOT, brackets, ORDER BY key.
+empty`; for fixVersion also `in releasedVersions(…)`, for status `was`, `was in` and `changed from to after`; AND, OR,
+NOT, brackets, ORDER BY key.
 """
 
 import re
@@ -13,6 +14,8 @@ from gare.sandbox.jira_state import CATEGORIES, Change, Issue, State
 Test = Callable[[Issue], bool]
 
 _TOKEN = re.compile(r'\s*("(?:\\.|[^"\\])*"|!=|=|\(|\)|,|[^\s=!(),"]+)')
+_RELEASED = "releasedversions"
+"""A function: `fixVersion in releasedVersions(SHOP)`."""
 _ALIASES = {"issue": "key", "issuekey": "key", "type": "issuetype"}
 _FIELDS = {
     "project": "project",
@@ -34,11 +37,11 @@ class JqlError(Exception):
         self.told = told
 
 
-def compiled(jql: str, state: State) -> Test | None:
-    """Return the test of a query, None when it restricts nothing. Raises JqlError."""
+def compiled(jql: str, state: State, *, is_strict: bool = True) -> Test | None:
+    """Return the test of a query, None when it restricts nothing. Raises JqlError; not strict, for its form alone."""
     parser = _Parser(_tokens(jql), state)
     test = parser.query()
-    if parser.wrong:
+    if parser.wrong and is_strict:
         raise JqlError(*parser.wrong)
     return test
 
@@ -109,7 +112,10 @@ class _Parser:
             return self._changed()
         is_not = self._peek() in ("!=", "not")
         values = self._compared()
-        wanted = {self._checked(field, value) for value in values}
+        if field == "fixversion" and values[:1] == [_RELEASED]:
+            wanted = self._released(values[1:])
+        else:
+            wanted = {self._checked(field, value) for value in values}
         return lambda issue: bool(wanted & self._of(field, issue)) != is_not
 
     def _compared(self) -> list[str]:
@@ -117,7 +123,15 @@ class _Parser:
             return [self._value()]
         self._took("not")
         self._need("in")
+        if self._took(_RELEASED):
+            return [_RELEASED, *self._values()]
         return self._values()
+
+    def _released(self, projects: list[str]) -> set[str]:
+        """Return the ids of the released versions of some projects."""
+        known = {self._checked("project", key) for key in projects}
+        every = (p for p in self._state.projects.values() if p.key.lower() in known)
+        return {version.id for project in every for version in project.versions if version.released}
 
     def _empty(self, field: str) -> Test:
         is_not = self._took("not")

@@ -30,6 +30,7 @@ from gare.errors import (
 )
 from gare.ports.tracker import Ticket
 from gare.sandbox.jira_base import RIGHTS
+from gare.sandbox.jira_state import Change
 
 SCREENED = {
     "statuses": {"To Do": "new", "In Review": "indeterminate", "Done": "done", "Dropped": "done"},
@@ -188,15 +189,32 @@ class TestScope:
             assert "SHOP-4" in [t.key for t in site.tracker.tickets([], "1.4.0")]
 
 
+def many(n: int, case: str) -> dict[str, object] | None:
+    """The nth of two thousand tickets that commits name; None is one that does not exist."""
+    has = case == "all planned" or (case == "some planned" and n <= 1030)
+    again = [{"from": "Done", "to": "To Do", "days_ago": 2}] if case == "all reopened" else []
+    if case == "every 50th does not exist" and n % 50 == 0:
+        return None
+    return {
+        "key": f"SHOP-{n}",
+        "title": f"Ticket {n}",
+        "versions": ["2.0.0"] if has else [],
+        "history": again,
+    }
+
+
+@pytest.mark.parametrize("deployment", ["cloud", "data-center"])
 @pytest.mark.parametrize(
-    ("deployment", "planned"), [("cloud", 0), ("cloud", 1030), ("data-center", 2000)]
+    ("case", "verdict"),
+    [
+        ("all planned", "matched"),
+        ("some planned", "matched"),
+        ("every 50th does not exist", "matched"),
+        ("all reopened", "reopened"),
+    ],
 )
-def test_5000_commits_against_2000_issues_take_few_requests(tmp_path, deployment, planned):
-    versions = [["2.0.0"]] * planned + [[]] * (2000 - planned)
-    issues = [
-        {"key": f"SHOP-{n}", "title": f"Ticket {n}", "versions": has}
-        for n, has in enumerate(versions, 1)
-    ]
+def test_5000_commits_against_2000_tickets_take_few_requests(tmp_path, deployment, case, verdict):
+    issues = [one for n in range(1, 2001) if (one := many(n, case))]
     seed = {
         "deployment": deployment,
         "users": USERS,
@@ -211,9 +229,20 @@ def test_5000_commits_against_2000_issues_take_few_requests(tmp_path, deployment
         tracker = Site(served, deployment, tmp_path).tracker
         scope = match(changes, tracker.tickets(ticket_keys(changes), "2.0.0", SINCE))
         requests = len(served.sent())
+        assert served.invalid() == []
     assert len(scope.tickets) == 2000
-    assert {ticket.verdict for ticket in scope.tickets} == {"matched"}
+    verdicts = [ticket.verdict for ticket in scope.tickets]
+    assert verdicts.count(verdict) == len(issues)
     assert requests <= math.ceil(2000 / PAGE) + 3
+
+
+def test_a_ticket_of_another_project_is_reopened_by_that_projects_own_statuses(site):
+    ops = site.served.sandbox.vendors["jira"].state
+    ops.issues["OPS-1"].history.append(Change(START - timedelta(days=1), "Dropped", "To Do"))
+    settings, *rest = site.parts
+    tracker = Jira(settings.model_copy(update={"also": ("OPS",)}), *rest)
+    (ticket,) = tracker.tickets(["OPS-1"], "9.0", SINCE)[:1]
+    assert (ticket.key, ticket.status) == ("OPS-1", "reopened")
 
 
 class TestVersions:
