@@ -18,7 +18,7 @@ from gare.boundaries import reached
 from gare.domain.plan import Plan, PlannedStep
 from gare.domain.releases import Release, ReleaseState, StepState
 from gare.domain.schedule import ready
-from gare.errors import Unavailable
+from gare.errors import Interrupted
 from gare.requests import Request
 from gare.wiring import Gare
 from tasks.plan import plan_anew
@@ -173,7 +173,7 @@ def _settle(gare: Gare, release: Release, waits: list[Wait]) -> Release:
     ]
     if missing:
         # No step has failed: the engine could not begin one, or the ledger was away. Brought on when they are back.
-        raise Unavailable(
+        raise Interrupted(
             f"The engine or the ledger was away; not done of {release.id}: {', '.join(missing)}.",
             where="Prefect server, ledger",
             hint=f"The station brings it on by itself; `gare resume {release.id}` does it now.",

@@ -15,8 +15,8 @@ from flows.run_log import listen
 from gare.boundaries import enter, reached
 from gare.change_ticket import tell_end
 from gare.domain.releases import Release, ReleaseState
-from gare.engine import NEEDS_ATTENTION, UNAVAILABLE
-from gare.errors import ConfigError, GareError, NotFound, Refused
+from gare.engine import INTERRUPTED, NEEDS_ATTENTION, UNAVAILABLE
+from gare.errors import ConfigError, GareError, Interrupted, NotFound, Refused
 from gare.requests import Request
 from gare.wiring import open_gare
 from tasks.plan import open_release
@@ -48,6 +48,8 @@ def _name(error: GareError) -> str:
         # What was asked for is not there: a commit, a merge request, a plan.
         case Refused() | ConfigError() | NotFound():
             return "Refused"
+        case Interrupted():
+            return INTERRUPTED
         case _:
             return UNAVAILABLE if error.retryable else "Failed"
 

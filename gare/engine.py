@@ -30,7 +30,11 @@ def deployment_of(kind: str) -> str:
 TAG = "gare"
 """On every deployment of ours (deployments/catalog.py)."""
 UNAVAILABLE = "Unavailable"
-"""Name of the end of a run that met something away for a while (the ledger): it is brought on."""
+"""Name of the end of a run that met a vendor or another system that is away: it is brought on until that is back."""
+INTERRUPTED = "Interrupted"
+"""Name of the end of a run that the engine or the ledger was away from: it is brought on, a limited number of times."""
+BROUGHT_ON = (UNAVAILABLE, INTERRUPTED)
+"""Names of ends that are none: the reconciler brings these runs on by itself."""
 NEEDS_ATTENTION = "NeedsAttention"
 """Name of the end of a run that a person must look at."""
 LATE = "Late"
@@ -94,7 +98,9 @@ class Engine:
         body: dict[str, Any] = {
             "parameters": {"request": dict(request)},
             "state": {"type": "SCHEDULED"},
-            "name": f"{deployment.partition('/')[0]} {request.get('project', '')}".strip(),
+            "name": " ".join(
+                (deployment.partition("/")[0], request.get("project") or request.get("name") or "")
+            ).strip(),
         }
         if at is not None:
             body["state"]["state_details"] = {"scheduled_time": at.isoformat()}

@@ -9,9 +9,10 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from gare.domain.releases import Release, ReleaseState, StepState
-from gare.engine import ALIVE, UNAVAILABLE, deployment_of
+from gare.engine import ALIVE, BROUGHT_ON, UNAVAILABLE, deployment_of
 from gare.errors import ConnectorError, Fenced, Refused
 from gare.ledger.leases import Lease
+from gare.ledger.rescues import Rescue
 from gare.requests import request_of
 from gare.run_lists import Run
 from gare.wiring import Gare
@@ -25,6 +26,7 @@ _GOOD_ENDS = {
 }
 _START_FACTOR = 6
 """How many times the quiet time a process may take from the worker's hands to its first line."""
+_DOUBLINGS = 40
 _NEVER = Lease(is_held=False, turn=-1)
 
 
@@ -123,27 +125,34 @@ class Rescuer:
         return self._bring_back(run, release, reason)
 
     def _bring_back(self, run: Run, release: Release | None, reason: str) -> str:
-        ledger = self._gare.ledger
+        """Bring a run on, or give it up. One that met a vendor which is away uses up no attempt."""
+        ledger, is_outage = self._gare.ledger, run.state_name == UNAVAILABLE
         progress = _progress(self._gare, release)
         before = ledger.rescues.get(run.id)
-        attempts = before.attempts if before and before.progress >= progress else 0
-        if before and attempts:
-            wait = min(self._settings.quiet * 2 ** (attempts - 1), LONGEST_WAIT)
-            # A clock that was set back does not keep a release waiting for longer than that.
-            if abs(ledger.now() - before.at) < wait:
-                return ""
-        if attempts >= self._settings.attempts:
+        if before and before.progress < progress:
+            before = None
+        attempts = before.attempts if before else 0
+        outages = before.outages if before and is_outage else 0
+        turn = outages if is_outage else attempts
+        # A clock that was set back does not keep a release waiting for longer than that.
+        if before and turn and abs(ledger.now() - before.at) < self._pause(turn):
+            return ""
+        if is_outage:
+            outages += 1
+        elif attempts < self._settings.attempts:
+            attempts += 1
+        else:
             return self._give_up(run, release, attempts, reason)
-        ledger.rescues.note(
-            run.id,
-            release.id if release else "",
-            attempts=attempts + 1,
-            progress=progress,
-            reason=reason,
-        )
+        name = _title(run, release)
+        noted = Rescue(attempts, outages, ledger.now(), progress, reason, name)
+        ledger.rescues.note(run.id, release.id if release else "", noted)
         self._gare.engine.retry(run.id)
         self._suspects.pop(run.id, None)
-        return f"{_title(run, release)} is brought on (attempt {attempts + 1}): {reason}"
+        return f"{name} is brought on (attempt {turn + 1}): {reason}"
+
+    def _pause(self, turn: int) -> timedelta:
+        """Return how long is waited after so many turns on end: twice as long each time, up to a limit."""
+        return min(self._settings.quiet * (1 << min(turn - 1, _DOUBLINGS)), LONGEST_WAIT)
 
     def _give_up(self, run: Run, release: Release | None, attempts: int, reason: str) -> str:
         end = f"brought on {attempts} times without a further step done; last: {reason}"
@@ -239,7 +248,7 @@ def _why_dead(run: Run, lease: Lease, release: Release | None) -> str:
         return "its process is gone" if _has_begun(run, lease) else "its process did not begin"
     if release is None:
         # A run that opened no release: refused ones are ends; crashed ones never got so far.
-        is_lost = run.state_type == "CRASHED" or run.state_name == UNAVAILABLE
+        is_lost = run.state_type == "CRASHED" or run.state_name in BROUGHT_ON
         return _told(run) if is_lost else ""
     if release.is_closed:
         return "" if is_settled(release, run) else f"{release.id} has ended, its run not"
@@ -249,13 +258,15 @@ def _why_dead(run: Run, lease: Lease, release: Release | None) -> str:
 
 
 def _told(run: Run) -> str:
+    if run.state_name == UNAVAILABLE and run.state_message:
+        return run.state_message
     return f"the run ended as {run.state_name}" + (
         f": {run.state_message}" if run.state_message else ""
     )
 
 
 def _title(run: Run, release: Release | None) -> str:
-    return release.id if release else f"run {run.name} ({run.id})"
+    return release.id if release else f"run {run.name}"
 
 
 def _progress(gare: Gare, release: Release | None) -> int:

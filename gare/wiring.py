@@ -103,10 +103,13 @@ class Gare:
         """Return a stored plan; plans do not change, so the last ones are kept in memory."""
         return _plan(self.ledger, digest)
 
-    def make_plan(self, request: Request, release_id: str = "") -> tuple[str, Plan]:
+    def make_plan(
+        self, request: Request, release_id: str = "", *, kept_by: str = ""
+    ) -> tuple[str, Plan]:
         """Plan what is asked for and store the plan; return its digest and the plan. Changes nothing else.
 
-        `release_id` is the release that is planned again.
+        `release_id` is the release that is planned again; `kept_by` is what kept an earlier attempt, which a train says
+        when it is too late by now.
         """
         match request:
             case ReleaseRequest():
@@ -116,8 +119,15 @@ class Gare:
             case RollbackRequest():
                 plan = self._plan_rollback(request)
             case TrainRequest():
-                train = self.station.train(request.name)
-                plan = board(train, request, self.ledger, self.make_plan, self._planned_tickets)
+                plan = board(
+                    self.station.train(request.name),
+                    request,
+                    self.ledger,
+                    self.make_plan,
+                    self._planned_tickets,
+                    at_once=self.station.config.plans_at_once,
+                    kept_by=kept_by,
+                )
             case _:
                 raise InternalError(f"nobody plans a {request.kind}", where="wiring")
         return self.ledger.plans.store(plan), plan

@@ -44,7 +44,7 @@ def plan_first(kind: str, request: dict[str, Any], run_id: str) -> str:
         gare.voter(wanted.requested_by)
     found = gare.ledger.releases.of_run(run_id)
     stored = found.plan if found else wanted.stored_plan
-    digest, plan = (stored, gare.plan(stored)) if stored else gare.make_plan(wanted)
+    digest, plan = (stored, gare.plan(stored)) if stored else _planned(gare, wanted, run_id)
     if (plan.kind, plan.project) != (wanted.kind, wanted.subject):
         raise Refused(
             f"The plan {digest[:19]}… is of a {plan.kind} of {plan.project}, "
@@ -75,6 +75,12 @@ def _end_former(gare: Gare, release: Release) -> None:
                 gare.engine.cancel(former.flow_run_id, has_process=False)
             end = f"released once more as {release.id}"
             gare.ledger.releases.mark(former.id, ReleaseState.CANCELLED, actor="gare", end=end)
+
+
+def _planned(gare: Gare, wanted: Request, run_id: str) -> tuple[str, Plan]:
+    """Plan what is asked for; a boarding that comes too late says what kept it."""
+    before = gare.ledger.rescues.get(run_id)
+    return gare.make_plan(wanted, kept_by=before.reason if before and before.outages else "")
 
 
 def plan_anew(gare: Gare, release: Release, request: Request) -> Release:

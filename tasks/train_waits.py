@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from gare.domain.journey import failures, has_failed, value_of
 from gare.domain.plan import Plan, PlannedStep
 from gare.domain.releases import Release, ReleaseState, StepRecord
-from gare.engine import UNAVAILABLE
+from gare.engine import BROUGHT_ON
 from gare.wiring import Gare
 from tasks.wait import Sight, Wait
 
@@ -34,8 +34,8 @@ def newest_of(members: Sequence[Release], project: str) -> Release | None:
 def refusal_of(gare: Gare, run_id: str) -> str:
     """Return why a member's run ended without opening a release; empty when it has not ended so."""
     run = gare.engine.run(run_id)
-    # One that crashed, or met a ledger that was away, is brought on by the reconciler.
-    if not run.is_over or run.state_type == "CRASHED" or run.state_name == UNAVAILABLE:
+    # One that crashed, or met something that was away, is brought on by the reconciler.
+    if not run.is_over or run.state_type == "CRASHED" or run.state_name in BROUGHT_ON:
         return ""
     return run.state_message or f"its run ended as {run.state_name}"
 

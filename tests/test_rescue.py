@@ -196,6 +196,38 @@ def test_after_so_many_attempts_it_needs_attention_and_says_what_happened(
     assert gare.engine.runs_by_id[release.flow_run_id].state_name == "NeedsAttention"
 
 
+def test_a_vendor_that_is_away_for_an_hour_uses_up_no_attempt(gare, release, reconciler, clock):
+    gare.station.config.rescue = RescueSettings(quiet=timedelta(microseconds=50), attempts=2)
+    said, run_id = "Jira cannot be used now: it answered 503.", release.flow_run_id
+    told = []
+    for _ in range(360):
+        gare.engine.put(run_id, "FAILED", "Unavailable", said)
+        told += rounds(reconciler, 2)
+        clock.now += timedelta(seconds=10)
+    assert 12 <= len(told) < 40
+    assert told[-1].endswith(said)
+    assert gare.ledger.releases.get(release.id).state is ReleaseState.RUNNING
+    gare.engine.put(run_id, "CRASHED", message="out of memory")
+    clock.now += timedelta(minutes=5)
+    assert "(attempt 1)" in rounds(reconciler)[0]
+
+
+def test_the_engine_or_ledger_that_is_away_again_and_again_does(gare, release, reconciler, clock):
+    for _ in range(4):
+        gare.engine.put(release.flow_run_id, "FAILED", "Interrupted", "not done: build")
+        told = rounds(reconciler)
+        clock.now += timedelta(minutes=5)
+    assert "needs attention" in told[0]
+
+
+def test_what_waits_for_a_vendor_to_be_planned_is_known_by_its_name(gare, reconciler, clock):
+    gare.engine.put("early", "FAILED", "Unavailable", "GitLab cannot be used now.")
+    rounds(reconciler)
+    (found,) = gare.ledger.rescues.unopened(NOW - timedelta(minutes=10))
+    assert (found.name, found.reason) == ("run release", "GitLab cannot be used now.")
+    assert gare.ledger.rescues.unopened(clock.now + timedelta(minutes=1)) == []
+
+
 def test_a_step_done_since_starts_the_count_anew(gare, release, reconciler, clock):
     for turn in range(8):
         gare.engine.put(release.flow_run_id, "CRASHED")

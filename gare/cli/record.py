@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 JSON = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 RELEASE = click.argument("release_id", metavar="R-…")
 _ALL = 1_000_000
+_LONGER_THAN_A_WAIT = timedelta(minutes=10)
+"""What was not brought on for so long is through, or a person has ended it."""
 
 
 @click.command()
@@ -51,6 +54,8 @@ def status(release_id: str, project: str, *, is_all: bool, as_json: bool) -> Non
     _show_lines(lines)
     for one in owed_of(ledger, project):
         click.echo(clean(str(one)))
+    for kept in ledger.rescues.unopened(ledger.now() - _LONGER_THAN_A_WAIT):
+        click.echo(f"not begun: {clean(kept.name)} (tried again by itself): {clean(kept.reason)}")
 
 
 def _show_lines(lines: Sequence[dict[str, Any]]) -> None:

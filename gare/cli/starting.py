@@ -68,7 +68,7 @@ def check_right(gare: Gare, request: Request) -> None:
 
 def _wait_for_release(gare: Gare, run_id: str) -> str:
     """Wait until the run has opened its release; a run that ends before says why."""
-    from gare.engine import UNAVAILABLE
+    from gare.engine import BROUGHT_ON
     from gare.errors import Refused, Unavailable
     from gare.polling import looks
 
@@ -77,13 +77,19 @@ def _wait_for_release(gare: Gare, run_id: str) -> str:
         if found is not None:
             return found.id
         run = gare.engine.run(run_id)
-        # One that crashed, or met a ledger that was away, is brought on by the reconciler.
-        if run.is_over and run.state_type != "CRASHED" and run.state_name != UNAVAILABLE:
+        # One that crashed, or met something that was away, is brought on by the reconciler.
+        if run.is_over and run.state_type != "CRASHED" and run.state_name not in BROUGHT_ON:
             raise Refused(
                 run.state_message or f"The run ended as {run.state_name}.",
                 where=gare.engine.run_address(run_id),
                 hint="Correct it and start again.",
             )
+    if run.state_name in BROUGHT_ON:
+        raise Unavailable(
+            f"It is not planned yet. {run.state_message}",
+            where=gare.engine.run_address(run_id),
+            hint="The station tries again by itself; `gare status` shows when it is under way.",
+        )
     raise Unavailable(
         "The run has not begun after two minutes.",
         where=gare.engine.run_address(run_id),

@@ -6,6 +6,7 @@ Paths in a file are relative to the folder of that file. Reads only; resolves no
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from threading import RLock
 
 from gare.config.checks import project_problems, station_problems
 from gare.config.document import Document, read_document
@@ -38,6 +39,7 @@ class Projects(Mapping[str, Project]):
         self._left = list(_project_files(root, document, config, self._problems))
         self._found: dict[str, Project] = {}
         self._ambiguous: set[str] = set()
+        self._reading = RLock()
 
     def __getitem__(self, name: str) -> Project:
         """Return a project. Raises KeyError; then every file has been read."""
@@ -62,7 +64,11 @@ class Projects(Mapping[str, Project]):
         return tuple(self._problems)
 
     def _read(self, files: Iterable[Path]) -> None:
-        for file in list(files):
+        with self._reading:  # members of a train are planned side by side
+            self._read_left([file for file in files if file in self._left])
+
+    def _read_left(self, files: Iterable[Path]) -> None:
+        for file in files:
             self._left.remove(file)
             try:
                 project = load_project(file, self._config)

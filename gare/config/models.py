@@ -124,6 +124,8 @@ class StationConfig(Settings):
     """How many runs may be alive at once; suspended ones do not count."""
     worker: Literal["warm", "stock"] = "warm"
     """How runs are started: forked from a process that has imported all they need, or each from nothing."""
+    plans_at_once: Annotated[int, Field(ge=1, le=50)] = 8
+    """How many members of a train are planned side by side when it boards."""
     rescue: RescueSettings = RescueSettings()
     people: tuple[Person, ...] = ()
     rights: Rights = Rights()

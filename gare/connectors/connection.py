@@ -1,12 +1,13 @@
 """What every connection to a vendor is configured with. Part of the vendors' own settings."""
 
+from datetime import timedelta
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, StringConstraints
 
 from gare.secrets import SecretRef
-from gare.settings import Settings
+from gare.settings import Duration, Settings
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -37,3 +38,5 @@ class Connection(Settings):
     """Where the token is: `$NAME` (environment of the station) or `file:PATH`."""
     ca_file: str = ""
     """File of the certificate authority that the server's certificate is signed by; empty: the system's."""
+    patience: Duration = timedelta(seconds=20)
+    """How long reads are repeated at once while the server is away; then the step waits without a process."""

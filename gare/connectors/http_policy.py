@@ -80,7 +80,9 @@ class HttpPolicy:
                 where=f"connections, the {vendor} at {connection.url}: ca_file",
                 hint="Correct the path; it starts from the folder of station.yaml.",
             )
-        return cls(vendor, connection.url, request_id_header, str(ca_file or ""), **more)
+        patience_s = connection.patience.total_seconds()
+        own = {"ca_file": str(ca_file or ""), "patience_s": patience_s, **more}
+        return cls(vendor, connection.url, request_id_header, **own)
 
     def govern(self, session: "Session") -> None:
         """Let the session of an SDK keep this policy."""

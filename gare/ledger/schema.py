@@ -191,6 +191,8 @@ rescues = Table(
     Column("at", String(32), nullable=False),
     Column("progress", Integer, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("outages", Integer, nullable=False, server_default="0"),
+    Column("name", Text, nullable=False, server_default=""),
 )
 
 locks = Table(

@@ -1,6 +1,11 @@
-"""Reads what the plan of a train is made of: the slot, what people said about it, and a plan of each member."""
+"""Reads what the plan of a train is made of: the slot, what people said about it, and a plan of each member.
 
-from collections.abc import Callable
+A vendor that is away says nothing about a member: the boarding then ends as Unavailable, and is done again.
+"""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import datetime
 
 from gare.config.train_files import Train
@@ -8,7 +13,7 @@ from gare.config.trains import Scope
 from gare.domain.plan import Plan
 from gare.domain.releases import ReleaseState
 from gare.domain.timetable import Slot
-from gare.errors import ConfigError, GareError, LedgerAway, NothingToRelease
+from gare.errors import ConfigError, GareError, NothingToRelease
 from gare.ledger.ledger import Ledger
 from gare.planning.train import Candidate, Ready, make_train, missed, why_not
 from gare.ports.tracker import Ticket
@@ -28,17 +33,25 @@ def board(
     ledger: Ledger,
     plan_release: PlanRelease,
     tickets_of: TicketsOf,
+    *,
+    at_once: int = 1,
+    kept_by: str = "",
 ) -> Plan:
-    """Return the plan of one departure: every member as its branch stands now. Members are not planned in vain."""
+    """Return the plan of one departure: every member as its branch stands now. Members are not planned in vain.
+
+    `at_once` members are planned side by side. `kept_by` is what kept an earlier boarding of this departure.
+    """
     now = ledger.now()
     slot = slot_of(train, request.slot, now)
     is_scheduled = train.timetable.has(slot)
-    refusal = _refusal(train, slot, now, ledger) if is_scheduled else ""
+    refusal = _refusal(train, slot, now, ledger, kept_by) if is_scheduled else ""
     if request.slot and not refusal:
-        refusal = missed(slot, now, train.config.grace)
+        refusal = missed(slot, now, train.config.grace, kept_by)
     members = () if refusal else train.members
     scope = _scope(train.config.board, slot)
-    candidates = [_candidate(member, plan_release, scope, tickets_of) for member in members]
+    candidates = _side_by_side(
+        members, lambda member: _candidate(member, plan_release, scope, tickets_of), at_once
+    )
     return make_train(train.config, slot, candidates, is_scheduled=is_scheduled, refusal=refusal)
 
 
@@ -58,6 +71,20 @@ def board_anew(train: Train, before: Plan, plan_release: PlanRelease) -> Plan:
     ]
     slot = train.timetable.slot(before.version)
     return make_train(train.config, slot, candidates, is_scheduled=details["is_scheduled"])
+
+
+def _side_by_side(
+    members: Iterable[str], candidate: Callable[[str], Candidate], at_once: int
+) -> list[Candidate]:
+    """Return a candidate of each member, in their order. The first error ends it."""
+    with ThreadPoolExecutor(at_once, thread_name_prefix="board") as pool:
+        # What is logged meanwhile belongs to the run that boards.
+        found = [pool.submit(copy_context().run, candidate, member) for member in members]
+        try:
+            return [one.result() for one in found]
+        except GareError:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def slot_of(train: Train, asked: str, now: datetime) -> Slot:
@@ -83,7 +110,7 @@ def slot_of(train: Train, asked: str, now: datetime) -> Slot:
     return slot
 
 
-def _refusal(train: Train, slot: Slot, now: datetime, ledger: Ledger) -> str:
+def _refusal(train: Train, slot: Slot, now: datetime, ledger: Ledger, kept_by: str) -> str:
     name = train.config.name
     others = ledger.releases.find(project=f"train:{name}", limit=_LOOKED_AT)
     taken = (one.id for one in others if one.version == slot.name and one.state not in _NOT_TAKEN)
@@ -95,6 +122,7 @@ def _refusal(train: Train, slot: Slot, now: datetime, ledger: Ledger) -> str:
         taken_by=next(taken, ""),
         skip=str(skip or ""),
         stop=stop.reason if stop else "",
+        kept_by=kept_by,
     )
 
 
@@ -115,19 +143,23 @@ def _candidate(
     try:
         return _in_scope(project, found.ready, scope, tickets_of)
     except GareError as error:
-        return Candidate(project, reason=error.what)
+        return _left_out(project, error)
 
 
 def _planned(request: ReleaseRequest, plan_release: PlanRelease) -> Candidate:
     """Plan one member; one that cannot be planned is left out with the reason."""
     try:
         return Candidate(request.project, Ready(*plan_release(request)))
-    except LedgerAway:
-        raise
-    except NothingToRelease as nothing:
-        return Candidate(request.project, reason=nothing.what, is_empty=True)
     except GareError as error:
-        return Candidate(request.project, reason=error.what)
+        return _left_out(request.project, error)
+
+
+def _left_out(project: str, error: GareError) -> Candidate:
+    """Return a member that stays behind for a reason of its own; raise what may be otherwise in a moment."""
+    if error.retryable:
+        raise error
+    is_empty = isinstance(error, NothingToRelease)
+    return Candidate(project, reason=error.what, is_empty=is_empty)
 
 
 def _in_scope(project: str, ready: Ready, scope: Scope, tickets_of: TicketsOf) -> Candidate:

@@ -67,7 +67,7 @@ def make_train(
     boarding = _board(train, candidates)
     found = {one.project: one.ready for one in candidates if one.ready is not None}
     plans = {name: found[name] for name in boarding.members}
-    refusal = refusal or ("" if plans else "empty: no member has anything to release")
+    refusal = refusal or ("" if plans else _nobody(candidates, boarding))
     steps = tuple(_steps(train, slot, boarding, plans, refusal))
     return Plan(
         project=f"train:{train.name}",
@@ -112,7 +112,14 @@ def make_train(
 
 
 def why_not(
-    slot: Slot, now: datetime, *, grace: timedelta, taken_by: str, skip: str, stop: str
+    slot: Slot,
+    now: datetime,
+    *,
+    grace: timedelta,
+    taken_by: str,
+    skip: str,
+    stop: str,
+    kept_by: str = "",
 ) -> str:
     """Return why a departure of the timetable will not be, or nothing. `skip` and `stop` tell what people said."""
     if taken_by:
@@ -121,14 +128,25 @@ def why_not(
         return skip
     if stop:
         return f"the schedule stands still: {stop}"
-    return missed(slot, now, grace)
+    return missed(slot, now, grace, kept_by)
 
 
-def missed(slot: Slot, now: datetime, grace: timedelta) -> str:
-    """Tell that a departure is too long ago to be made up for, or nothing."""
+def missed(slot: Slot, now: datetime, grace: timedelta, kept_by: str = "") -> str:
+    """Tell that a departure is too long ago to be made up for, or nothing. `kept_by` is what it could not board for."""
     if now <= slot.departs_at + grace:
         return ""
-    return f"missed: it was to depart at {slot.departs_at:%Y-%m-%d %H:%M} UTC and the station did not run"
+    why = f"could not board: {kept_by}" if kept_by else "the station did not run"
+    return f"missed: it was to depart at {slot.departs_at:%Y-%m-%d %H:%M} UTC and {why}"
+
+
+def _nobody(candidates: Iterable[Candidate], boarding: _Boarding) -> str:
+    """Say why nobody departs: there is nothing to release, or members are not ready."""
+    empty = {one.project for one in candidates if one.is_empty}
+    unready = {name: why for name, why in boarding.left_out.items() if name not in empty}
+    if not unready:
+        return "empty: no member has anything to release"
+    told = "; ".join(f"{name}: {why.rstrip('.')}" for name, why in unready.items())
+    return f"nobody is ready: {told}"
 
 
 def notes_of(plans: Iterable[Plan]) -> str:

@@ -98,8 +98,8 @@ def test_station_option_reaches_the_loader(tmp_path):
     assert done.stderr == (
         f"gare: error: {tmp_path}/station.yaml:1: nmae: this key is not known.\n"
         "  hint: Did you mean `name`? Keys of this file are `name`, `state`, `ledger`, `server`, `gateway`, "
-        "`worker_limit`, `worker`, `rescue`, `people`, `rights`, `environments`, `connections`, `freezes`, "
-        "`calendars` and `repositories`.\n"
+        "`worker_limit`, `worker`, `plans_at_once`, `rescue`, `people`, `rights`, `environments`, `connections`, "
+        "`freezes`, `calendars` and `repositories`.\n"
     )
 
 

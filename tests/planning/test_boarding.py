@@ -2,13 +2,21 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
 from gare.config.train_files import Train
 from gare.config.trains import TrainConfig, timetable_of
 from gare.domain.releases import ReleaseState
-from gare.errors import ConfigError, LedgerAway, NothingToRelease, Refused
+from gare.errors import (
+    ConfigError,
+    LedgerAway,
+    NothingToRelease,
+    RateLimited,
+    Refused,
+    Unavailable,
+)
 from gare.ledger.ledger import Ledger
 from gare.planning.boarding import board, board_anew
 from gare.ports.tracker import Ticket
@@ -27,8 +35,12 @@ class Station:
         self.errors: dict[str, Exception] = {}
         self.tickets: dict[str, list[Ticket]] = {}
         self.asked: list[str] = []
+        self.away = False
+        self.meeting: Barrier | None = None
 
     def plan_release(self, request):
+        if self.meeting:
+            self.meeting.wait()
         self.planned.append(f"{request.project} {request.ref[:3]}".strip())
         if request.project in self.errors:
             raise self.errors[request.project]
@@ -36,6 +48,8 @@ class Station:
         return self.ledger.plans.store(plan), plan
 
     def tickets_of(self, project, scope):
+        if self.away:
+            raise Unavailable("Jira does not answer.")
         self.asked.append(scope.version or scope.sprint)
         return self.tickets.get(project, [])
 
@@ -49,9 +63,24 @@ class Station:
         config = TrainConfig.model_validate({**fields, **more})
         return Train(config, Path("weekly.yaml"), config.members, timetable_of(config))
 
-    def board(self, slot: str = "timetable", **more: object):
+    def board(self, slot: str = "timetable", *, at_once=1, kept_by="", **more: object):
         request = TrainRequest(name="weekly", slot=slot)
-        return board(self.train(**more), request, self.ledger, self.plan_release, self.tickets_of)
+        return board(
+            self.train(**more),
+            request,
+            self.ledger,
+            self.plan_release,
+            self.tickets_of,
+            at_once=at_once,
+            kept_by=kept_by,
+        )
+
+    def boarded(self):
+        """Return the plan of a train on which both are."""
+        errors, self.errors = self.errors, {}
+        plan = self.board()
+        self.errors = errors
+        return plan
 
 
 @pytest.fixture
@@ -124,13 +153,43 @@ def test_members_that_are_empty_or_not_ready_are_left_out_with_the_reason(statio
     }
     plan = station.board()
     assert left_out(plan) == {"api": "Nothing to release.", "web": "It is dirty."}
-    assert plan.details["refusal"] == "empty: no member has anything to release"
+    assert plan.details["refusal"] == "nobody is ready: web: It is dirty"
 
 
-def test_a_ledger_that_is_away_says_nothing_about_a_member(station):
-    station.errors = {"api": LedgerAway("The ledger does not answer.")}
-    with pytest.raises(LedgerAway):
+def test_a_train_whose_members_have_nothing_to_release_is_empty(station):
+    station.errors = dict.fromkeys(("api", "web"), NothingToRelease("Nothing to release."))
+    assert station.board().details["refusal"] == "empty: no member has anything to release"
+
+
+@pytest.mark.parametrize("error", [LedgerAway, Unavailable, RateLimited])
+def test_what_is_away_says_nothing_about_a_member_and_the_other_does_not_depart_alone(
+    station, error
+):
+    station.errors = {"api": error("It does not answer.")}
+    with pytest.raises(error):
         station.board()
+    with pytest.raises(error):
+        board_anew(station.train(), station.boarded(), station.plan_release)
+
+
+def test_a_tracker_that_is_away_says_nothing_about_a_member(station):
+    station.away = True
+    with pytest.raises(Unavailable):
+        station.board(board={"version": "Train {date}"})
+
+
+def test_a_departure_that_an_outage_has_made_too_late_says_what_it_could_not_board_for(station):
+    station.now += timedelta(hours=3)
+    plan = station.board(kept_by="Jira cannot be used now: it answered 503.")
+    assert plan.details["refusal"] == (
+        "missed: it was to depart at 2026-11-24 09:00 UTC and could not board: "
+        "Jira cannot be used now: it answered 503."
+    )
+
+
+def test_members_are_planned_side_by_side(station):
+    station.meeting = Barrier(2, timeout=10)
+    assert members(station.board(at_once=2)) == ["api", "web"]
 
 
 def test_only_members_with_a_ticket_of_the_planned_version_board(station):
@@ -161,4 +220,4 @@ def test_a_train_that_is_boarded_anew_has_the_same_members_at_what_boarded(stati
     assert station.planned == ["api aaa"]
     assert (after.version, after.details["slot"]) == (before.version, before.details["slot"])
     assert left_out(after) == {"api": "Nothing to release: R-9 took it.", "web": "It is dirty."}
-    assert after.details["refusal"] == "empty: no member has anything to release"
+    assert after.details["refusal"] == "nobody is ready: web: It is dirty"

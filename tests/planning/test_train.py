@@ -93,7 +93,10 @@ def test_a_member_that_is_not_ready_keeps_those_that_need_it(ready):
         "web": "needs api, which does not board",
         "app": "needs web, which does not board",
     }
-    assert plan.details["refusal"] == "empty: no member has anything to release"
+    assert plan.details["refusal"] == (
+        "nobody is ready: api: The repository has uncommitted changes; "
+        "web: needs api, which does not board; app: needs web, which does not board"
+    )
 
 
 def test_an_empty_train_asks_nobody_and_starts_nothing():

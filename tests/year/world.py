@@ -21,6 +21,7 @@ ZONE = "Europe/Paris"
 STATION = """\
 name: year
 gateway: false
+plans_at_once: 1
 rights: {override: [managers]}
 people:
   - {name: alice, email: alice@example.org, groups: [managers]}
