@@ -1,13 +1,20 @@
 """tickets: the tracker learns what is out: its version, and every ticket with code in it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from gare.change_ticket import moved
 from gare.domain.notes import filled
-from gare.ledger.effects import Absent, AsWanted, Different, Effect, Look, Receipt
-from gare.ports.tracker import TicketStand, TicketVersion, TicketWriter
+from gare.errors import Conflict, GareError, NotFound, PermissionDenied, Refused
+from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt
+from gare.ports.tracker import TicketStand, TicketWriter
+from gare.reports.markdown import escape
 from tasks.away import unless_away
 from tasks.step import AskAgain, Value, Work, step_task
+from tasks.ticket_versions import archived, make_versions, released
+
+_OF_ONE_TICKET = (Refused, Conflict, NotFound, PermissionDenied)
+"""Refusals that say nothing about other tickets, or are told of all of them together."""
+_NAMED = 5
 
 
 @step_task
@@ -17,38 +24,81 @@ def tickets(work: Work) -> Value | AskAgain:
 
 
 def tell(work: Work) -> Value:
-    """Do what the step does; what was told before is not told again."""
+    """Do what the step does; what was told before is not told again.
+
+    One ticket that cannot be told keeps neither the others nor the version: what is out is out. Raises Refused at the
+    end, naming all that were refused, where the rule says so.
+    """
     writer = work.gare.tracking.writer(work.step.settings["tracker"])
-    keys = list(work.step.settings["keys"])
+    rule, keys = work.step.settings["rule"], list(work.step.settings["keys"])
     stands = writer.stands(keys)
     for key in keys:
         if key not in stands:
             work.say(f"{key} is no longer in {writer.place}")
     count = 0
-    for effect in _effects(work, writer, stands):
-        receipt = work.ledger.effects.perform(work.release.id, work.step.id, effect)
-        work.say(f"{effect.target}: {dict(receipt)}")
-        count += 1
+    if rule["version"]:
+        count += _perform(work, make_versions(work, writer.versions))
+    told, refused = _tell_each(work, writer, stands)
+    # The version last, so that it is complete when it is out.
+    if rule["version"]:
+        count += _perform(work, released(work, writer.versions))
+        count += _perform(work, archived(work, writer.versions))
+    if refused:
+        _refuse(work, writer, refused, count=len(stands))
     return {
         "tickets": sorted(stands),
-        "summary": f"{writer.place}: {len(stands)} ticket(s), {count} change(s)",
+        "refused": refused,
+        "summary": f"{writer.place}: {len(stands)} ticket(s), {count + told} change(s)"
+        + (f", {len(refused)} refused" if refused else ""),
     }
 
 
-def _effects(
+def _perform(work: Work, effects: Iterable[Effect]) -> int:
+    count = 0
+    for effect in effects:
+        receipt = work.ledger.effects.perform(work.release.id, work.step.id, effect)
+        work.say(f"{effect.target}: {dict(receipt)}")
+        count += 1
+    return count
+
+
+def _tell_each(
     work: Work, writer: TicketWriter, stands: Mapping[str, TicketStand]
-) -> Iterable[Effect]:
-    """Yield what is told: the version last, so that it is complete when it is out."""
-    rule, name = work.step.settings["rule"], work.step.settings["version"]
-    if rule["version"]:
-        yield _made(writer, name, work.plan.title)
+) -> tuple[int, dict[str, str]]:
+    """Tell every ticket; return how many changes there were, and what was refused by ticket."""
+    count, refused = 0, dict[str, str]()
     for key, stand in stands.items():
-        yield from _ticket(work, writer, key, stand)
-    if rule["version"]:
-        yield _released(work, writer, name)
+        for effect in _ticket(work, writer, key, stand):
+            try:
+                count += _perform(work, [effect])
+            except _OF_ONE_TICKET as error:
+                refused[key] = "; ".join(filter(None, (refused.get(key), _told(error))))
+                work.say(f"{effect.target} is refused: {error}")
+    return count, refused
 
 
-def _ticket(work: Work, writer: TicketWriter, key: str, stand: TicketStand) -> Iterable[Effect]:
+def _told(error: GareError) -> str:
+    return f"{error.what} {error.hint}".strip()
+
+
+def _refuse(work: Work, writer: TicketWriter, refused: Mapping[str, str], *, count: int) -> None:
+    """Show what was refused; raise it as one where the rule says that the step fails for it."""
+    lines = [f"- **{escape(key)}**: {escape(why)}" for key, why in refused.items()]
+    page = f"# Not told in {escape(writer.place)}\n\n" + "\n".join(lines) + "\n"
+    work.show(f"{work.step.id}-refused", page, "Tickets that were refused")
+    if work.step.settings["rule"].get("refused", "fail") != "fail":
+        return
+    named = "; ".join(f"{key}: {why}" for key, why in list(refused.items())[:_NAMED])
+    more = f"; and {len(refused) - _NAMED} more" if len(refused) > _NAMED else ""
+    raise Refused(
+        f"{len(refused)} of {count} tickets could not be told all: {named}{more}",
+        where=writer.place,
+        hint=f"All others are told, and the version is out. Correct these, then `gare resume {work.release.id}`; "
+        f"or leave them with `refused: warn` under `on_release`.",
+    )
+
+
+def _ticket(work: Work, writer: TicketWriter, key: str, stand: TicketStand) -> Iterator[Effect]:
     rule, name = work.step.settings["rule"], work.step.settings["version"]
     if rule["version"] and writer.has_versions(key):
         yield Effect(
@@ -90,40 +140,6 @@ def fill(work: Work, text: str) -> str:
     for name, value in values.items():
         text = text.replace(f"{{{name}}}", value)
     return filled(text, work.plan.project, work.plan.version)
-
-
-def _made(writer: TicketWriter, name: str, title: str) -> Effect:
-    return Effect(
-        f"version {name} in {writer.place}",
-        {"version": name},
-        _version(writer, name, lambda _found: True),
-        lambda: writer.make_version(name, title),
-    )
-
-
-def _released(work: Work, writer: TicketWriter, name: str) -> Effect:
-    return Effect(
-        f"release of {name} in {writer.place}",
-        {"version": name, "released": True},
-        _version(writer, name, lambda found: found.is_released),
-        lambda: writer.release_version(name, work.ledger.now().date()),
-    )
-
-
-def _version(
-    writer: TicketWriter, name: str, is_wanted: Callable[[TicketVersion], bool]
-) -> Callable[[], Look]:
-    """Return a look at a version; an archived one takes no tickets and cannot be released."""
-
-    def look() -> Look:
-        found = writer.version(name)
-        if found is not None and found.is_archived:
-            return Different("an archived version of that name; unarchive it, or release another")
-        if found is None or not is_wanted(found):
-            return Absent()
-        return AsWanted({"version": name, "released_on": found.released_on})
-
-    return look
 
 
 def _seen(is_there: Callable[[], bool], receipt: Receipt) -> Callable[[], Look]:

@@ -2,9 +2,9 @@
 
 import re
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from gare.connectors.registry import TrackerSettings, is_written
 from gare.settings import Settings
@@ -21,6 +21,9 @@ def _text(value: str) -> str:
     return value
 
 
+Fields = dict[str, JsonValue]
+"""Values by a field's id: words, numbers, lists, or an object as the tracker's API takes it."""
+
 Text = Annotated[str, AfterValidator(_text)]
 """A text with `{project}`, `{title}`, `{version}`, `{tag}` and `{release}` filled in."""
 
@@ -32,12 +35,26 @@ class OnRelease(Settings):
     """Create the version where it is missing, add it to the tickets, and mark it as released."""
     transition: str = ""
     """Status that the tickets are moved to, by its name, or by `todo`, `doing` or `done`."""
-    fields: dict[str, str] = Field(default_factory=dict)
+    fields: Fields = Field(default_factory=dict)
     """Fields that the screen of the transition asks for, by id, such as `resolution: Done`."""
     comment: Text = ""
     """Markdown that is added to each ticket, such as `Out with {version}`."""
     link: Text = ""
     """Address that each ticket is linked to, such as the page of the release."""
+    move_open_to: Literal["", "next"] = ""
+    """`next`: what is open of the version goes to the next one that the tracker has, as it is released."""
+    archive_after: Annotated[int, Field(ge=0)] = 0
+    """How many released versions stay; older ones are archived. 0: all stay."""
+    refused: Literal["fail", "warn"] = "fail"
+    """Whether the step fails, once all are told, for tickets that the tracker refuses to change; or only says so."""
+
+    @model_validator(mode="after")
+    def _has_version(self) -> "OnRelease":
+        if not self.version and (self.move_open_to or self.archive_after):
+            raise ValueError(
+                "`move_open_to` and `archive_after` are about versions: leave `version` on"
+            )
+        return self
 
 
 class ChangePhase(StrEnum):
@@ -59,7 +76,7 @@ class ChangeTicket(Settings):
         default={ChangePhase.DEPLOYING: "doing", ChangePhase.RELEASED: "done"}
     )
     """Status by phase, by its name or by `todo`, `doing` or `done`; a phase left out changes nothing."""
-    fields: dict[str, str] = Field(default_factory=dict)
+    fields: Fields = Field(default_factory=dict)
     """Fields that the screens of its transitions ask for, by id."""
 
 

@@ -1,29 +1,30 @@
-"""What a release tells Jira: versions, fix versions, statuses, comments, links, and its change ticket.
+"""What a release tells Jira's tickets: fix versions, statuses, comments, links; and its change ticket.
 
 Every write here is safe to repeat, or looked up first by the effect helper. Texts come as Markdown and are written as
 ADF (Cloud) or wiki text (Data Center).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from gare.connectors.jira import category_of
+from gare.connectors.jira_screen import spelled
 from gare.connectors.jira_settings import JiraConnection, JiraTrackerSettings
 from gare.connectors.jira_site import PAGE, Site, quoted
 from gare.connectors.jira_text import adf_text, to_adf, to_wiki
-from gare.connectors.jira_transition import Offer, chosen, offers
+from gare.connectors.jira_transition import CATEGORIES, NoWay, Offer, chosen, offers
+from gare.connectors.jira_versions import JiraVersions
 from gare.connectors.vendor_errors import understood
-from gare.errors import Conflict, NotFound, Refused
-from gare.ports.tracker import Receipt, TicketStand, TicketVersion
+from gare.ports.tracker import Receipt, TicketStand
 
 Json = Mapping[str, Any]
 
 
 @understood("Jira")
 class JiraRelease:
-    """One project of a Jira, written to. Implements `TicketWriter` and `ChangeTickets`."""
+    """The tickets of one project of a Jira, written to. Implements `TicketWriter` and `ChangeTickets`."""
 
     def __init__(
         self, settings: JiraTrackerSettings, connection: JiraConnection, base: Path
@@ -36,6 +37,11 @@ class JiraRelease:
         """Name the tracker and the project in it."""
         return f"Jira {self._settings.project}"
 
+    @cached_property
+    def versions(self) -> JiraVersions:
+        """The project's versions."""
+        return JiraVersions(self._settings, self._site)
+
     def account(self) -> str:
         """Return the name of the token's account (REST, GET /myself)."""
         return str(self._site.get("myself", needs="")["displayName"])
@@ -43,59 +49,6 @@ class JiraRelease:
     def lacking(self, rights: Iterable[str]) -> list[str]:
         """Return those of these rights (Jira's own keys) that the account does not have in the project."""
         return self._site.lacking(rights)
-
-    # Versions
-
-    def version(self, name: str) -> TicketVersion | None:
-        """Return a version of the project (REST, GET /project/{key}/versions)."""
-        found = self._version(name)
-        return _version_of(found) if found else None
-
-    def make_version(self, name: str, text: str) -> Receipt:
-        """Create a version (REST, POST /version)."""
-        project = self._site.get(f"project/{self._settings.project}")
-        body = {"name": name, "projectId": int(project["id"]), "description": text}
-        return _receipt(self._site.send("POST", "version", body, needs="ADMINISTER_PROJECTS"))
-
-    def release_version(self, name: str, on: date) -> Receipt:
-        """Mark a version as released (REST, PUT /version/{id}); its day is a date alone, in the site's own zone."""
-        body = {"released": True, "releaseDate": on.isoformat()}
-        return self._change_version(name, body)
-
-    def archive_version(self, name: str) -> Receipt:
-        """Archive a version: nothing can be planned for it any more."""
-        return self._change_version(name, {"archived": True})
-
-    def move_version(self, name: str, after: str) -> Receipt:
-        """Put a version after another one in the project's order (REST, POST /version/{id}/move)."""
-        path = f"version/{self._needed(name)['id']}/move"
-        body = {"after": self._needed(after)["self"]}
-        return _receipt(self._site.send("POST", path, body, needs="ADMINISTER_PROJECTS"))
-
-    def _change_version(self, name: str, body: Json) -> Receipt:
-        found = self._needed(name)
-        if found.get("archived"):
-            raise Conflict(
-                f"Version {name} of {self.place} is archived, and archived versions cannot be changed.",
-                where=self._site.address,
-                hint="Unarchive it in Jira, or release another version.",
-            )
-        path = f"version/{found['id']}"
-        return _receipt(self._site.send("PUT", path, body, needs="ADMINISTER_PROJECTS"))
-
-    def _needed(self, name: str) -> Json:
-        found = self._version(name)
-        if found is None:
-            raise NotFound(
-                f"{self.place} has no version {name}.",
-                where=self._site.address,
-                hint="It was renamed or removed since; make it again in Jira.",
-            )
-        return found
-
-    def _version(self, name: str) -> Json | None:
-        versions = self._site.get(f"project/{self._settings.project}/versions")
-        return next((version for version in versions if version["name"] == name), None)
 
     # Tickets
 
@@ -119,14 +72,19 @@ class JiraRelease:
         return {"ticket": key, "version": version}
 
     def move(self, key: str, to: str, fields: Mapping[str, Any]) -> Receipt:
-        """Take a ticket to a status, by the transitions that Jira offers now (REST, /issue/{key}/transitions)."""
-        query = {"expand": "transitions.fields"}
+        """Take a ticket to a status, by the transitions that Jira offers now (REST, /issue/{key}/transitions).
+
+        One that is done already stays where no transition leads on to a status that means done, too.
+        """
         path = f"issue/{key}/transitions"
+        query = {"expand": "transitions.fields"}
         answer = self._site.get(path, query, needs="TRANSITION_ISSUES")
         offered = offers(answer["transitions"])
         try:
             offer = chosen(offered, key, to, fields, self._site.address)
-        except Refused as refusal:
+        except NoWay as refusal:
+            if stays := self._done_already(key, to):
+                return {"ticket": key, "status": stays, "stays": True}
             # Who may not take any transition is offered none, without a word.
             if not offered:
                 self._site.require("TRANSITION_ISSUES", refusal)
@@ -137,10 +95,24 @@ class JiraRelease:
         self._site.send("POST", path, body, needs="TRANSITION_ISSUES")
         return {"ticket": key, "status": offer.to, "transition": offer.name}
 
+    def _done_already(self, key: str, to: str) -> str:
+        """Return the done status that a ticket has, when a status that means done was wanted; else nothing."""
+        found = self.stand(key)
+        is_done = found.category == "done" and self._meanings.get(to.casefold()) == "done"
+        return found.status if is_done else ""
+
+    @cached_property
+    def _meanings(self) -> Mapping[str, str]:
+        """What each status means, by its name, and our own words (REST, GET /status)."""
+        named = {
+            one["name"].casefold(): category_of(one) for one in self._site.get("status", needs="")
+        }
+        return named | {word: word for word in CATEGORIES}
+
     def _screen(self, offer: Offer, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Return the fields that this transition's screen has: one that is not on it would fail the whole."""
         return {
-            field: {"name": value} if isinstance(value, str) and offer.is_choice(field) else value
+            field: spelled(field, value, offer.fields[field], is_cloud=self._site.is_cloud)
             for field, value in fields.items()
             if field in offer.fields
         }
@@ -193,21 +165,7 @@ class JiraRelease:
         return to_adf(markdown) if self._site.is_cloud else to_wiki(markdown)
 
 
-def _version_of(found: Json) -> TicketVersion:
-    return TicketVersion(
-        found["name"],
-        is_released=bool(found.get("released")),
-        is_archived=bool(found.get("archived")),
-        released_on=found.get("releaseDate", ""),
-    )
-
-
 def _stand_of(issue: Json) -> TicketStand:
     status = issue["fields"]["status"]
     versions = tuple(version["name"] for version in issue["fields"].get("fixVersions") or ())
     return TicketStand(status["name"], category_of(status), versions)
-
-
-def _receipt(version: Json) -> Receipt:
-    kept = ("id", "name", "released", "releaseDate", "archived")
-    return {name: version[name] for name in kept if name in version}

@@ -29,10 +29,6 @@ class Offer:
             return True
         return self.category == CATEGORIES.get(wanted, "-")
 
-    def is_choice(self, field: str) -> bool:
-        """Whether a field takes one of a list of named values, such as a resolution."""
-        return bool(self.fields[field].get("allowedValues"))
-
     def missing(self, given: Iterable[str]) -> list[str]:
         """Return the fields that the screen asks for and nobody gives, as people know them."""
         given = set(given)
@@ -58,10 +54,14 @@ def offers(transitions: Iterable[Mapping[str, Any]]) -> list[Offer]:
     ]
 
 
+class NoWay(Refused):
+    """No transition leads where it shall, from where the ticket stands."""
+
+
 def chosen(
     offered: list[Offer], key: str, to: str, given: Mapping[str, Any], address: str
 ) -> Offer:
-    """Return the transition to take. Raises Refused naming what is offered, or the fields that are missing."""
+    """Return the transition to take. Raises NoWay naming what is offered, or Refused naming the missing fields."""
     fitting = [offer for offer in offered if offer.leads_to(to)]
     # A status of that very name wins over its category; then the one whose screen asks for nothing more.
     fitting.sort(
@@ -69,7 +69,7 @@ def chosen(
     )
     if not fitting:
         names = ", ".join(f"{offer.name!r} to {offer.to!r}" for offer in offered)
-        raise Refused(
+        raise NoWay(
             f"No transition leads {key} to {to!r} now; offered: {names or 'none'}.",
             where=address,
             hint="Name one of these statuses in gare.yaml, or change the workflow in Jira.",

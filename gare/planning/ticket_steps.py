@@ -89,6 +89,15 @@ def _effects(
     )
     if rule.version:
         yield PlannedEffect(f"release version {name}", place, Reversibility.REVERSIBLE)
+    if rule.move_open_to:
+        yield PlannedEffect(
+            f"move what is open of {name} to the next version", place, Reversibility.COMPENSATED
+        )
+    if rule.archive_after:
+        yield PlannedEffect(
+            f"archive released versions but the last {rule.archive_after}", place,
+            Reversibility.REVERSIBLE,
+        )  # fmt: skip
     if not keys:
         return
     if rule.version:

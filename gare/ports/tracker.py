@@ -68,6 +68,39 @@ class Tracker(Protocol):
         """
 
 
+class VersionWriter(Protocol):
+    """The versions of a tracker's project, written to; each write is looked up first by the effect helper."""
+
+    @property
+    def place(self) -> str:
+        """Name the tracker and the project in it, such as `Jira SHOP`."""
+
+    @property
+    def pattern(self) -> str:
+        """Say how the project's own versions are called, such as `shop {version}`."""
+
+    def versions(self) -> list[TicketVersion]:
+        """Return the versions of the project, in its order."""
+
+    def version(self, name: str) -> TicketVersion | None:
+        """Return a version of the project, or None."""
+
+    def make_version(self, name: str, text: str) -> Receipt:
+        """Create a version that is not released."""
+
+    def place_version(self, name: str, after: str) -> Receipt:
+        """Put a version after another one."""
+
+    def release_version(self, name: str, on: date, open_to: str = "") -> Receipt:
+        """Mark a version as released on a day, and move what is open of it to another version.
+
+        Raises Conflict when it is archived.
+        """
+
+    def archive_version(self, name: str) -> Receipt:
+        """Let nothing be planned for a version any more."""
+
+
 class TicketWriter(Protocol):
     """What a release writes into a tracker; each write is looked up first by the effect helper."""
 
@@ -81,14 +114,9 @@ class TicketWriter(Protocol):
     def lacking(self, rights: Iterable[str]) -> list[str]:
         """Return those of these rights, in the tracker's own words, that we do not have."""
 
-    def version(self, name: str) -> TicketVersion | None:
-        """Return a version of the project, or None."""
-
-    def make_version(self, name: str, text: str) -> Receipt:
-        """Create a version that is not released."""
-
-    def release_version(self, name: str, on: date) -> Receipt:
-        """Mark a version as released on a day. Raises Conflict when it is archived."""
+    @property
+    def versions(self) -> VersionWriter:
+        """The versions that tickets are planned for."""
 
     def stands(self, keys: Sequence[str]) -> Mapping[str, TicketStand]:
         """Return how tickets stand now, those that exist, in few requests."""
@@ -105,7 +133,8 @@ class TicketWriter(Protocol):
     def move(self, key: str, to: str, fields: Mapping[str, Any]) -> Receipt:
         """Take a ticket to a status or a category of statuses (`todo`, `doing`, `done`), by what is offered now.
 
-        `fields` fill the screen of the transition. Raises Refused, naming what is offered or what the screen asks for.
+        `fields` fill the screen of the transition. One that is done already stays where nothing leads on. Raises
+        Refused, naming what is offered or what the screen asks for.
         """
 
     def has_comment(self, key: str, mark: str) -> bool:

@@ -145,7 +145,12 @@ def _arrow(said: Json) -> dict[str, Any]:
 
 def _field(said: Json) -> dict[str, Any]:
     field: dict[str, Any] = {"name": said.get("name", ""), "required": bool(said.get("required"))}
-    values = [one.get("name") for one in said.get("allowedValues") or () if isinstance(one, dict)]
+    schema = said.get("schema") or {}
+    field |= {key: schema[key] for key in ("type", "items") if schema.get(key)}
+    if custom := str(schema.get("custom") or "").rpartition(":")[2]:
+        field["custom"] = custom
+    allowed = [one for one in said.get("allowedValues") or () if isinstance(one, dict)]
+    values = [one.get("value") or one.get("name") for one in allowed]
     if values and all(values):
         field["values"] = values
     if said.get("hasDefaultValue"):

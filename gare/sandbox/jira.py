@@ -7,10 +7,11 @@ that names what does not exist is refused whole. What is not here answers 400.
 from typing import Any, ClassVar
 
 from gare.sandbox import jira_replies as replies
+from gare.sandbox import jira_screens as screens
 from gare.sandbox.jira_base import RIGHTS, api
 from gare.sandbox.jira_jql import JqlError, compiled
 from gare.sandbox.jira_replies import refused
-from gare.sandbox.jira_state import Issue, Transition
+from gare.sandbox.jira_state import Issue
 from gare.sandbox.jira_versions import JiraVersions
 from gare.sandbox.vendor import Operation, Reply, Request, control, route
 
@@ -225,7 +226,7 @@ class Jira(JiraVersions):
                 "name": found.name,
                 "to": replies.status(found.to, project.statuses[found.to], base),
                 "hasScreen": bool(found.screen),
-                **({"fields": _screen(found)} if has_fields else {}),
+                **({"fields": screens.described(found)} if has_fields else {}),
             }
             for found in offered
         ]
@@ -248,7 +249,7 @@ class Jira(JiraVersions):
             told = "Field '{}' cannot be set. It is not on the appropriate screen, or unknown."
             raise refused(400, **{field: told.format(field) for field in strange})
         for field, asked in found.screen.items():
-            _check_field(field, asked, given)
+            screens.check(field, asked, given, is_cloud=self.is_cloud)
         self.state.take(issue, found, given, self.clock.now())
         return Reply(204)
 
@@ -352,38 +353,6 @@ class Jira(JiraVersions):
         for name in names:
             if name not in known:
                 raise refused(400, fixVersions=f"Version name '{name}' is not valid")
-
-
-def _screen(transition: Transition) -> dict[str, Any]:
-    return {
-        field: {
-            "key": field,
-            "name": asked.get("name", field.capitalize()),
-            "required": bool(asked.get("required", False)),
-            "hasDefaultValue": "default" in asked,
-            "operations": ["set"],
-            "schema": {"type": "string"},
-            **(
-                {"allowedValues": [{"name": v} for v in asked["values"]]}
-                if "values" in asked
-                else {}
-            ),
-        }
-        for field, asked in transition.screen.items()
-    }
-
-
-def _check_field(field: str, asked: Any, given: dict[str, Any]) -> None:
-    name = asked.get("name", field.capitalize())
-    if field not in given:
-        if "default" in asked:
-            given[field] = {"name": asked["default"]}
-        elif asked.get("required"):
-            raise refused(400, **{field: f"{name} is required."})
-        return
-    value = given[field].get("name") if isinstance(given[field], dict) else given[field]
-    if "values" in asked and value not in asked["values"]:
-        raise refused(400, **{field: f"{name} '{value}' is not valid."})
 
 
 def _named(value: Any, *keys: str) -> str:

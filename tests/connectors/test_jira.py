@@ -30,7 +30,7 @@ from gare.errors import (
 )
 from gare.ports.tracker import Ticket
 from gare.sandbox.jira_base import RIGHTS
-from gare.sandbox.jira_state import Change
+from gare.sandbox.jira_state import Change, Issue, Transition
 
 SCREENED = {
     "statuses": {"To Do": "new", "In Review": "indeterminate", "Done": "done", "Dropped": "done"},
@@ -247,28 +247,28 @@ def test_a_ticket_of_another_project_is_reopened_by_that_projects_own_statuses(s
 
 class TestVersions:
     def test_a_version_is_made_moved_released_and_archived(self, site):
-        assert site.release.version("1.5.0") is None
-        site.release.make_version("1.5.0", "Cards")
-        site.release.move_version("1.5.0", "1.3.0")
+        assert site.release.versions.version("1.5.0") is None
+        site.release.versions.make_version("1.5.0", "Cards")
+        site.release.versions.place_version("1.5.0", "1.3.0")
         names = [
             v.name for v in site.served.sandbox.vendors["jira"].state.projects["SHOP"].versions
         ]
         assert names == ["1.3.0", "1.5.0", "1.2.0", "1.4.0"]
-        site.release.release_version("1.5.0", date(2026, 3, 2))
-        found = site.release.version("1.5.0")
+        site.release.versions.release_version("1.5.0", date(2026, 3, 2))
+        found = site.release.versions.version("1.5.0")
         assert (found.is_released, found.released_on) == (True, "2026-03-02")
-        site.release.archive_version("1.5.0")
-        assert site.release.version("1.5.0").is_archived
+        site.release.versions.archive_version("1.5.0")
+        assert site.release.versions.version("1.5.0").is_archived
 
     def test_an_archived_version_is_not_changed(self, site):
         with pytest.raises(
             Conflict, match=r"Version 1\.2\.0 of Jira SHOP is archived.*Unarchive it"
         ):
-            site.release.release_version("1.2.0", date(2026, 3, 2))
+            site.release.versions.release_version("1.2.0", date(2026, 3, 2))
 
     def test_a_version_that_went_away_is_named(self, site):
         with pytest.raises(NotFound, match=r"Jira SHOP has no version 9\.9"):
-            site.release.release_version("9.9", date(2026, 3, 2))
+            site.release.versions.release_version("9.9", date(2026, 3, 2))
 
     def test_two_that_add_a_version_to_one_ticket_both_keep_theirs(self, site):
         site.release.plan_for("SHOP-4", "1.4.0")
@@ -306,6 +306,61 @@ class TestTransitions:
         issue = site.served.sandbox.vendors["jira"].state.issues["OPS-1"]
         assert issue.status == "Done"
         assert issue.fields["resolution"] == {"name": "Fixed"}
+
+    def test_one_that_is_done_stays_where_nothing_leads_on(self, site):
+        jira = site.served.sandbox.vendors["jira"].state
+        jira.issues["OPS-1"].status = "Dropped"
+        assert site.release.move("OPS-1", "Done", {})["status"] == "Dropped"
+        assert site.release.move("OPS-1", "done", {})["status"] == "Dropped"
+        with pytest.raises(Refused, match="No transition leads OPS-1 to 'In Review'"):
+            site.release.move("OPS-1", "In Review", {})
+
+    @pytest.mark.parametrize(
+        ("asked", "value", "kept"),
+        [
+            ({"type": "option", "values": ["High", "Low"]}, "high", {"value": "High"}),
+            ({"type": "priority", "values": ["High", "Low"]}, "High", {"name": "High"}),
+            ({"type": "option", "values": ["High", "Low"]}, "10001", {"id": "10001"}),
+            ({"type": "array", "items": "component", "values": ["Web", "App"]}, "Web", [{"name": "Web"}]),
+            (
+                {"type": "array", "items": "option", "values": ["Web", "App"]},
+                ["Web", "App"],
+                [{"value": "Web"}, {"value": "App"}],
+            ),
+            ({"type": "array", "items": "string"}, ["urgent", "night"], ["urgent", "night"]),
+            ({"type": "number"}, 3, 3),
+            ({"type": "number"}, "2.5", 2.5),
+            ({"type": "date"}, "2026-03-02", "2026-03-02"),
+            ({"type": "group"}, "testers", {"name": "testers"}),
+            ({"type": "option-with-child"}, {"value": "A", "child": {"value": "B"}},
+             {"value": "A", "child": {"value": "B"}}),
+        ],
+    )  # fmt: skip
+    def test_a_field_of_the_screen_is_spelled_as_its_type_asks(self, site, asked, value, kept):
+        issue = screened(site, {"customfield_10042": {"required": True, **asked}})
+        site.release.move("OPS-1", "Done", {"customfield_10042": value})
+        assert (issue.status, issue.fields["customfield_10042"]) == ("Done", kept)
+
+    def test_users_and_long_texts_are_spelled_for_the_deployment(self, site):
+        asked = {"owner": {"type": "user"}, "why": {"type": "string", "custom": "textarea"}}
+        issue = screened(site, asked)
+        site.release.move("OPS-1", "Done", {"owner": "5b10", "why": "It is **out**"})
+        is_cloud = site.deployment == "cloud"
+        assert issue.fields["owner"] == ({"accountId": "5b10"} if is_cloud else {"name": "5b10"})
+        assert isinstance(issue.fields["why"], dict if is_cloud else str)
+
+    def test_a_value_that_a_field_does_not_take_is_refused_with_those_it_does(self, site):
+        screened(site, {"resolution": {"required": True, "values": ["Fixed", "Won't Do"]}})
+        told = r"`resolution` does not take 'Dne'\..*It takes Fixed, Won't Do"
+        with pytest.raises(Refused, match=told):
+            site.release.move("OPS-1", "Done", {"resolution": "Dne"})
+
+
+def screened(site: Site, screen: dict[str, object]) -> Issue:
+    """Let the way to Done ask for these fields; return the ticket that takes it."""
+    state = site.served.sandbox.vendors["jira"].state
+    state.projects["OPS"].transitions.append(Transition("91", "End", "Done", ("To Do",), screen))
+    return state.issues["OPS-1"]
 
 
 class TestWords:
@@ -356,7 +411,11 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("right", "name", "write"),
         [
-            ("ADMINISTER_PROJECTS", "Administer Projects", lambda r: r.make_version("2.0", "")),
+            (
+                "ADMINISTER_PROJECTS",
+                "Administer Projects",
+                lambda r: r.versions.make_version("2.0", ""),
+            ),
             ("EDIT_ISSUES", "Edit Issues", lambda r: r.plan_for("SHOP-1", "1.4.0")),
             ("ADD_COMMENTS", "Add Comments", lambda r: r.comment("SHOP-1", "out")),
             ("CREATE_ISSUES", "Create Issues", lambda r: r.open_change("l", "t", "x", "", "Task")),
@@ -371,7 +430,7 @@ class TestRefusals:
 
     def test_a_project_that_may_not_be_seen(self, site):
         with pytest.raises((NotFound, PermissionDenied), match=r"may see it|Browse Projects"):
-            site.as_user("BROWSE_PROJECTS").release.version("1.4.0")
+            site.as_user("BROWSE_PROJECTS").release.versions.version("1.4.0")
 
     def test_a_project_that_is_not_there(self, site):
         with pytest.raises(
@@ -390,11 +449,11 @@ class TestRefusals:
     def test_a_page_to_sign_in_instead_of_data(self, site):
         site.served.fail("login page")
         with pytest.raises(UnexpectedReply, match="web page instead of data"):
-            site.release.version("1.4.0")
+            site.release.versions.version("1.4.0")
 
     def test_json_that_breaks_off_once_is_asked_for_again(self, site):
         site.served.fail("truncated")
-        assert site.release.version("1.4.0").name == "1.4.0"
+        assert site.release.versions.version("1.4.0").name == "1.4.0"
 
     def test_a_write_whose_answer_breaks_off_is_not_sent_again(self, site):
         site.served.fail("truncated", method="POST")
@@ -409,7 +468,7 @@ class TestRefusals:
     def test_a_failure_of_jiras_own_says_so(self, site):
         site.served.fail("status", status=500)
         with pytest.raises(Unavailable, match=r"Jira answered 500.*look at its state"):
-            site.release.version("1.4.0")
+            site.release.versions.version("1.4.0")
 
     def test_a_jira_that_is_away_when_asked_for_rights_says_nothing_about_them(self, site):
         site.served.fail("status", status=403, method="POST")
@@ -420,7 +479,7 @@ class TestRefusals:
     def test_asked_to_slow_down_for_long(self, site):
         site.served.fail("rate limit", retry_after_s=3600, count=None)
         with pytest.raises(RateLimited) as limited:
-            site.release.version("1.4.0")
+            site.release.versions.version("1.4.0")
         assert limited.value.retry_after_s == 3600
 
     def test_a_write_whose_answer_is_lost_is_not_sent_again(self, site):

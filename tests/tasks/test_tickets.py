@@ -1,5 +1,6 @@
 """The steps that write into Jira, on a real ledger: each write once, also when an answer is lost on the way."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -9,9 +10,10 @@ from sandbox import Served, sandboxed
 
 from gare.change_ticket import tell_end
 from gare.domain.releases import ReleaseState, StepState
-from gare.errors import Conflict, Unavailable
+from gare.errors import AuthenticationFailed, Conflict, Refused, Unavailable
 from gare.ledger.audit import audit_ledger
 from gare.sandbox.clock import Clock
+from gare.sandbox.jira_state import Version
 from tasks.change import follow
 from tasks.step import Work
 from tasks.tickets import tell
@@ -24,11 +26,22 @@ def jira() -> Iterator[Served]:
         assert served.invalid() == []
 
 
+class Pages:
+    """The engine, as far as steps show pages in it."""
+
+    def __init__(self) -> None:
+        self.shown: dict[str, str] = {}
+
+    def publish(self, _run: str, key: str, markdown: str, _title: str) -> None:
+        self.shown[key] = markdown
+
+
 class Released:
     """A release of the project in the ledger, of which single steps are done by hand."""
 
     def __init__(self, repository: Repository) -> None:
         self.gare = repository.gare()
+        self.gare.__dict__["engine"] = self.pages = Pages()
         digest, self.plan = repository.plan()
         releases = self.gare.ledger.releases
         self.release = releases.open(digest, self.plan, "run-1", "", "", {"project": "shop"})
@@ -43,8 +56,23 @@ class Released:
 
 
 @pytest.fixture
-def released(tmp_path, jira) -> Released:
-    return Released(Repository(tmp_path, f"{jira.url}/jira"))
+def repository(tmp_path, jira) -> Repository:
+    return Repository(tmp_path, f"{jira.url}/jira")
+
+
+@pytest.fixture
+def released(repository) -> Released:
+    return Released(repository)
+
+
+def told(repository: Repository, **rule: str) -> Released:
+    """Make a release whose tickets are told by this rule."""
+    spelled = ", ".join(f"{key}: {value}" for key, value in rule.items())
+    text = repository.file.read_text()
+    begin, _, rest = text.partition("  on_release: ")
+    repository.file.write_text(f"{begin}  on_release: {{{spelled}}}\n{rest.partition(chr(10))[2]}")
+    repository.commit("chore: tell tickets otherwise")
+    return Released(repository)
 
 
 def state(jira: Served):
@@ -112,6 +140,104 @@ def test_a_ticket_that_went_away_is_left_out(released, jira):
     del state(jira).issues["SHOP-1"]
     assert tell(released.work("tickets"))["tickets"] == []
     assert state(jira).projects["SHOP"].versions[1].released
+
+
+class TestRefused:
+    """One ticket that cannot be told keeps neither the others nor the version."""
+
+    @pytest.fixture
+    def stuck(self, repository, jira) -> Repository:
+        """Two more tickets with code, the first in a status that leads nowhere."""
+        repository.commit("feat: gift cards SHOP-2")
+        repository.commit("fix: total SHOP-3")
+        project = state(jira).projects["SHOP"]
+        project.statuses["Stuck"] = "new"
+        project.transitions[:] = [
+            replace(arrow, origins=("To Do", "In Progress")) for arrow in project.transitions
+        ]
+        state(jira).issues["SHOP-2"].status = "Stuck"
+        state(jira).issues["SHOP-3"].history.clear()
+        return repository
+
+    def test_all_others_are_told_and_the_step_fails_once_naming_it(self, stuck, jira):
+        released = told(stuck, transition="Done", comment="Out")
+        with pytest.raises(Refused) as refused:
+            tell(released.work("tickets"))
+        assert refused.value.what.startswith(
+            "1 of 3 tickets could not be told all: SHOP-2: No transition leads SHOP-2 to 'Done' now"
+        )
+        assert f"gare resume {released.release.id}" in refused.value.hint
+        issues, versions = state(jira).issues, state(jira).projects["SHOP"].versions
+        assert [issues[f"SHOP-{n}"].status for n in (1, 2, 3)] == ["Done", "Stuck", "Done"]
+        assert [len(issues[f"SHOP-{n}"].comments) for n in (1, 2, 3)] == [1, 1, 1]
+        assert versions[-1].released
+        assert "SHOP-2" in released.pages.shown["r-1-tickets-refused"]
+        before = writes(jira)
+        issues["SHOP-2"].status = "To Do"
+        assert tell(released.work("tickets"))["refused"] == {}
+        assert [line.rpartition("/")[2] for line in writes(jira)[len(before) :]] == ["transitions"]
+
+    def test_where_the_rule_says_so_it_is_only_told(self, stuck, jira):
+        released = told(stuck, transition="Done", refused="warn")
+        value = tell(released.work("tickets"))
+        assert list(value["refused"]) == ["SHOP-2"]
+        assert value["summary"].endswith(", 1 refused")
+
+    def test_a_token_that_is_refused_stops_it_at_once(self, released, jira):
+        jira.sandbox.vendors["jira"]._users.clear()
+        with pytest.raises(AuthenticationFailed):
+            tell(released.work("tickets"))
+
+
+def test_a_ticket_that_is_done_otherwise_counts_as_done(repository, jira):
+    project = state(jira).projects["SHOP"]
+    project.statuses["Dropped"] = "done"
+    project.transitions[:] = [replace(one, origins=("To Do",)) for one in project.transitions]
+    state(jira).issues["SHOP-1"].status = "Dropped"
+    assert tell(told(repository, transition="Done").work("tickets"))["refused"] == {}
+    assert state(jira).issues["SHOP-1"].status == "Dropped"
+
+
+class TestVersions:
+    @pytest.fixture
+    def versions(self, jira) -> list[Version]:
+        found = state(jira).projects["SHOP"].versions
+        found[:] = [
+            Version(f"9{n}", name, released=name < "1.1")
+            for n, name in enumerate(["0.8.0", "0.9.0", "other 1", "1.0.0", "2.0.0"])
+        ]
+        return found
+
+    def test_a_new_version_takes_its_place_behind_the_one_before(self, repository, versions):
+        tell(told(repository, version="true").work("tickets"))
+        names = [one.name for one in versions]
+        assert names == ["0.8.0", "0.9.0", "other 1", "1.0.0", "1.1.0", "2.0.0"]
+
+    def test_what_is_open_goes_to_the_next_version(self, repository, versions, jira):
+        plan = told(repository, move_open_to="next")
+        tell(plan.work("tickets"))
+        issues = state(jira).issues
+        assert (issues["SHOP-1"].versions, issues["SHOP-2"].versions) == (["1.1.0"], ["2.0.0"])
+        effects = [effect.action for effect in plan.plan.step("tickets").effects]
+        assert "move what is open of 1.1.0 to the next version" in effects
+
+    def test_old_versions_are_archived_and_others_stay(self, repository, versions):
+        tell(told(repository, archive_after="2").work("tickets"))
+        assert [one.name for one in versions if one.archived] == ["0.8.0", "0.9.0"]
+
+    def test_the_day_is_that_of_the_station(self, repository, versions, tmp_path, monkeypatch):
+        clock = tmp_path / "clock"
+        clock.write_text("2026-03-02T23:30:00+00:00")
+        monkeypatch.setenv("GARE_CLOCK", str(clock))
+        monkeypatch.setenv("TZ", "Europe/Paris")
+        time.tzset()
+        try:
+            tell(told(repository, version="true").work("tickets"))
+        finally:
+            monkeypatch.undo()
+            time.tzset()
+        (made,) = (one for one in versions if one.name == "1.1.0")
+        assert made.release_date == "2026-03-03"
 
 
 def test_the_change_ticket_is_opened_once_and_follows_the_phases(released, jira):

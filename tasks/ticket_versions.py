@@ -1,0 +1,79 @@
+"""The tracker's version of a release: made and put in its place, released, and old ones archived. Part of `tickets`."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from gare.domain.ticket_versions import before, following, outdated
+from gare.ledger.effects import Absent, AsWanted, Different, Effect, Look, Receipt
+from gare.ports.tracker import TicketVersion, VersionWriter
+from tasks.step import Work
+
+
+def make_versions(work: Work, there: VersionWriter) -> Iterator[Effect]:
+    """Yield the version, and its place behind the one before it: a new one is made at the end of all."""
+    name = work.step.settings["version"]
+    is_new = there.version(name) is None
+    yield Effect(
+        f"version {name} in {there.place}",
+        {"version": name},
+        _version(there, name, lambda _found: True),
+        lambda: there.make_version(name, work.plan.title),
+    )
+    every = there.versions()
+    names = [one.name for one in every]
+    older = before(name, every, there.pattern)
+    if is_new and older and names.index(older) != names.index(name) - 1:
+        yield Effect(
+            f"place of {name} in {there.place}",
+            {"version": name, "after": older},
+            Absent,
+            lambda: there.place_version(name, older),
+        )
+
+
+def released(work: Work, there: VersionWriter) -> Iterator[Effect]:
+    """Yield the release of the version, to the next one what is open of it, where the rule says so."""
+    name, rule = work.step.settings["version"], work.step.settings["rule"]
+    wanted: dict[str, Any] = {"version": name, "released": True}
+    if is_moved := rule.get("move_open_to", ""):
+        wanted["open_to"] = is_moved
+
+    def act() -> Receipt:
+        to = following(name, there.versions(), there.pattern) if is_moved else ""
+        if is_moved and not to:
+            work.say(f"{there.place} has no version after {name}: what is open of it stays")
+        # The day where the station is: a date alone has no zone, and people read it as theirs.
+        return there.release_version(name, work.ledger.now().astimezone().date(), to)
+
+    look = _version(there, name, lambda found: found.is_released)
+    yield Effect(f"release of {name} in {there.place}", wanted, look, act)
+
+
+def archived(work: Work, there: VersionWriter) -> Iterator[Effect]:
+    """Yield the versions that have been out for long enough."""
+    if not (keep := work.step.settings["rule"].get("archive_after", 0)):
+        return
+    for name in outdated(there.versions(), keep, there.pattern):
+        yield Effect(
+            f"archive of {name} in {there.place}",
+            {"version": name, "archived": True},
+            Absent,
+            partial(there.archive_version, name),
+        )
+
+
+def _version(
+    there: VersionWriter, name: str, is_wanted: Callable[[TicketVersion], bool]
+) -> Callable[[], Look]:
+    """Return a look at a version; an archived one takes no tickets and cannot be released."""
+
+    def look() -> Look:
+        found = there.version(name)
+        if found is not None and found.is_archived:
+            return Different("an archived version of that name; unarchive it, or release another")
+        if found is None or not is_wanted(found):
+            return Absent()
+        return AsWanted({"version": name, "released_on": found.released_on})
+
+    return look
