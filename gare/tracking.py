@@ -17,6 +17,7 @@ from gare.ports.tracker import Boards, ChangeTickets, TicketWriter, Tracker
 
 if TYPE_CHECKING:
     from gare.connectors.gitlab import GitLab
+    from gare.connectors.jira_foresight import JiraForesight
 
 
 class Tracking:
@@ -62,6 +63,12 @@ class Tracking:
         made: TicketWriter = connector("ticket writer", settings.type)(
             settings, *self._site(settings)
         )
+        return made
+
+    def foresight(self, planned: Json) -> "JiraForesight":
+        """Return who is asked what will be refused, by the tracker's settings as they were planned."""
+        settings = JiraTrackerSettings.model_validate(planned)
+        made: JiraForesight = connector("foresight", settings.type)(settings, *self._site(settings))
         return made
 
     def changes(self, planned: Json) -> ChangeTickets:

@@ -30,6 +30,7 @@ from gare.planning.fixed_lines import FixedLines, refuse_lost
 from gare.planning.fleet import Asked, Prospect, look_over
 from gare.planning.hotfix import make_hotfix
 from gare.planning.planner import Earlier, make_plan
+from gare.planning.preflight import Ahead, is_told, of_hosting, of_tracker
 from gare.planning.rollback import make_rollback
 from gare.planning.standing import (
     check_environment,
@@ -160,6 +161,7 @@ class Gare:
                 branches=self.ledger.fixes.branches(project.config.name),
             ),
             self.hosting.merge_requests(project.config),
+            lambda ahead: self._foresee(project.config, ahead),
         )
 
     def _plan_rollback(self, request: RollbackRequest) -> Plan:
@@ -211,7 +213,18 @@ class Gare:
             self._earlier(project.config.name),
             self.hosting.merge_requests(project.config),
             known_as=(release_id, request.train),
+            foresee=lambda ahead: self._foresee(project.config, ahead),
         )
+
+    def _foresee(self, config: ProjectConfig, ahead: Ahead) -> list[str]:
+        """Say what GitLab and the tracker will refuse of a plan."""
+        told = list[str]()
+        if hosted := self.hosting.of(config):
+            told += of_hosting(hosted.access, ahead, self.ledger.now())
+        planned = next((one.settings["tracker"] for one in ahead.steps if is_told(one)), None)
+        if planned is not None:
+            told += of_tracker(self.tracking.foresight(planned), ahead)
+        return told
 
     def project(self, name: str) -> Project:
         """Return a project of the station. Raises ConfigError with the nearest name."""

@@ -6,11 +6,11 @@ The rights that the token needs, and what each error means: docs/how-to/gitlab.m
 from functools import cached_property
 from pathlib import Path
 
+from gare.connectors.gitlab_access import GitLabAccess
 from gare.connectors.gitlab_ci import GitLabCi
 from gare.connectors.gitlab_environments import GitLabEnvironments, GitLabFreezes
 from gare.connectors.gitlab_merge_requests import GitLabMergeRequests
 from gare.connectors.gitlab_publish import GitLabPackages, GitLabReleases
-from gare.connectors.gitlab_refs import GitLabRefs
 from gare.connectors.gitlab_settings import GitLabConnection, GitLabProject
 from gare.connectors.gitlab_site import GitLabSite
 from gare.connectors.http_policy import HttpPolicy
@@ -59,7 +59,7 @@ class GitLab:
         """Return its freeze periods."""
         return GitLabFreezes(self.site)
 
-    @cached_property
-    def refs(self) -> GitLabRefs:
-        """Return its tags, branches and their protection."""
-        return GitLabRefs(self.site)
+    @property
+    def access(self) -> GitLabAccess:
+        """Return what the token may do there, asked anew: roles and protections change."""
+        return GitLabAccess(self.site)

@@ -40,7 +40,7 @@ def policy_of(connection: GitLabConnection, base: Path) -> HttpPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who a token is: the user, the role in the project, and the token's last day, where it has one."""
+    """Who a token is: the user, the access level in the project, the scopes, and the last day, where it has one."""
 
     user: str
     user_id: int
@@ -108,9 +108,8 @@ class GitLabSite:
         """Return the SDK's project, without asking for it."""
         return self.client.projects.get(self.settings.project, lazy=True)
 
-    @cached_property
     def account(self) -> Account:
-        """Who the token is, asked once (REST v4: user, project, personal_access_tokens/self)."""
+        """Return who the token is (REST v4: user, project, personal_access_tokens/self)."""
         with self.asking("read who the token is"):
             user: Any = self.client.http_get("/user")
             level = level_of(self.one())
@@ -257,6 +256,11 @@ def _flat(word: Any) -> str:
 def role_of(level: int) -> str:
     """Return the name of a role by its access level."""
     return next((name for name, known in _LEVELS.items() if known == level), "none")
+
+
+def level_of_role(role: str) -> int:
+    """Return the access level of a role by its name."""
+    return _LEVELS[role]
 
 
 def level_of(seen: Any) -> int:

@@ -89,6 +89,7 @@ def ticket_of(issue: Json, names: Iterable[str] = (), *, is_reopened: bool = Fal
         fields["issuetype"]["name"].lower(),
         "reopened" if is_reopened else category_of(fields["status"]),
         next((name for name in names if name in versions), ", ".join(versions)),
+        fields["status"]["name"],
     )
 
 

@@ -4,17 +4,15 @@ Every write here is safe to repeat, or looked up first by the effect helper. Tex
 ADF (Cloud) or wiki text (Data Center).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gare.connectors.jira import category_of
-from gare.connectors.jira_screen import spelled
+from gare.connectors.jira_moves import Moves, stand_of
 from gare.connectors.jira_settings import JiraConnection, JiraTrackerSettings
 from gare.connectors.jira_site import PAGE, Site, quoted
 from gare.connectors.jira_text import adf_text, to_adf, to_wiki
-from gare.connectors.jira_transition import CATEGORIES, NoWay, Offer, chosen, offers
 from gare.connectors.jira_versions import JiraVersions
 from gare.connectors.vendor_errors import understood
 from gare.ports.tracker import Receipt, TicketStand
@@ -31,6 +29,7 @@ class JiraRelease:
     ) -> None:
         """Take the settings, the connection they name, and the folder that file secrets are relative to."""
         self._settings, self._site = settings, Site(connection, base, settings.project)
+        self._moves = Moves(self._site)
 
     @property
     def place(self) -> str:
@@ -42,24 +41,16 @@ class JiraRelease:
         """The project's versions."""
         return JiraVersions(self._settings, self._site)
 
-    def account(self) -> str:
-        """Return the name of the token's account (REST, GET /myself)."""
-        return str(self._site.get("myself", needs="")["displayName"])
-
-    def lacking(self, rights: Iterable[str]) -> list[str]:
-        """Return those of these rights (Jira's own keys) that the account does not have in the project."""
-        return self._site.lacking(rights)
-
     # Tickets
 
     def stands(self, keys: Sequence[str]) -> Mapping[str, TicketStand]:
         """Return how tickets stand, in pages; those that do not exist (any more) are left out."""
         found = self._site.issues(keys, ["status", "fixVersions"])
-        return {issue["key"]: _stand_of(issue) for issue in found}
+        return {issue["key"]: stand_of(issue) for issue in found}
 
     def stand(self, key: str) -> TicketStand:
         """Return how one ticket stands, read by its key: search lags behind writes."""
-        return _stand_of(self._site.get(f"issue/{key}", {"fields": "status,fixVersions"}))
+        return self._moves.stand(key)
 
     def has_versions(self, key: str) -> bool:
         """Tell whether the ticket belongs to the project that has the versions."""
@@ -72,50 +63,15 @@ class JiraRelease:
         return {"ticket": key, "version": version}
 
     def move(self, key: str, to: str, fields: Mapping[str, Any]) -> Receipt:
-        """Take a ticket to a status, by the transitions that Jira offers now (REST, /issue/{key}/transitions).
-
-        One that is done already stays where no transition leads on to a status that means done, too.
-        """
-        path = f"issue/{key}/transitions"
-        query = {"expand": "transitions.fields"}
-        answer = self._site.get(path, query, needs="TRANSITION_ISSUES")
-        offered = offers(answer["transitions"])
-        try:
-            offer = chosen(offered, key, to, fields, self._site.address)
-        except NoWay as refusal:
-            if stays := self._done_already(key, to):
-                return {"ticket": key, "status": stays, "stays": True}
-            # Who may not take any transition is offered none, without a word.
-            if not offered:
-                self._site.require("TRANSITION_ISSUES", refusal)
-            raise
-        body: dict[str, Any] = {"transition": {"id": offer.id}}
-        if mine := self._screen(offer, fields):
-            body["fields"] = mine
-        self._site.send("POST", path, body, needs="TRANSITION_ISSUES")
-        return {"ticket": key, "status": offer.to, "transition": offer.name}
-
-    def _done_already(self, key: str, to: str) -> str:
-        """Return the done status that a ticket has, when a status that means done was wanted; else nothing."""
-        found = self.stand(key)
-        is_done = found.category == "done" and self._meanings.get(to.casefold()) == "done"
-        return found.status if is_done else ""
-
-    @cached_property
-    def _meanings(self) -> Mapping[str, str]:
-        """What each status means, by its name, and our own words (REST, GET /status)."""
-        named = {
-            one["name"].casefold(): category_of(one) for one in self._site.get("status", needs="")
-        }
-        return named | {word: word for word in CATEGORIES}
-
-    def _screen(self, offer: Offer, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the fields that this transition's screen has: one that is not on it would fail the whole."""
-        return {
-            field: spelled(field, value, offer.fields[field], is_cloud=self._site.is_cloud)
-            for field, value in fields.items()
-            if field in offer.fields
-        }
+        """Take a ticket to a status (REST, POST /issue/{key}/transitions); one that is done already may stay."""
+        way = self._moves.way(key, to, fields)
+        if way.offer is None:
+            return {"ticket": key, "status": way.status, "stays": True}
+        body: dict[str, Any] = {"transition": {"id": way.offer.id}}
+        if way.fields:
+            body["fields"] = way.fields
+        self._site.send("POST", f"issue/{key}/transitions", body, needs="TRANSITION_ISSUES")
+        return {"ticket": key, "status": way.status, "transition": way.offer.name}
 
     def has_comment(self, key: str, mark: str) -> bool:
         """Tell whether a comment holds `mark`, the newest looked at first."""
@@ -163,9 +119,3 @@ class JiraRelease:
 
     def _text(self, markdown: str) -> Any:
         return to_adf(markdown) if self._site.is_cloud else to_wiki(markdown)
-
-
-def _stand_of(issue: Json) -> TicketStand:
-    status = issue["fields"]["status"]
-    versions = tuple(version["name"] for version in issue["fields"].get("fixVersions") or ())
-    return TicketStand(status["name"], category_of(status), versions)

@@ -33,6 +33,7 @@ CONNECTORS: dict[tuple[str, str], str] = {
     ("tracker", "gitlab"): "gare.connectors.gitlab_issues:GitLabIssues",
     ("tracker", "jira"): "gare.connectors.jira:Jira",
     ("ticket writer", "jira"): "gare.connectors.jira_release:JiraRelease",
+    ("foresight", "jira"): "gare.connectors.jira_foresight:JiraForesight",
     ("boards", "jira"): "gare.connectors.jira_boards:JiraBoards",
     ("target", "directory"): "gare.connectors.directory:Directory",
     ("announce", "file"): "gare.connectors.notify:FileNote",

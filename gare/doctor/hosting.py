@@ -1,9 +1,10 @@
-"""Looks at the connections to GitLab: reached, token good until when, role in each project, tags that may be made."""
+"""Looks at the connections to GitLab: reached, token good until when, its scope and role, tags that may be made."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from gare.config.loader import Project
+from gare.config.models import ProjectConfig, StepType
 from gare.doctor.check import Check, Site, failed, ok, warn
 from gare.errors import GareError
 
@@ -21,19 +22,38 @@ def _project(site: Site, project: Project) -> Iterator[Check]:
     from gare.hosting import Hosting
 
     assert site.station is not None  # noqa: S101 -- there are no projects without one
-    name = project.config.name
+    name, config = project.config.name, project.config
     try:
-        hosted = Hosting(site.station).of(project.config)
+        hosted = Hosting(site.station).of(config)
         assert hosted is not None  # noqa: S101 -- asked by the caller
-        account = hosted.site.account
-        refused = hosted.refs.refused_tag(f"{project.config.source.tag_prefix}0.0.0")
+        access, writes = hosted.access, _writes(config)
+        found, lacking = f"{name}: {access.place}, as {access.who()}", access.lacking()
+        refused = "" if lacking else access.refused_tag(f"{config.source.tag_prefix}0.0.0")
+        ends = access.ends_on()
     except GareError as error:
         yield failed(error, f"{name}: ")
         return
-    yield ok(f"{name}: {hosted.site.where}, as {account.user} with the role {account.role}")
-    if account.expires_on and (account.expires_on - datetime.now(UTC).date()).days < _SOON_DAYS:
+    yield ok(found)
+    if lacking and writes:
         yield warn(
-            f"{name}: the GitLab token ends on {account.expires_on}", "Make a new one before then."
+            f"{name}: {lacking}; planning works, {', '.join(writes)} will be refused",
+            "Make a token with the scope `api`, of a user with the role Developer or more.",
         )
-    if refused and project.config.publish.tag:
+    if ends and (ends - datetime.now(UTC).date()).days < _SOON_DAYS:
+        yield warn(f"{name}: the GitLab token ends on {ends}", "Make a new one before then.")
+    if refused and config.publish.tag:
         yield warn(f"{name}: {refused}", "Ask a maintainer of the GitLab project for the right.")
+
+
+def _writes(config: ProjectConfig) -> list[str]:
+    """Return what of a configuration writes into GitLab."""
+    published = ("gitlab_release", "gitlab_packages")
+    return [
+        *(step.id for step in config.steps if step.type == StepType.PIPELINE),
+        *(key for key in published if getattr(config.publish, key)),
+        *(
+            f"gitlab_environment of {name}"
+            for name, one in config.environments.items()
+            if one.gitlab_environment
+        ),
+    ]

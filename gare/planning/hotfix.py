@@ -31,6 +31,7 @@ from gare.planning.hotfix_lines import check_branch, lacking, lines_of
 from gare.planning.hotfix_picks import Chosen, choose, left_out, put_on
 from gare.planning.hotfix_steps import shortened, with_branch
 from gare.planning.planner import Earlier, TrackerAt, check_tag, read_tickets
+from gare.planning.preflight import Ahead, Foresee
 from gare.ports.merge_requests import MergeRequests
 from gare.ports.picker import Line, Picked
 from gare.ports.source import Head, Source
@@ -82,6 +83,7 @@ def make_hotfix(
     request: HotfixRequest,
     earlier: Earlier,
     merge_requests: MergeRequests | None = None,
+    foresee: Foresee | None = None,
 ) -> Plan:
     """Return everything the hotfix will do. The same inputs give an equal plan, and the same commit.
 
@@ -94,9 +96,12 @@ def make_hotfix(
     version, changes = draft.version, draft.changes
     tag = f"{project.source.tag_prefix}{version}"
     short = shortened(project, station)
-    tickets, scope_warnings = read_tickets(tracker_at(draft.picked.commit), changes, version)
-    steps, approvals = plan_steps(short, station, version=version, tag=tag, tickets=tickets)
-    titles = {ticket.key: ticket.title for ticket in tickets if ticket.commits and ticket.title}
+    read = read_tickets(tracker_at(draft.picked.commit), changes, version)
+    steps, approvals = plan_steps(short, station, version=version, tag=tag, tickets=read.tickets)
+    steps = with_branch(steps, project, draft.branch, draft.lines, draft.proposed)
+    titles = {
+        ticket.key: ticket.title for ticket in read.tickets if ticket.commits and ticket.title
+    }
     deployed = {step.environment for step in steps if step.type == StepType.DEPLOY}
     last = draft.base.last
     return Plan(
@@ -112,13 +117,18 @@ def make_hotfix(
         bump="patch",
         source=project.source.model_dump(mode="json") | {"branch": draft.branch},
         commits=tuple(planned(change) for change in changes),
-        tickets=tickets,
+        tickets=read.tickets,
         notes=render(version, changes, titles=titles),
-        steps=with_branch(steps, project, draft.branch, draft.lines, draft.proposed),
+        steps=steps,
         approvals=approvals,
         environments=tuple(name for name in environments(project, station) if name in deployed),
         env=project.env,
-        warnings=(*warnings, *_told(project, draft), *scope_warnings),
+        warnings=(
+            *warnings,
+            *_told(project, draft),
+            *read.warnings,
+            *(foresee(Ahead(draft.branch, steps, read.examples)) if foresee else ()),
+        ),
         authors=tuple(sorted({change.author_email.lower() for change in changes})),
         kind=Kind.HOTFIX,
         details=_details(project, request, draft),

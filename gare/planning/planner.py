@@ -12,11 +12,12 @@ from gare.domain.fixes import Fix, FixBranch
 from gare.domain.merges import brought_in, tell
 from gare.domain.notes import render
 from gare.domain.plan import Plan, PlannedTicket
-from gare.domain.scope import match, ticket_keys
+from gare.domain.scope import MATCHED, match, ticket_keys
 from gare.domain.versions import Next, next_version, pick_previous, released, step_over
 from gare.errors import ConfigError, Refused
 from gare.planning.dag import environments, plan_steps
 from gare.planning.fixed_lines import FixedLines, refuse_lost
+from gare.planning.preflight import Ahead, Foresee
 from gare.ports.merge_requests import MergeRequests
 from gare.ports.source import Head, History, Source
 from gare.ports.tracker import Tracker
@@ -72,11 +73,13 @@ def make_plan(
     earlier: Earlier | None = None,
     merge_requests: MergeRequests | None = None,
     known_as: Collection[str] = (),
+    foresee: Foresee | None = None,
 ) -> Plan:
     """Return everything the release will do. The same inputs give an equal plan.
 
-    `known_as` are the ids of the release that is planned, for which a fix may be waived: itself, its train. Raises
-    Refused when there is nothing to release or the version cannot be, ConfigError and ConnectorError with what to do.
+    `known_as` are the ids of the release that is planned, for which a fix may be waived: itself, its train. `foresee`
+    says what others will refuse; it is told in the plan's warnings. Raises Refused when there is nothing to release or
+    the version cannot be, ConfigError and ConnectorError with what to do.
     """
     warnings = source.check(allow_dirty=request.allow_dirty)
     earlier = earlier or Earlier()
@@ -85,7 +88,7 @@ def make_plan(
     tracker = tracker_at(span.head.commit)
     if tracker is not None and merge_requests is not None:
         span = _with_merges(span, project, source, merge_requests)
-    tickets, scope_warnings = read_tickets(tracker, span.changes, span.planned_for)
+    read = read_tickets(tracker, span.changes, span.planned_for)
     check_tag(source, project, tag)
     refuse_lost(
         FixedLines(source, earlier.fixes, merge_requests),
@@ -95,8 +98,10 @@ def make_plan(
         version=version,
         known_as=known_as,
     )
-    steps, approvals = plan_steps(project, station, version=version, tag=tag, tickets=tickets)
-    titles = {ticket.key: ticket.title for ticket in tickets if ticket.commits and ticket.title}
+    steps, approvals = plan_steps(project, station, version=version, tag=tag, tickets=read.tickets)
+    titles = {
+        ticket.key: ticket.title for ticket in read.tickets if ticket.commits and ticket.title
+    }
     return Plan(
         project=project.name,
         title=project.title or project.name,
@@ -111,13 +116,18 @@ def make_plan(
         # Published where it was planned from, whatever is checked out by then.
         source=project.source.model_dump(mode="json") | {"branch": span.head.branch},
         commits=tuple(planned(change) for change in span.changes),
-        tickets=tickets,
+        tickets=read.tickets,
         notes=render(version, span.changes, titles=titles),
         steps=steps,
         approvals=approvals,
         environments=tuple(environments(project, station)),
         env=project.env,
-        warnings=(*warnings, *_stepped_over(span, earlier), *scope_warnings),
+        warnings=(
+            *warnings,
+            *_stepped_over(span, earlier),
+            *read.warnings,
+            *(foresee(Ahead(span.head.branch, steps, read.examples)) if foresee else ()),
+        ),
         authors=tuple(sorted({change.author_email.lower() for change in span.changes})),
     )
 
@@ -184,22 +194,31 @@ def _stepped_over(span: Span, earlier: Earlier) -> list[str]:
     ]
 
 
-def read_tickets(
-    tracker: Tracker | None, changes: Sequence[Change], planned_for: str
-) -> tuple[tuple[PlannedTicket, ...], list[str]]:
+@dataclass(frozen=True, slots=True)
+class Scoped:
+    """The tickets of a plan, what is to be said of them, and one with code for each status (its tracker's word)."""
+
+    tickets: tuple[PlannedTicket, ...] = ()
+    warnings: tuple[str, ...] = ()
+    examples: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_tickets(tracker: Tracker | None, changes: Sequence[Change], planned_for: str) -> Scoped:
     """Match commits and tickets both ways; what does not match is said in the plan's warnings."""
     if tracker is None:
-        return (), []
+        return Scoped()
     found = tracker.tickets(ticket_keys(changes), planned_for, _begin(changes))
     scope = match(changes, found)
     warnings = [
         f"{ticket.key} {ticket.verdict}" + (f": {ticket.title}" if ticket.title else "")
         for ticket in scope.tickets
-        if ticket.verdict != "matched"
+        if ticket.verdict != MATCHED
     ]
     if scope.untracked:
         warnings.append(f"{len(scope.untracked)} commit(s) name no ticket")
-    return scope.tickets, warnings
+    matched = {ticket.key for ticket in scope.tickets if ticket.verdict == MATCHED}
+    examples = {one.said: one.key for one in reversed(found) if one.said and one.key in matched}
+    return Scoped(scope.tickets, tuple(warnings), examples)
 
 
 def _begin(changes: Iterable[Change]) -> datetime | None:

@@ -1,7 +1,7 @@
 """Tickets as Gare needs them: what a version is about, and what a release tells the tracker."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Protocol
 
@@ -10,13 +10,17 @@ Receipt = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """One ticket. `status` is one of todo, doing, done, reopened; `version` is the planned one or empty."""
+    """One ticket. `status` is one of todo, doing, done, reopened; `version` is the planned one or empty.
+
+    `said` is its status in the tracker's own words.
+    """
 
     key: str
     title: str
     kind: str = "task"
     status: str = "todo"
     version: str = ""
+    said: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +112,6 @@ class TicketWriter(Protocol):
     def place(self) -> str:
         """Name the tracker and the project in it, such as `Jira SHOP`."""
 
-    def account(self) -> str:
-        """Return who we are there."""
-
-    def lacking(self, rights: Iterable[str]) -> list[str]:
-        """Return those of these rights, in the tracker's own words, that we do not have."""
-
     @property
     def versions(self) -> VersionWriter:
         """The versions that tickets are planned for."""
@@ -148,6 +146,23 @@ class TicketWriter(Protocol):
 
     def add_link(self, key: str, link: str, address: str, title: str) -> Receipt:
         """Link the ticket to an address; the same id again changes that link."""
+
+
+class TicketForesight(Protocol):
+    """What the tracker is going to refuse, asked before it is tried. A call is one question, or two."""
+
+    @property
+    def place(self) -> str:
+        """Name the tracker and the project in it."""
+
+    def lacking(self, rights: Iterable[str]) -> list[str]:
+        """Return those of these rights, in the tracker's own words, that we do not have."""
+
+    def refused_move(self, key: str, to: str, fields: Mapping[str, Any]) -> str:
+        """Say why a ticket cannot be taken to a status as it stands now; empty when it can."""
+
+    def refused_change(self, project: str, kind: str) -> str:
+        """Say why no change ticket of this type can be made; empty when it can. `project` empty: the tracker's own."""
 
 
 class ChangeTickets(Protocol):

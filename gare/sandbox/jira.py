@@ -16,6 +16,7 @@ from gare.sandbox.jira_versions import JiraVersions
 from gare.sandbox.vendor import Operation, Reply, Request, control, route
 
 _LONGEST_SUMMARY = 255
+_ALWAYS_ASKED = ("project", "issuetype", "summary")
 _KEYS_A_PAGE = 5000
 _MOST_AT_ONCE = 100
 _FIELDS = {
@@ -74,7 +75,9 @@ class Jira(JiraVersions):
 
     @api("GET", "mypermissions")
     def rights(self, request: Request) -> Reply:
-        """Tell which of the named rights the user has."""
+        """Tell which of the named rights the user has in a project."""
+        if key := request.asked("projectKey"):
+            self.project(request, key)
         wanted = [right for said in request.every("permissions") for right in said.split(",")]
         if unknown := [right for right in wanted if right not in RIGHTS]:
             raise refused(400, f"Unrecognized permission: {', '.join(unknown)}")
@@ -96,6 +99,31 @@ class Jira(JiraVersions):
         project, base = self.project(request, request.parts["key"]), self.base(request)
         told = {"id": project.id, "key": project.key, "name": project.name}
         return Reply(200, {"self": f"{base}/project/{project.id}", **told})
+
+    @api("GET", "issue/createmeta/{key}/issuetypes")
+    def kinds(self, request: Request) -> Reply:
+        """List the kinds of issues that can be made in a project."""
+        project = self.project(request, request.parts["key"])
+        found = [
+            {"id": str(i), "name": kind, "subtask": False}
+            for i, kind in enumerate(project.kinds, 1)
+        ]
+        return Reply(200, self._listed("issueTypes", found))
+
+    @api("GET", "issue/createmeta/{key}/issuetypes/{id}")
+    def kind_fields(self, request: Request) -> Reply:
+        """List the fields of a new issue of a kind."""
+        project, number = self.project(request, request.parts["key"]), request.parts["id"]
+        if not (number.isdigit() and 0 < int(number) <= len(project.kinds)):
+            raise refused(404, "The issue type does not exist.")
+        asked = project.asks.get(project.kinds[int(number) - 1], ())
+        return Reply(
+            200, self._listed("fields", [_new_field(name) for name in (*_ALWAYS_ASKED, *asked)])
+        )
+
+    def _listed(self, name: str, found: list[Any]) -> dict[str, Any]:
+        told = {"maxResults": 50, "startAt": 0, "total": len(found)}
+        return {**told, (name if self.is_cloud else "values"): found}
 
     @api("GET", "status")
     def all_statuses(self, request: Request) -> Reply:
@@ -174,6 +202,8 @@ class Jira(JiraVersions):
             raise refused(400, summary="You must specify a summary of the issue.")
         if "description" in fields:
             replies.check_text(fields["description"], "description", is_adf=self.is_cloud)
+        if missing := [name for name in project.asks.get(kind, ()) if not fields.get(name)]:
+            raise refused(400, **{name: f"{name} is required." for name in missing})
         said: dict[str, Any] = {
             "kind": kind,
             "summary": summary,
@@ -353,6 +383,18 @@ class Jira(JiraVersions):
         for name in names:
             if name not in known:
                 raise refused(400, fixVersions=f"Version name '{name}' is not valid")
+
+
+def _new_field(name: str) -> dict[str, Any]:
+    return {
+        "fieldId": name,
+        "key": name,
+        "name": name.capitalize(),
+        "required": True,
+        "hasDefaultValue": False,
+        "operations": ["set"],
+        "schema": {"type": "string"},
+    }
 
 
 def _named(value: Any, *keys: str) -> str:

@@ -5,7 +5,7 @@ Statuses change by transitions alone, sprints go from future over active to clos
 
 import copy
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -124,6 +124,8 @@ class Project:
     statuses: dict[str, str]
     transitions: list[Transition]
     kinds: tuple[str, ...]
+    asks: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Fields that a new issue of a kind must have, by kind."""
     versions: list[Version] = field(default_factory=list)
 
 
@@ -211,7 +213,8 @@ class State:
         ]
         kinds = tuple(section.get("kinds", ("Task", "Bug", "Story", "Change")))
         name, statuses = section.get("name", key), dict(workflow["statuses"])
-        project = Project(str(self.number()), key, name, statuses, transitions, kinds)
+        asks = section.get("asks", {})
+        project = Project(str(self.number()), key, name, statuses, transitions, kinds, asks)
         self.projects[key] = project
         for version in section.get("versions", ()):
             project.versions.append(Version(str(self.number()), **_said(version)))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gitlab_project import GITLAB, PATH, connected
+from gitlab_project import GITLAB, PATH, connected, head
 from sandbox import Served, sandboxed
 
 from gare.connectors.connection import Connection
@@ -35,7 +35,7 @@ def release(gitlab: GitLab, tag: str = "v0.1.0") -> ReleaseEntry:
 
 
 def start(gitlab: GitLab) -> Any:
-    return gitlab.ci.start("main", gitlab.refs.branch("main"), "R-1", {})
+    return gitlab.ci.start("main", head(gitlab), "R-1", {})
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_missing_right_is_named(
 
 def test_no_rights_and_no_project_look_alike_and_that_is_said(served: Served) -> None:
     with pytest.raises(NotFound) as raised:
-        connected(served.url, project="shop/nowhere").refs.tag("v0.1.0")
+        connected(served.url, project="shop/nowhere").freezes.freeze_periods()
     assert "Either it does not exist, or the token's user is no member of it" in raised.value.hint
 
 
@@ -204,7 +204,7 @@ def test_a_pipeline_whose_answer_was_lost_is_found_again(served: Served) -> None
     served.fail("lost reply", method="POST", path="*/pipeline")
     with pytest.raises(Unavailable):
         start(gitlab)
-    found = gitlab.ci.find("main", gitlab.refs.branch("main"), "R-1")
+    found = gitlab.ci.find("main", head(gitlab), "R-1")
     assert found is not None
     assert len(served.sent("POST", "/pipeline")) == 1
 

@@ -17,6 +17,7 @@ from gare.connectors.gitlab_settings import GitLabTrackerSettings
 from gare.connectors.http_policy import HttpPolicy
 from gare.connectors.jira import Jira
 from gare.connectors.jira_boards import JiraBoards
+from gare.connectors.jira_foresight import JiraForesight
 from gare.connectors.jira_release import JiraRelease
 from gare.connectors.jira_settings import JiraConnection, JiraTrackerSettings
 from gare.errors import ConfigError, Unavailable, UnexpectedReply
@@ -83,7 +84,7 @@ def test_an_address_that_leads_in_a_circle(tmp_path):
     there = b"HTTP/1.1 302 Found\r\nLocation: /jira/rest/api/3/myself\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     with answering(there) as (url, _):
         with pytest.raises(UnexpectedReply, match="redirects"):
-            JiraRelease(*jira_parts(url, tmp_path)).account()
+            JiraForesight(*jira_parts(url, tmp_path)).account()
         with pytest.raises(UnexpectedReply, match="redirects"):
             connected(url, naps=[]).freezes.freeze_periods()
 
@@ -100,10 +101,10 @@ GITLAB_READS: dict[str, Callable[[Any], object]] = {
     "user": lambda g: g.environments.user,
     "freezes": lambda g: g.freezes.freeze_periods(),
     "issues": lambda g: GitLabIssues(GitLabTrackerSettings(type="gitlab"), g.site).tickets(["#1"], "1"),
-    "protected tags": lambda g: g.refs.refused_tag("v1"),
+    "protected tags": lambda g: g.access.refused_tag("v1"),
     "release": lambda g: g.release_page.look("v1"),
     "package": lambda g: g.packages.look("a", "1", "a.zip"),
-    "account": lambda g: g.site.account,
+    "account": lambda g: g.access.lacking(),
 }  # fmt: skip
 JIRA_READS: dict[str, Callable[[Any], object]] = {
     "tickets": lambda parts: Jira(*parts).tickets(["SHOP-1"], "1.0", SINCE),
@@ -114,8 +115,10 @@ JIRA_READS: dict[str, Callable[[Any], object]] = {
     "move": lambda parts: JiraRelease(*parts).move("SHOP-1", "done", {}),
     "comment": lambda parts: JiraRelease(*parts).comment("SHOP-1", "out"),
     "comments": lambda parts: JiraRelease(*parts).has_comment("SHOP-1", "out"),
-    "account": lambda parts: JiraRelease(*parts).account(),
-    "rights": lambda parts: JiraRelease(*parts).lacking(["BROWSE_PROJECTS"]),
+    "account": lambda parts: JiraForesight(*parts).account(),
+    "rights": lambda parts: JiraForesight(*parts).lacking(["BROWSE_PROJECTS"]),
+    "statuses": lambda parts: JiraForesight(*parts).unknown_status("Done"),
+    "types": lambda parts: JiraForesight(*parts).refused_change("", "Change"),
     "change": lambda parts: JiraRelease(*parts).find_change("gare-1"),
     "sprints": lambda parts: JiraBoards(*parts).sprints("Board"),
 }

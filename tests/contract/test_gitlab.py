@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from gitlab_project import GITLAB, PATH, connected
+from gitlab_project import GITLAB, PATH, connected, head
 from sandbox import Served, sandboxed
 
 from gare.connectors.gitlab import GitLab
@@ -33,10 +33,6 @@ def gitlab(served: Served) -> GitLab:
 
 def later(served: Served, seconds: float) -> None:
     served.sandbox.clock.advance(timedelta(seconds=seconds))
-
-
-def head(gitlab: GitLab) -> str:
-    return gitlab.refs.branch("main")
 
 
 def test_a_pipeline_goes_through_its_states_until_a_person_must_act(
@@ -157,7 +153,6 @@ def test_the_commits_of_a_merge_request_are_oldest_first(gitlab: GitLab) -> None
     commits = gitlab.merge_requests.commits(made.number)
     assert len(commits) == 2
     assert commits[-1] == newest
-    assert list(gitlab.refs.compare("v0.1.0", "main")) == commits
 
 
 def test_a_deployment_is_recorded_and_found_again(gitlab: GitLab) -> None:
@@ -229,7 +224,7 @@ def test_an_upload_that_came_too_early_is_sent_again_from_its_beginning(
 
 
 def test_the_account_says_its_role_and_last_day(served: Served) -> None:
-    account = connected(served.url, token="glpat-of-a-developer").site.account
+    account = connected(served.url, token="glpat-of-a-developer").site.account()
     assert (account.user, account.role, account.expires_on) == ("dev", "Developer", None)
 
 
@@ -268,16 +263,51 @@ def test_two_thousand_issues_take_a_request_per_hundred(milestone: str | None) -
     ("token", "tag", "told"),
     [
         ("glpat-of-a-maintainer", "v0.2.0", ""),
-        ("glpat-of-a-developer", "v0.2.0", "tag v0.2.0 is protected: it takes the role Maintainer"),
+        (
+            "glpat-of-a-developer",
+            "v0.2.0",
+            "tag v0.2.0 is protected: it takes the role Maintainer, and we are dev with the role Developer",
+        ),
         ("glpat-of-a-developer", "nightly", ""),
+        ("glpat-of-a-developer", "rc-1", ""),
+        (
+            "glpat-of-a-maintainer",
+            "rc-1",
+            "tag rc-1 is protected: it takes the user dev, and we are gare with the role Maintainer",
+        ),
+        ("glpat-of-a-maintainer", "old", "tag old is protected: nobody may make or change it"),
     ],
 )
-def test_a_protected_tag_is_said_before_it_is_tried(
-    served: Served, token: str, tag: str, told: str
-) -> None:
-    assert connected(served.url, token=token).refs.refused_tag(tag) == told
+def test_a_protected_tag_is_said_before_it_is_tried(token: str, tag: str, told: str) -> None:
+    rules = [
+        {"name": "v*", "create": "maintainer"},
+        {"name": "rc-*", "create": "nobody", "users": ["dev"]},
+        {"name": "old", "create": "nobody"},
+    ]
+    project = GITLAB["projects"][PATH] | {"protected_tags": rules}
+    with sandboxed({"gitlab": GITLAB | {"projects": {PATH: project}}}) as up:
+        assert connected(up.url, token=token).access.refused_tag(tag) == told
+        assert up.invalid() == []
+
+
+def test_a_protected_branch_is_said_before_it_is_pushed_to(served: Served) -> None:
+    refused = connected(served.url, token="glpat-of-a-developer").access.refused_push("main")
+    assert refused.startswith("branch main is protected: it takes the role Maintainer")
+    assert connected(served.url).access.refused_push("main") == ""
+
+
+@pytest.mark.parametrize(
+    ("token", "told"),
+    [
+        ("glpat-of-a-developer", ""),
+        ("glpat-read-only", "the token lacks the scope `api`: it has read_api"),
+        ("glpat-of-an-intern", "the role Developer is missing: intern has Reporter"),
+    ],
+)
+def test_what_a_token_lacks_to_write_is_said(served: Served, token: str, told: str) -> None:
+    assert connected(served.url, token=token).access.lacking() == told
 
 
 def test_a_project_may_be_named_by_its_number(served: Served) -> None:
     number = str(served.sandbox.vendors["gitlab"].projects[0].id)
-    assert connected(served.url, project=number).refs.tag("v0.1.0")
+    assert connected(served.url, project=number).freezes.freeze_periods()

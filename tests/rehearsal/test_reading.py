@@ -43,7 +43,7 @@ def test_the_rehearsed_gitlab_answers_as_the_real_one(shop, tmp_path):
             assert _bare(mine.rows(path)) == _bare(theirs.rows(path)), path
         for path in ("protected_environments", "repository/tags", "repository/branches"):
             assert _bare(mine.rows(path)) == _bare(theirs.rows(path)), path
-        assert mine.account == theirs.account
+        assert mine.account() == theirs.account()
         (merged,) = mine.rows("merge_requests")
         assert (merged["iid"], merged["title"], merged["state"]) == (7, "Cups", "merged")
     assert section["projects"]["shop/web/app"]["pipeline"]["jobs"] == {

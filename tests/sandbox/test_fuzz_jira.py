@@ -62,6 +62,7 @@ def parts(served: Served) -> dict[str, str]:
         "issueIdOrKey": "SHOP-1",
         "projectIdOrKey": "SHOP",
         "boardId": str(board),
+        "issueTypeId": "1",
         "sprintId": str(sprint),
         "id": state.projects["SHOP"].versions[0].id,
     }

@@ -76,10 +76,14 @@ class Company:
         self.git("push", "-q", "origin", "main", "--tags")
 
     def configure(self, **replaced: str) -> None:
-        """Write the project's file with lines (by their beginning) replaced."""
+        """Write the project's file with sections (by their key) replaced."""
         lines = SHOP.splitlines()
         for key, value in replaced.items():
-            lines = [f"{key}: {value}" if line.startswith(f"{key}:") else line for line in lines]
+            place = next(at for at, line in enumerate(lines) if line.startswith(f"{key}:"))
+            rest = lines[place + 1 :]
+            while rest and rest[0].startswith("  "):  # what stands below a key goes with it
+                rest.pop(0)
+            lines = [*lines[:place], f"{key}: {value}".rstrip(), *rest]
         (self.root / "projects" / "shop.yaml").write_text("\n".join(lines) + "\n")
 
     def writes(self) -> list[str]:

@@ -76,3 +76,9 @@ def connected(
     made = GitLab(connection, settings, Path(), policy)
     _ = made.site.client  # the token is read now, not when another test has set another one
     return made
+
+
+def head(gitlab: GitLab) -> str:
+    """Return the newest commit of the project's branch."""
+    with gitlab.site.asking("read the branch"):
+        return str(gitlab.site.project.branches.get("main").commit["id"])

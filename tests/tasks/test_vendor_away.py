@@ -17,6 +17,7 @@ from gare.clock import VARIABLE, now
 from gare.domain.plan import Plan
 from gare.engine import UNAVAILABLE, Run
 from gare.errors import GareError
+from gare.files import write_atomic
 from gare.requests import ReleaseRequest, Request, TrainRequest
 from gare.rescue import Rescuer
 from gare.sandbox.clock import Clock
@@ -65,7 +66,7 @@ class Afternoon:
         self._rescuer = Rescuer(gare)
 
     def pass_by(self, length: timedelta) -> None:
-        self._clock.write_text((now() + length).isoformat())
+        write_atomic(self._clock, (now() + length).isoformat())
 
     def live(self, request: Request, length: timedelta) -> None:
         """Let the run be planned whenever the engine has it scheduled, until it is, or for so long."""

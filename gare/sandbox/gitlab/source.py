@@ -1,5 +1,6 @@
 """Tags, branches, commits, protected refs. Part of the simulated GitLab."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from gare.sandbox.gitlab.base import (
@@ -58,7 +59,9 @@ class SourceRoutes(GitLabBase):
         """Refuse to make a protected tag without the role that its protection names."""
         for protected in project.seed.get("protected_tags", ()):
             level = project.level(protected.get("create"))
-            if covers(protected["name"], tag) and not (level and self.has(project, request, level)):
+            is_named = self.who(request) in protected.get("users", ())
+            may = is_named or (level and self.has(project, request, level))
+            if covers(protected["name"], tag) and not may:
                 raise declined(
                     403, "You do not have permission to create this tag: it is protected"
                 )
@@ -152,10 +155,23 @@ class SourceRoutes(GitLabBase):
         return paged(
             request,
             [
-                {"name": one["name"], "create_access_levels": _levels(project, one.get("create"))}
+                {"name": one["name"], "create_access_levels": self._creators(project, one)}
                 for one in rules
             ],
         )
+
+    def _creators(self, project: Project, rule: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Spell who may make a tag: a role, or users by name whose level says nothing."""
+        named = [
+            {
+                "access_level": MAINTAINER,
+                "access_level_description": name,
+                "user_id": self.users[name],
+            }
+            for name in rule.get("users", ())
+        ]
+        is_role = not named or project.level(rule.get("create"))
+        return [*(_levels(project, rule.get("create")) if is_role else ()), *named]
 
     @route("GET", REPOSITORY + "/commits")
     def commits(self, request: Request) -> Reply:
