@@ -177,12 +177,14 @@ def _with_merges(
 ) -> Span:
     """Let commits have the tickets that the merge requests name which brought them."""
     pattern = compile_pattern(project.tickets.pattern)
+    merged = merge_requests.merged(span.head.branch, _begin(span.changes))
     told = {
         one.merged_commit or one.commit: keys_in(f"{one.title}\n{one.description}", pattern)
-        for one in merge_requests.merged(span.head.branch, _begin(span.changes))
+        for one in merged
     }
+    forwarded = {one.commit for one in merged if not one.merged_commit}
     commits = list(source.commits(span.since, span.head.commit, project.source.paths))
-    return replace(span, changes=tell(span.changes, brought_in(commits, told)))
+    return replace(span, changes=tell(span.changes, brought_in(commits, told, forwarded)))
 
 
 def _stepped_over(span: Span, earlier: Earlier) -> list[str]:

@@ -50,3 +50,31 @@ def test_five_thousand_commits_of_a_thousand_merges_are_told_at_once():
         below = f"m{number}"
     told = {f"m{number}": [f"SHOP-{number}"] for number in range(1000)}
     assert len(brought_in(line[::-1], told)) == 5000
+
+
+def test_a_fast_forward_brings_all_commits_down_to_the_merge_before():
+    #  direct -> b2 -> b1 -> a2 -> a1 -> m0(root, x)
+    line = [
+        commit("direct", "b2"),
+        commit("b2", "b1"),
+        commit("b1", "a2"),
+        commit("a2", "a1"),
+        commit("a1", "m0"),
+        commit("m0", "root", "x"),
+        commit("x", "root"),
+        commit("root"),
+    ]
+    told = {"b2": ["#2"], "a2": ["#1"], "m0": []}
+    found = brought_in(line, told, {"a2", "b2"})
+    assert found == {"a1": ["#1"], "a2": ["#1"], "b1": ["#2"], "b2": ["#2"]}
+
+
+def test_a_fast_forward_that_names_nothing_keeps_what_it_brought_from_others():
+    line = [commit("b1", "a2"), commit("a2", "a1"), commit("a1", "root"), commit("root")]
+    found = brought_in(line, {"b1": ["#2"], "a2": []}, {"a2", "b1"})
+    assert found == {"b1": ["#2"]}
+
+
+def test_a_squashed_merge_is_one_commit():
+    line = [commit("squashed", "direct"), commit("direct", "root"), commit("root")]
+    assert brought_in(line, {"squashed": ["#1"]}) == {"squashed": ["#1"]}
