@@ -13,7 +13,7 @@ from flows.conductor import conduct
 from flows.lease import keep_locks, the_only_process
 from flows.run_log import listen
 from gare.boundaries import enter, reached
-from gare.change_ticket import tell_end
+from gare.debts import pay
 from gare.domain.releases import Release, ReleaseState
 from gare.engine import INTERRUPTED, NEEDS_ATTENTION, UNAVAILABLE
 from gare.errors import ConfigError, GareError, Interrupted, NotFound, Refused
@@ -34,7 +34,7 @@ async def bring_on(request: Request, kinds: Mapping[str, Task[[str, str], Any]])
             if not record.is_closed:
                 keep_locks(gare, record)
                 record = await conduct(gare, record, kinds, request)
-            if problem := tell_end(gare, record):
+            for problem in pay(gare, record)[0]:
                 get_run_logger().warning("%s", problem)
             reached("before return")
     except GareError as error:

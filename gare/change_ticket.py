@@ -5,9 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from gare.config.tickets import ChangePhase
-from gare.domain.plan import PlannedStep
-from gare.domain.releases import Release, ReleaseState, StepState
-from gare.errors import GareError
+from gare.domain.plan import Plan, PlannedStep
+from gare.domain.releases import Release, StepState
 from gare.ledger.effects import Absent, AsWanted, Effect, Look
 from gare.planning.ticket_steps import OPEN
 from gare.ports.tracker import TicketWriter
@@ -22,7 +21,7 @@ def moved(writer: TicketWriter, key: str, to: str, fields: Mapping[str, Any]) ->
         return AsWanted(receipt) if writer.stand(key).is_in(to) else Absent()
 
     wanted = {"status": to, "fields": dict(fields)}
-    return Effect(f"{key} to {to}", wanted, look, lambda: writer.move(key, to, fields))
+    return Effect(_target(key, to), wanted, look, lambda: writer.move(key, to, fields))
 
 
 def in_phase(gare: Gare, step: PlannedStep, key: str, phase: str) -> Effect:
@@ -32,24 +31,23 @@ def in_phase(gare: Gare, step: PlannedStep, key: str, phase: str) -> Effect:
     return moved(writer, key, settings["phases"][phase], settings["fields"])
 
 
-def tell_end(gare: Gare, release: Release) -> str:
-    """Move the change ticket of a release that ended without being out; say why when it could not be moved.
-
-    A tracker that is away does not change how the release ended.
-    """
-    if not release.is_closed or release.state is ReleaseState.RELEASED:
-        return ""
+def stop_target(gare: Gare, release: Release, plan: Plan) -> tuple[str, str, str] | None:
+    """Return step, ticket and effect of what an ended release tells its change ticket; None when it tells nothing."""
     opened = gare.ledger.releases.steps(release.id).get(OPEN)
     if opened is None or opened.state is not StepState.DONE:
-        return ""
-    step = gare.plan(release.plan).step(OPEN)
-    if ChangePhase.STOPPED not in step.settings["change"]["phases"]:
-        return ""
-    try:
-        effect = replace(
-            in_phase(gare, step, opened.value["key"], ChangePhase.STOPPED), tells_end=True
-        )
-        gare.ledger.effects.perform(release.id, OPEN, effect)
-    except GareError as error:
-        return f"The change ticket {opened.value['key']} was not moved: {error}"
-    return ""
+        return None
+    to = plan.step(OPEN).settings["change"]["phases"].get(ChangePhase.STOPPED)
+    key = str(opened.value["key"])
+    return (OPEN, key, _target(key, to)) if to else None
+
+
+def tell_stop(gare: Gare, release: Release, plan: Plan) -> None:
+    """Move the change ticket of a release that ended without being out."""
+    step = plan.step(OPEN)
+    key = gare.ledger.releases.steps(release.id)[OPEN].value["key"]
+    effect = replace(in_phase(gare, step, key, ChangePhase.STOPPED), tells_end=True)
+    gare.ledger.effects.perform(release.id, OPEN, effect)
+
+
+def _target(key: str, to: str) -> str:
+    return f"{key} to {to}"

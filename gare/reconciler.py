@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
+from gare.debts import Payer
 from gare.domain.plan import Kind
 from gare.domain.releases import Release, ReleaseState
 from gare.engine import LATE
@@ -54,9 +55,10 @@ def main() -> None:
 class Reconciler:
     """One reconciler: active while it has the lease."""
 
-    def __init__(self, gare: Gare) -> None:
+    def __init__(self, gare: Gare, *, pays_aside: bool = True) -> None:
         self._gare = gare
         self._rescuer = Rescuer(gare)
+        self._payer = Payer(gare, is_aside=pays_aside)
         self._rounds = 0
         self._next_look = 0
         self._moves = True
@@ -170,7 +172,7 @@ class Reconciler:
             # Not brought on: a worker at its limit takes it when it has room. One that sleeps is woken.
             engine.ring()
         self._settle(ended, found)
-        done = self._note_ends(found)
+        done = [*self._payer.told(), *self._note_ends(found)]
         done += self._rescuer.look(list(found.values()))
         self._moves = bool(running or ended or self._rescuer.suspects)
         self._next_look = self._rounds + (ENGINE_ROUNDS if self._moves else IDLE_ROUNDS)
@@ -194,16 +196,15 @@ class Reconciler:
         return {run.id: run for run in listed.runs}, left if listed.unreadable else ""
 
     def _settle(self, ended: list[Release], runs: dict[str, Run]) -> None:
-        settled = [
-            release.id for release in ended if is_settled(release, runs.get(release.flow_run_id))
-        ]
-        hotfixes = [one for one in ended if one.id in settled and one.kind is Kind.HOTFIX]
-        for project in {one.project for one in hotfixes}:
+        shown = [one for one in ended if is_settled(one, runs.get(one.flow_run_id))]
+        owing = self._payer.look(shown)
+        settled = [one for one in shown if one.id not in owing]
+        for project in {one.project for one in settled if one.kind is Kind.HOTFIX}:
             # A repository that is away is tidied with the next hotfix of the project.
             with suppress(GareError):
                 let_go_of_ended(self._gare, project)
         if settled:
-            self._gare.ledger.runs.settle(settled)
+            self._gare.ledger.runs.settle([one.id for one in settled])
 
     def _note_ends(self, runs: dict[str, Run]) -> list[str]:
         """Write down which runs people ended in the engine."""

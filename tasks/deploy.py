@@ -13,7 +13,7 @@ from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt
 from gare.ledger.releases import number_of
 from gare.ports.target import Shipment
 from gare.strategies.rollout import rollout
-from tasks.record import record_failure
+from tasks.record import show_running
 from tasks.step import STOPPING, Value, Work, step_task
 from tasks.undo import take_back_own
 
@@ -23,6 +23,7 @@ def deploy(work: Work) -> Value:
     """Bring the release's artifacts to the environment and switch to them."""
     environment, plan = work.step.environment, work.plan
     refuse_overtaken(work)
+    show_running(work)
     target = work.gare.target(plan, work.step, work.release.id)
     built = work.values.get("build") or {}
     shipment = make_shipment(work, work.release.id, built)
@@ -121,9 +122,8 @@ def _deployed(built: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def roll_back_end(work: Work, end: str) -> None:
-    """End the release as rolled back, also for GitLab; automation waits there until a person releases it."""
+    """End the release as rolled back; automation waits there until a person releases it."""
     if work.release.is_closed:
         raise InternalError("a closed release was deployed", where=work.release.id)
-    record_failure(work)
     work.ledger.holds.place(work.release.id, work.plan.project, work.step.environment, end)
     work.ledger.releases.mark(work.release.id, ReleaseState.ROLLED_BACK, actor="gare", end=end)

@@ -9,6 +9,7 @@ from gare.domain.releases import ReleaseState
 from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt
 from gare.strategies.rollout import revert, rollout
 from tasks.deploy import make_shipment
+from tasks.record import show_running
 from tasks.step import Value, Work, step_task
 
 
@@ -25,6 +26,7 @@ def switch_back(work: Work) -> Value:
     # From now on: what runs by a schedule must not bring the bad version back while this is under way.
     reason = work.release.reason or f"{before or 'nothing'} was rolled back to {plan.version}"
     work.ledger.holds.place(work.release.id, plan.project, environment, reason)
+    show_running(work)
 
     def look() -> Look:
         receipt = target.look(plan.version)

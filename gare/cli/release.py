@@ -100,8 +100,8 @@ def cancel(release_id: str, reason: str) -> None:
     """End a release: its commands are stopped, nothing further is done. What was done outside stays."""
     from contextlib import suppress
 
-    from gare.change_ticket import tell_end
     from gare.cli.station_here import gare_here
+    from gare.debts import pay
     from gare.domain.releases import ReleaseState
     from gare.errors import NotFound, Refused
 
@@ -128,7 +128,7 @@ def cancel(release_id: str, reason: str) -> None:
         f"{ended.id} is {ended.state}."
         + (f" Done outside before: {', '.join(done)}." if done else "")
     )
-    if problem := tell_end(gare, ended):
+    for problem in pay(gare, ended)[0]:
         click.echo(problem, err=True)
 
 

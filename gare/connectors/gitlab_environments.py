@@ -25,11 +25,6 @@ class GitLabEnvironments:
                 return self._record(one)
         return None
 
-    def newest(self, environment: str) -> DeploymentRecord | None:
-        """Return what was deployed there last with success."""
-        found = self._newest(environment, status="success")
-        return self._record(found[0]) if found else None
-
     def record(
         self, environment: str, commit: str, ref: str, *, is_tag: bool, status: str
     ) -> DeploymentRecord:
@@ -81,14 +76,13 @@ class GitLabEnvironments:
         with self._site.asking(f"play job {job}", WRITE):
             self._site.project.jobs.get(job, lazy=True).play()
 
-    def _newest(self, environment: str, **asked: str) -> list[Mapping[str, Any]]:
+    def _newest(self, environment: str) -> list[Mapping[str, Any]]:
         """Return the newest deployments: what is looked for after a write is among them."""
         query = {
             "environment": environment,
             "order_by": "id",
             "sort": "desc",
             "per_page": _NEWEST,
-            **asked,
         }
         with self._site.asking(f"read the deployments to {environment}"):
             found = self._site.project.deployments.list(

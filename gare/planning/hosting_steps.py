@@ -38,7 +38,7 @@ def record_effect(project: ProjectConfig, settings: dict[str, Any]) -> PlannedEf
         f"record the deployment to {settings['gitlab_environment']}",
         _place(project),
         Reversibility.COMPENSATED,
-        "the record of the next deployment takes its place; one that fails is recorded as failed",
+        "shown as running meanwhile; one that fails is shown as failed, one that is cancelled as canceled",
     )
 
 

@@ -28,9 +28,6 @@ class Environments(Protocol):
     def look(self, environment: str, commit: str, ref: str) -> DeploymentRecord | None:
         """Return the newest record of this commit in an environment; None when there is none."""
 
-    def newest(self, environment: str) -> DeploymentRecord | None:
-        """Return what was deployed there last with success."""
-
     def record(
         self, environment: str, commit: str, ref: str, *, is_tag: bool, status: str
     ) -> DeploymentRecord:

@@ -96,7 +96,7 @@ GITLAB_READS: dict[str, Callable[[Any], object]] = {
     "start": lambda g: g.ci.start("main", "a" * 40, "R-1", {}),
     "merge requests": lambda g: g.merge_requests.merged("main", None),
     "merge request": lambda g: g.merge_requests.find("a", "main"),
-    "deployments": lambda g: g.environments.newest("live"),
+    "deployments": lambda g: g.environments.look("live", "a" * 40, "main"),
     "job's deployment": lambda g: g.environments.of_job(1),
     "user": lambda g: g.environments.user,
     "freezes": lambda g: g.freezes.freeze_periods(),

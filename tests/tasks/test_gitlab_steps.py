@@ -8,16 +8,19 @@ from datetime import timedelta
 import pytest
 from released_project import ReleasedProject
 from sandbox import Served, sandboxed
+from waiting import wait_until
 
 from gare.connectors.artifacts import keep
-from gare.domain.releases import ReleaseState, StepState
+from gare.debts import Payer, owed, pay
+from gare.domain.releases import Release, ReleaseState, StepState
 from gare.errors import Conflict, StepFailed
+from gare.ledger.audit import audit_ledger
 from gare.requests import ReleaseRequest
 from tasks.away import unless_away
 from tasks.deploy import roll_back_end
 from tasks.page import publish_page
 from tasks.pipeline import bring_on
-from tasks.record import record_failure, record_once
+from tasks.record import record_once, show_running
 from tasks.step import AskAgain, Value, Work
 from tasks.validate import facts
 
@@ -97,7 +100,7 @@ def released(tmp_path, monkeypatch) -> Iterator[Released]:
     seed = {"tokens": {"glpat-steps": {"user": "gare"}}, "projects": {"shop/app": said}}
     with sandboxed({"gitlab": {"type": "gitlab", **seed}}) as up:
         station = tmp_path / "station.yaml"
-        line = f"  gitlab: {{type: gitlab, url: '{up.url}/gitlab', token: $GARE_STEP_TOKEN}}\n"
+        line = f"  gitlab: {{type: gitlab, url: '{up.url}/gitlab', token: $GARE_STEP_TOKEN, patience: 0s}}\n"
         station.write_text(station.read_text() + f"connections:\n{line}")
         project.git("add", "-A")
         project.git("commit", "-qm", "chore: release with Gare")
@@ -239,21 +242,97 @@ def test_while_gitlab_asks_for_patience_the_step_waits_as_long(released):
     assert timedelta(seconds=590) < again.at - before < timedelta(seconds=660)
 
 
-def test_a_deployment_that_fails_is_recorded_as_failed_once_and_waits_for_nobody(released):
-    work = released.work("verify-production")
-    roll_back_end(work, "production: it answers nothing")
-    record_failure(work)
-    assert [(one.environment, one.status) for one in released.there["deployments"]] == [
-        ("live", "failed")
-    ]
-    assert released.gare.ledger.releases.get(released.release.id).state is ReleaseState.ROLLED_BACK
+def statuses(released: Released) -> list[tuple[str, str]]:
+    return [(one.environment, one.status) for one in released.there["deployments"]]
 
 
-def test_an_environment_is_put_back_also_while_gitlab_is_away(released):
-    said = []
-    released.up.fail("status", status=503, count=None)
-    roll_back_end(
-        replace(released.work("verify-production"), say=said.append), "production: silent"
-    )
-    assert "Not recorded as failed" in said[0]
-    assert released.gare.ledger.releases.get(released.release.id).state is ReleaseState.ROLLED_BACK
+class TestDeployments:
+    """What GitLab shows of a deployment while it runs, and however the release ends."""
+
+    def begin(self, released: Released) -> Work:
+        released.gare.ledger.releases.begin_step(
+            released.release.id, "deploy-production", actor="test"
+        )
+        show_running(work := released.work("deploy-production"))
+        return work
+
+    def ended(self, released: Released) -> Release:
+        return released.gare.ledger.releases.get(released.release.id)
+
+    def cancel(self, released: Released) -> Release:
+        releases = released.gare.ledger.releases
+        return releases.mark(released.release.id, ReleaseState.CANCELLED, actor="bob", end="no")
+
+    def test_it_is_shown_as_running_and_then_as_a_success(self, released):
+        self.begin(released)
+        assert statuses(released) == [("live", "running")]
+        released.do("record-production", record_once)
+        assert statuses(released) == [("live", "success")]
+
+    def test_a_lost_answer_makes_no_second_one(self, released):
+        released.up.fail("lost reply", method="POST", path="*/deployments")
+        self.begin(released)
+        released.do("record-production", record_once)
+        assert statuses(released) == [("live", "success")]
+        done = released.gare.ledger.effects.of(released.release.id)
+        assert all(effect.receipt is not None for effect in done)
+
+    def test_one_that_did_not_hold_is_shown_as_failed_once(self, released):
+        roll_back_end(self.begin(released), "production: it answers nothing")
+        ended = self.ended(released)
+        assert ended.state is ReleaseState.ROLLED_BACK
+        assert [pay(released.gare, ended) for _ in range(2)] == [([], False)] * 2
+        assert statuses(released) == [("live", "failed")]
+        assert len(released.up.sent("PUT", "/deployments")) == 1
+        report = audit_ledger(released.gare.ledger.database)
+        assert report.is_sound, report
+
+    def test_one_that_is_cancelled_is_shown_as_canceled(self, released):
+        self.begin(released)
+        assert pay(released.gare, self.cancel(released)) == ([], False)
+        assert statuses(released) == [("live", "canceled")]
+
+    def test_one_that_holds_stays_a_success_when_the_rest_is_cancelled(self, released):
+        self.begin(released)
+        released.gare.ledger.set_verified(released.release.id, "shop", "production", "1.5.0")
+        pay(released.gare, self.cancel(released))
+        assert statuses(released) == [("live", "success")]
+
+    def test_what_was_never_begun_is_never_shown(self, released):
+        assert pay(released.gare, self.cancel(released)) == ([], False)
+        assert "deployments" not in released.there
+
+    def test_nothing_waits_for_a_gitlab_that_is_away_and_it_is_told_when_it_is_back(self, released):
+        said = []
+        released.up.fail("status", status=503, count=None)
+        released.gare.ledger.releases.begin_step(
+            released.release.id, "deploy-production", actor="test"
+        )
+        work = replace(released.work("deploy-production"), say=said.append)
+        show_running(work)
+        assert said[0].startswith("Not shown as running: GitLab cannot be used now")
+        roll_back_end(work, "production: silent")
+        ended = self.ended(released)
+        assert ended.state is ReleaseState.ROLLED_BACK
+        payer = Payer(released.gare)
+        assert payer.look([ended]) == {ended.id}
+        wait_until(lambda: said.extend(payer.told()) or len(said) > 1)
+        assert said[1].startswith(f"The deployment to live of {ended.id} was not told: GitLab")
+        assert payer.look([ended]) == {ended.id}
+        released.up.sandbox.faults.clear()
+        again = Payer(released.gare)  # as after a restart of the station
+        again.look([ended])
+        wait_until(lambda: not owed(released.gare, ended))
+        assert statuses(released) == [("live", "failed")]
+        assert again.look([ended]) == set()
+
+
+def test_a_refusal_is_said_and_not_tried_for_ever(released):
+    released.gare.ledger.releases.begin_step(released.release.id, "deploy-production", actor="test")
+    roll_back_end(released.work("deploy-production"), "production: silent")
+    ended = released.gare.ledger.releases.get(released.release.id)
+    released.up.sandbox.vendors["gitlab"].projects[0].members["gare"] = 20
+    payer = Payer(released.gare, is_aside=False)
+    assert payer.look([ended]) == set()
+    assert "The role Developer is missing" in payer.told()[0]
+    assert payer.look([ended]) == set()

@@ -8,7 +8,7 @@ import pytest
 from jira_project import SEED, Repository
 from sandbox import Served, sandboxed
 
-from gare.change_ticket import tell_end
+from gare.debts import Payer, pay
 from gare.domain.releases import ReleaseState, StepState
 from gare.errors import AuthenticationFailed, Conflict, Refused, Unavailable
 from gare.ledger.audit import audit_ledger
@@ -267,24 +267,32 @@ def test_a_release_that_ends_otherwise_says_so_in_its_change_ticket_and_its_reco
 ):
     key = follow(released.work("change-open"))["key"]
     released.done("change-open", {"key": key})
-    tell_end(released.gare, released.release)
+    pay(released.gare, released.release)
     assert state(jira).issues[key].status == "To Do"
     releases = released.gare.ledger.releases
     ended = releases.mark(released.release.id, ReleaseState.REJECTED, actor="bob", end="no")
-    tell_end(released.gare, ended)
-    tell_end(released.gare, ended)
+    assert [pay(released.gare, ended) for _ in range(2)] == [([], False)] * 2
     assert state(jira).issues[key].status == "Done"
     assert len(state(jira).issues[key].history) == 1
     report = audit_ledger(released.gare.ledger.database)
     assert report.is_sound, report
 
 
-def test_a_tracker_that_is_away_does_not_change_how_a_release_ended(released, jira):
+def test_a_tracker_that_is_away_does_not_change_how_a_release_ended_and_is_told_when_it_is_back(
+    released, jira
+):
     key = follow(released.work("change-open"))["key"]
     released.done("change-open", {"key": key})
     releases = released.gare.ledger.releases
     ended = releases.mark(released.release.id, ReleaseState.CANCELLED, actor="bob", end="no")
     jira.fail("status", status=500, count=None)
-    problem = tell_end(released.gare, ended)
-    assert f"The change ticket {key} was not moved: Jira answered 500" in problem
+    problems, is_open = pay(released.gare, ended)
+    assert problems[0].startswith(f"The change ticket {key} of R-1 was not told: Jira answered 500")
+    assert problems[0].endswith("The station tries again by itself.")
+    assert is_open
     assert releases.get(released.release.id).state is ReleaseState.CANCELLED
+    jira.sandbox.faults.clear()
+    payer = Payer(released.gare, is_aside=False)
+    assert payer.look([ended]) == set()
+    assert payer.told() == ["R-1 has told how it ended"]
+    assert state(jira).issues[key].status == "Done"

@@ -48,7 +48,7 @@ class Year:
         self.oracle = Oracle(gare.station.root)
         self.told: Counter[str] = Counter()
         self._clock, self._end, self._pace = clock, end, pace
-        self._reconciler = Reconciler(gare)
+        self._reconciler = Reconciler(gare, pays_aside=False)
         self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
         self._numbers = count()
         self._asked: set[tuple[str, str]] = set()

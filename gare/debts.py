@@ -1,0 +1,144 @@
+"""What an ended release owes others: its change ticket moved, its deployment in the hosting ended. Paid until it is.
+
+Owed is what follows from the plan and the ledger and has no receipt there, so nothing is lost when a process dies or a
+vendor is away. How a release ended is never changed by it.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from gare.change_ticket import stop_target, tell_stop
+from gare.domain.plan import Plan, PlannedStep
+from gare.domain.releases import Release, ReleaseState, StepState
+from gare.errors import GareError, LedgerAway
+from gare.hosted_deployment import CANCELED, FAILED, SUCCESS, begun_target, end, ended_target
+from gare.wiring import Gare
+
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 10.0, 300.0
+
+
+class Debt(NamedTuple):
+    """One thing to tell. `step` and `target` name the effect whose receipt is the proof that it was told."""
+
+    what: str
+    step: str
+    target: str
+    pay: Callable[[], object]
+
+
+def owed(gare: Gare, release: Release) -> list[Debt]:
+    """Return what an ended release has not told yet."""
+    if not release.is_closed or release.state is ReleaseState.RELEASED:
+        return []
+    effects = gare.ledger.effects.of(release.id)
+    paid = {(one.step, one.target) for one in effects if one.receipt is not None}
+    plan = gare.plan(release.plan)
+    every = (*_change(gare, release, plan), *_deployments(gare, release, plan, paid))
+    return [debt for debt in every if (debt.step, debt.target) not in paid]
+
+
+def _change(gare: Gare, release: Release, plan: Plan) -> Iterator[Debt]:
+    if found := stop_target(gare, release, plan):
+        step, key, target = found
+        yield Debt(f"The change ticket {key}", step, target, lambda: tell_stop(gare, release, plan))
+
+
+def _deployments(
+    gare: Gare, release: Release, plan: Plan, paid: set[tuple[str, str]]
+) -> Iterator[Debt]:
+    """Yield the deployments that began and were not written down as ended."""
+    states = gare.ledger.releases.step_states(release.id)
+    for step in (one for one in plan.steps if one.type == "record"):
+        has_begun = any(
+            one.type == "deploy" and one.environment == step.environment and one.id in states
+            for one in plan.steps
+        )
+        if not has_begun or states.get(step.id) is StepState.DONE:
+            continue
+        status = _status(gare, release, plan, step)
+        # What was never shown and is not there either is nobody's business.
+        if status != CANCELED or (step.id, begun_target(step)) in paid:
+            yield _deployment(gare, release, plan, step, status)
+
+
+def _deployment(gare: Gare, release: Release, plan: Plan, step: PlannedStep, status: str) -> Debt:
+    def pay() -> object:
+        there = gare.hosting.at(step.settings["gitlab"]).environments
+        return end(gare.ledger, release.id, plan, step, there, status)
+
+    what = f"The deployment to {step.settings['gitlab_environment']}"
+    return Debt(what, step.id, ended_target(step, status), pay)
+
+
+def _status(gare: Gare, release: Release, plan: Plan, step: PlannedStep) -> str:
+    good = gare.ledger.verified_good(plan.project, step.environment)
+    if any(one.release == release.id for one in good):
+        return SUCCESS
+    return FAILED if release.state is ReleaseState.ROLLED_BACK else CANCELED
+
+
+def pay(gare: Gare, release: Release) -> tuple[list[str], bool]:
+    """Tell what is owed; return what could not be told, and whether trying again may help."""
+    problems, is_open = list[str](), False
+    for debt in owed(gare, release):
+        try:
+            debt.pay()
+        except LedgerAway:
+            raise
+        except GareError as error:
+            later = " The station tries again by itself." if error.retryable else ""
+            problems.append(f"{debt.what} of {release.id} was not told: {error}{later}")
+            is_open = is_open or error.retryable
+    return problems, is_open
+
+
+class Payer:
+    """Pays what ended releases owe over many rounds; aside, so that a vendor that is away keeps nobody waiting."""
+
+    def __init__(self, gare: Gare, *, is_aside: bool = True) -> None:
+        self._gare, self._is_aside = gare, is_aside
+        self._turns: dict[str, tuple[int, float]] = {}
+        self._through: set[str] = set()
+        self._told: list[str] = []
+        self._thread: threading.Thread | None = None
+
+    def look(self, ended: Sequence[Release]) -> set[str]:
+        """Return which of these still owe something; begin to pay what is due."""
+        ids = {release.id for release in ended}
+        self._through &= ids
+        owing = [one for one in ended if one.id not in self._through and owed(self._gare, one)]
+        now = time.monotonic()
+        due = [one for one in owing if self._turns.get(one.id, (0, now))[1] <= now]
+        if due and not (self._thread and self._thread.is_alive()):
+            self._begin(due)
+        return {release.id for release in owing} - self._through
+
+    def told(self) -> list[str]:
+        """Return what has been said since the last time."""
+        said, self._told = self._told, []
+        return said
+
+    def _begin(self, due: Sequence[Release]) -> None:
+        if not self._is_aside:
+            self._pay(due)
+            return
+        self._thread = threading.Thread(target=self._pay, args=(due,), name="debts", daemon=True)
+        self._thread.start()
+
+    def _pay(self, due: Sequence[Release]) -> None:
+        for release in due:
+            try:
+                problems, is_open = pay(self._gare, release)
+            except GareError as error:  # the ledger is away, or is another's now
+                problems, is_open = [str(error)], True
+            turn, _ = self._turns.pop(release.id, (0, 0.0))
+            if is_open:
+                wait_s = min(_FIRST_WAIT_S * (1 << min(turn, 10)), _LONGEST_WAIT_S)
+                self._turns[release.id] = (turn + 1, time.monotonic() + wait_s)
+            else:
+                self._through.add(release.id)
+            # Said once, and again when it is over.
+            if not turn or not is_open:
+                self._told += problems or [f"{release.id} has told how it ended"]
