@@ -86,6 +86,14 @@ def test_scope_is_told_by_merge_requests_and_issues(project, merged):
         assert len(there.up.sent("GET")) <= 3
 
 
+def test_a_fast_forward_tells_the_ticket_of_every_commit_that_it_brought(project, merged):
+    said = {**merged(project.fix, "Gift cards", "Closes #1"), "fast_forward": True}
+    with hosted(project, [said]) as there:
+        plan = there.plan()
+        assert [commit.tickets for commit in plan.commits] == [("#1",), ("#1",)]
+        assert not any("name no ticket" in warning for warning in plan.warnings)
+
+
 def test_a_plan_that_cannot_be_told_is_none(project):
     with hosted(project, []) as there:
         there.up.fail("rate limit", retry_after_s=600)

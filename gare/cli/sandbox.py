@@ -20,7 +20,13 @@ def sandbox() -> None:
 @click.option(
     "--seed", "seed_file", type=click.Path(path_type=Path), help="YAML file to start from."
 )
-@click.option("--port", default=4290, show_default=True, help="TCP port; 0 takes a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=4290,
+    show_default=True,
+    help="TCP port; 0 takes a free one.",
+)
 @click.option(
     "--contracts",
     envvar="GARE_CONTRACTS",

@@ -12,9 +12,11 @@ from gare.ledger.chain import Event
 from gare.sandbox.journal import Entry
 
 _READS = ("GET", "HEAD")
+_READING_POST = "/issue/bulkfetch"
+"""Jira Cloud reads issues by key with a POST."""
 _SLACK = timedelta(milliseconds=2)
 """The journal keeps milliseconds."""
-_TELLING = frozenset({"pipeline", "record", "page", "tickets", "change"})
+_TELLING = frozenset({"pipeline", "deploy", "record", "page", "tickets", "change"})
 """Types of steps that write to vendors."""
 
 
@@ -78,7 +80,7 @@ def step_stories(
     found: dict[str, list[Write]] = {}
     unplaced = []
     for entry in entries:
-        if entry.method in _READS:
+        if entry.method in _READS or entry.path.endswith(_READING_POST):
             continue
         step = _sender(plan, records, datetime.fromisoformat(entry.at))
         write = Write(entry.vendor, entry.method, entry.path, entry.body, entry.status)

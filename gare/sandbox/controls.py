@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from gare.errors import ConfigError
 from gare.sandbox.clock import stamp
 from gare.sandbox.vendor import Declined
 
@@ -39,10 +40,14 @@ def _endpoint(answer: Answer) -> Callable[[Request], Awaitable[JSONResponse]]:
     async def endpoint(request: Request) -> JSONResponse:
         try:
             fields = await request.json() if await request.body() else {}
-            return JSONResponse(answer(request, fields))
+            return JSONResponse(answer(request, dict(fields.items())))
         except Declined as declined:
             return JSONResponse(declined.reply.body, declined.reply.status)
-        except (KeyError, TypeError, ValueError) as error:
+        except ConfigError as error:
+            return JSONResponse({"message": str(error)}, 400)
+        except StopIteration:
+            return JSONResponse({"message": "There is nothing of that name."}, 400)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             return JSONResponse({"message": f"{type(error).__name__}: {error}"}, 400)
 
     return endpoint

@@ -22,6 +22,7 @@ from gare.sandbox.clock import Clock
 from gare.sandbox.contract import Contract
 from gare.sandbox.faults import Fault, Faults, Kind
 from gare.sandbox.journal import Journal
+from gare.sandbox.seed_model import check
 from gare.sandbox.sockets import cut
 from gare.sandbox.vendor import Reply, Request, Vendor
 
@@ -111,6 +112,12 @@ class Sandbox:
 
 
 def _vendor(name: str, section: Mapping[str, Any], clock: Clock) -> Vendor:
+    if not isinstance(section, dict):
+        raise ConfigError(
+            f"The sandbox's seed says nothing about {name}.",
+            where=f"seed: vendors, {name}",
+            hint=f"Write `type:` below it, one of {', '.join(VENDORS)}; docs/how-to/sandbox.md shows more.",
+        )
     kind = section.get("type", name)
     if kind not in VENDORS:
         raise ConfigError(
@@ -119,8 +126,9 @@ def _vendor(name: str, section: Mapping[str, Any], clock: Clock) -> Vendor:
             hint=f"Types are {', '.join(VENDORS)}.",
         )
     module, _, simulator = VENDORS[kind].partition(":")
-    made: Vendor = getattr(import_module(module), simulator)(name, section, clock)
-    return made
+    vendor: type[Vendor] = getattr(import_module(module), simulator)
+    check(f"seed: vendors, {name}", section, vendor.seed_model)
+    return vendor(name, section, clock)
 
 
 async def _read(http: HttpRequest, vendor: str) -> Request:

@@ -11,8 +11,10 @@ from gare.sandbox import jira_screens as screens
 from gare.sandbox.jira_base import RIGHTS, api
 from gare.sandbox.jira_jql import JqlError, compiled
 from gare.sandbox.jira_replies import refused
+from gare.sandbox.jira_seed import Project
 from gare.sandbox.jira_state import Issue
 from gare.sandbox.jira_versions import JiraVersions
+from gare.sandbox.seed_model import check
 from gare.sandbox.vendor import Operation, Reply, Request, control, route
 
 _LONGEST_SUMMARY = 255
@@ -338,6 +340,7 @@ class Jira(JiraVersions):
     @control("project")
     def make_project(self, fields: dict[str, Any]) -> dict[str, str]:
         """Make a project: `key`, and what else a seed says of one."""
+        check("a project made by hand", fields, Project)
         self.state.add_project(fields["key"], fields, self.clock.now())
         return {"key": fields["key"]}
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from gare.sandbox.clock import Clock
 from gare.sandbox.jira_replies import refused
+from gare.sandbox.jira_seed import JiraSeed
 from gare.sandbox.jira_state import Issue, Project, State
 from gare.sandbox.vendor import Reply, Request, Vendor, route
 
@@ -55,6 +56,7 @@ _NOBODY = User("", "", "", is_expired=False, lacks=frozenset(RIGHTS))
 class JiraBase(Vendor):
     """Users, rights, and the state behind every route."""
 
+    seed_model = JiraSeed
     common_query = frozenset({"state", "type"})
     """The agile description calls these lists of words objects."""
 

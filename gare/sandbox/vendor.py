@@ -12,6 +12,7 @@ from typing import Any, ClassVar, TypeVar
 from urllib.parse import parse_qsl, unquote
 
 from gare.sandbox.clock import Clock
+from gare.sandbox.seed_model import Section
 
 Operation = tuple[str, str]
 """Method and path template, such as ("GET", "/api/v4/projects/{id}")."""
@@ -130,6 +131,8 @@ def control(name: str) -> Callable[[Handler], Handler]:
 class Vendor:
     """Base of the simulated vendors. A subclass is one file: its seed, its state, its routes."""
 
+    seed_model: ClassVar[type[Section]] = Section
+    """What a seed may say of it."""
     descriptions: ClassVar[tuple[str, ...]] = ()
     """Files of API descriptions that its requests and responses are checked against, the first that declares wins."""
     gaps: ClassVar[Mapping[Operation, str]] = {}

@@ -32,12 +32,19 @@ def test_it_says_where_the_vendors_are_and_ends_with_ctrl_c():
     assert process.returncode in (0, 130)
 
 
+def test_a_port_that_is_none_is_a_mistake_of_usage():
+    done = subprocess.run([*UP, "--port", "99999"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "99999 is not in the range 0<=x<=65535" in done.stderr
+
+
 def test_a_seed_that_cannot_be_used_is_told(tmp_path):
     seed = tmp_path / "seed.yaml"
     for text, told in (
         ("vendors: [", "The sandbox's seed cannot be read"),
         ("gitlab: {}", "The sandbox's seed names no vendors."),
         ("vendors: {x: {type: svn}}", "The sandbox has no vendor of type 'svn'."),
+        ("vendors: {jira: {projekts: {}}}", "`projekts` is not known (did you mean `projects`?)"),
     ):
         seed.write_text(text)
         done = subprocess.run(

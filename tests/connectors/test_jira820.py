@@ -19,7 +19,9 @@ from gare.connectors.jira_release import JiraRelease
 from gare.connectors.jira_settings import JiraConnection, JiraTrackerSettings
 from gare.errors import Refused
 
-pytest.importorskip("jira820", reason="jira820 is not installed: it is in the extra `dev`")
+pytest.importorskip(
+    "jira820", reason="jira820 is not installed: it is in tests/without-dependencies.txt"
+)
 
 
 @pytest.fixture(scope="module")

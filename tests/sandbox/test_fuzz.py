@@ -67,4 +67,4 @@ def test_the_simulator_never_breaks_and_never_answers_what_is_not_declared(
         seen.add((operation.method.upper(), operation.path))
     assert len(seen) >= 50
     # A sandbox that refused everything would pass, too.
-    assert len(done) >= 15
+    assert len(done) >= 25, sorted(done)

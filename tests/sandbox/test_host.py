@@ -1,6 +1,7 @@
 """The sandbox itself: what it refuses, what it logs, its clock and its failures."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -131,6 +132,73 @@ def test_every_route_of_the_simulator_is_declared() -> None:
 
 def test_the_built_in_seed_can_be_served() -> None:
     assert set(Sandbox(load_seed()).vendors) >= {"gitlab"}
+
+
+@pytest.mark.parametrize(
+    ("vendors", "told"),
+    [
+        ({"gitlab": None}, "says nothing about gitlab"),
+        ({"gitlab": {"projekts": {}}}, "`projekts` is not known (did you mean `projects`?)"),
+        ({"gitlab": {"tokens": {"t": {"usr": "gare"}}}}, "`tokens.t.usr` is not known (did you mean `user`?)"),
+        (
+            {"gitlab": {"projects": {"a/b": {"members": {"gare": "boss"}}}}},
+            "`projects.a/b.members.gare`: input should be 'nobody', 'guest'",
+        ),
+        (
+            {"gitlab": {"projects": {"a/b": {"repository": "/nowhere/x.git"}}}},
+            "`projects.a/b.repository`: there is no Git repository in /nowhere/x.git",
+        ),
+        (
+            {"gitlab": {"projects": {"a/b": {"pipeline": {"jobs": {"unit": {"fials": True}}}}}}},
+            "`projects.a/b.pipeline.jobs.unit.fials` is not known (did you mean `fails`?)",
+        ),
+        ({"jira": {"deployment": "datacenter"}}, "`deployment`: input should be 'cloud' or 'data-center'"),
+        ({"jira": {"projects": {"SHOP": {"issues": [{"title": "x"}]}}}}, "`projects.SHOP.issues.0.key` is missing"),
+        ({"jira": {"projects": {"SHOP": {"nme": "Shop"}}}}, "`projects.SHOP.nme` is not known (did you mean `name`?)"),
+        (
+            {"jira": {"projects": {"SHOP": {"issues": [{"key": "SHOP-1", "title": "x", "status": "Nope"}]}}}},
+            "`projects.SHOP`: SHOP-1 is 'Nope'; statuses are To Do, In Progress, Done",
+        ),
+        (
+            {"jira": {"projects": {"SHOP": {"issues": [{"key": "OPS-1", "title": "x"}]}}}},
+            "OPS-1 stands under the project SHOP",
+        ),
+        (
+            {"jira": {"users": [{"name": "a", "token": "t", "lacks": ["EDIT"]}]}},
+            "`users.0.lacks.0`: input should be 'BROWSE_PROJECTS'",
+        ),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_seed_is_told_with_its_key(vendors: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        Sandbox({"vendors": vendors})
+    assert told in raised.value.what
+    assert raised.value.where.startswith("seed: vendors, ")
+
+
+def test_tags_are_listed_after_a_release(http: httpx.Client) -> None:
+    http.post(f"{PROJECT}/releases", json={"tag_name": "v0.1.0", "description": "notes"})
+    reply = http.get(f"{PROJECT}/repository/tags")
+    assert (reply.status_code, reply.json()[0]["release"]["description"]) == (200, "notes")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "told"),
+    [
+        ("clock", [1], "AttributeError"),
+        ("clock", {"at": "tomorrow"}, "Invalid isoformat"),
+        ("vendors/gitlab/play", {"project": "shop/nowhere", "job": "x"}, "no project 'shop/nowhere'"),
+        ("vendors/gitlab/approve", {"project": PATH, "environment": "moon"}, "nothing of that name"),
+        ("vendors/gitlab/project", {"path": "a/b", "membres": {}}, "`membres` is not known"),
+        ("vendors/nobody/play", {}, "KeyError"),
+    ],
+)  # fmt: skip
+def test_what_the_controls_cannot_do_is_answered_400(
+    http: httpx.Client, path: str, body: Any, told: str
+) -> None:
+    reply = http.post(f"/_sandbox/{path}", json=body)
+    assert reply.status_code == 400
+    assert told in reply.json()["message"]
 
 
 def test_a_seed_with_an_unknown_vendor_is_refused() -> None:

@@ -14,6 +14,9 @@ from urllib.parse import quote, urlencode
 
 from gare.sandbox.clock import Clock
 from gare.sandbox.gitlab.repository import Repository
+from gare.sandbox.gitlab.seed import GitLabSeed
+from gare.sandbox.gitlab.seed import Project as SeededProject
+from gare.sandbox.seed_model import check
 from gare.sandbox.vendor import Declined, Reply, Request, Vendor, control, route
 
 GUEST, REPORTER, DEVELOPER, MAINTAINER, OWNER = 10, 20, 30, 40, 50
@@ -69,6 +72,7 @@ class Project:
 class GitLabBase(Vendor):
     """Access and pages."""
 
+    seed_model = GitLabSeed
     descriptions = ("gitlab.json",)
     common_query = frozenset({"page", "per_page", "pagination"})
     loose_parts = frozenset({"id"})
@@ -76,7 +80,11 @@ class GitLabBase(Vendor):
         {("GET", API + "/personal_access_tokens/self"): "newer than the description's pages (15.5)"}
     )
     loose_replies = MappingProxyType(
-        {("PUT", PROJECT + "/issues/{issue_iid}"): "its example has the milestone as a text"}
+        {
+            ("PUT", PROJECT + "/issues/{issue_iid}"): "its example has the milestone as a text",
+            ("GET", PROJECT + "/repository/tags"): "its examples have no release, so it is a text",
+            ("GET", PROJECT + "/repository/tags/{tag_name}"): "as with the list of tags",
+        }
     )
 
     def __init__(self, name: str, seed: Mapping[str, Any], clock: Clock) -> None:
@@ -97,6 +105,7 @@ class GitLabBase(Vendor):
     @control("project")
     def make_project_by_hand(self, fields: dict[str, Any]) -> Any:
         """Make a project: `path`, and what else a seed says of one."""
+        check("a project made by hand", fields, SeededProject)
         return {"id": self._add_project(fields["path"], fields).id}
 
     def number(self) -> int:
@@ -142,7 +151,10 @@ class GitLabBase(Vendor):
 
     def named(self, path: str) -> Project:
         """Return a project by its path, for what people do by hand."""
-        return next(project for project in self.projects if project.path == path)
+        for project in self.projects:
+            if project.path == path:
+                return project
+        raise LookupError(f"there is no project {path!r}")
 
     def has(self, project: Project, request: Request, level: int) -> bool:
         """Tell whether who asks has at least this role."""

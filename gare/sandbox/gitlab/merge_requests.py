@@ -196,8 +196,10 @@ class MergeRequestRoutes(GitLabBase):
         )
         made.labels = list(said.get("labels", ()))
         made.state = said.get("state", "opened")
-        made.merge_commit = project.repository.resolve(said.get("commit", "")) or None
-        made.head = made.merge_commit or ""
+        commit = project.repository.resolve(said.get("commit", ""))
+        # A branch that was only moved on has no commit of its own for the merge.
+        made.merge_commit = None if said.get("fast_forward") else commit or None
+        made.head = commit
 
     def _add(
         self,
