@@ -107,6 +107,12 @@ def limit(name: str, figure: float, most: float, unit: str) -> bool:
     return _line(name, figure / most, 1, f"{figure:g} {unit}, limit {most:g} {unit}")
 
 
+def worst(name: str, ratios: Mapping[str, float], goal: float) -> bool:
+    """Print the line of the worst of many ratios, and what it is the ratio of; tell whether the goal holds for all."""
+    most = max(ratios, key=lambda one: ratios[one])
+    return _line(name, ratios[most], goal, f"worst of {len(ratios)}: {most}")
+
+
 def _line(name: str, ratio: float, goal: float, figures: str) -> bool:
     print(f"bench {name} ratio {ratio:.3f} goal {goal:g} | {figures}", flush=True)
     return ratio <= goal

@@ -1,6 +1,5 @@
 """GitLab CI: pipelines, jobs, logs, test reports. Part of gare.connectors.gitlab."""
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,6 +33,8 @@ _STATES: Mapping[str, PipelineState] = {
     "canceled": PipelineState.CANCELED,
     "skipped": PipelineState.SKIPPED,
 }
+_TAIL, _SPARE = 256 * 1024, 4
+"""Bytes of a log that are kept, and how many times the wanted lines are looked at."""
 _NOT_BEGUN = ("created", "manual", "scheduled", "skipped", "waiting_for_resource", "preparing")
 
 
@@ -82,15 +83,18 @@ class GitLabCi:
 
     def log_tail(self, job: int, lines: int) -> Sequence[str]:
         """Return the last lines of a job's log, without colours and secrets."""
-        cutter, kept = LineCutter(masking.current()), deque[str](maxlen=lines)
+        tail = b""
         with self._site.asking(f"read the log of job {job}"):
             chunks = self._site.project.jobs.get(job, lazy=True).trace(
                 iterator=True, chunk_size=64 * 1024
             )
             for chunk in chunks or ():
-                kept.extend(line for line in cutter.feed(chunk) if line)
-        kept.extend(line for line in cutter.end() if line)
-        return list(kept)
+                tail = (tail + chunk)[-_TAIL:]
+        # Only what may be shown is cleaned; some lines more, as empty ones are left out.
+        end = b"\n".join(tail.split(b"\n")[-_SPARE * lines :])
+        cutter = LineCutter(masking.current())
+        told = [*cutter.feed(end), *cutter.end()]
+        return [line for line in told if line][-lines:]
 
     def test_cases(self, id: int) -> Sequence[Mapping[str, Any]]:
         """Return the test cases of a pipeline's report (REST v4, test_report): one row each."""

@@ -20,6 +20,7 @@ class JiraBoards:
     ) -> None:
         """Take the settings, the connection they name, and the folder that file secrets are relative to."""
         self._settings, self._site = settings, Site(connection, base, settings.project)
+        self._known: dict[str, tuple[int, str]] = {}
 
     def sprints(self, board: str, states: Sequence[str] = ("active",)) -> list[Sprint]:
         """Return the sprints of a board in these states, in the board's order."""
@@ -35,7 +36,12 @@ class JiraBoards:
         return sorted((ticket_of(issue) for issue in found), key=lambda ticket: ticket.key)
 
     def _board(self, board: str) -> tuple[int, str]:
-        """Return number and name of a board that is given by either."""
+        """Return number and name of a board that is given by either, asked once."""
+        if board not in self._known:
+            self._known[board] = self._find(board)
+        return self._known[board]
+
+    def _find(self, board: str) -> tuple[int, str]:
         query = {"projectKeyOrId": self._settings.project, "maxResults": PAGE}
         boards = list(self._site.paged("board", "values", query, agile=True))
         for found in boards:

@@ -1,6 +1,6 @@
 import sys
 
-from bench.measure import compare, limit, medians, peak_memory, wall
+from bench.measure import compare, limit, medians, peak_memory, wall, worst
 
 
 def test_a_comparison_is_one_line_with_ratio_goal_and_medians(capsys):
@@ -19,6 +19,12 @@ def test_a_comparison_is_one_line_with_ratio_goal_and_medians(capsys):
 def test_a_limit_is_its_figure_divided_by_it(capsys):
     assert limit("seconds", 45, 90, "s")
     assert capsys.readouterr().out == "bench seconds ratio 0.500 goal 1 | 45 s, limit 90 s\n"
+
+
+def test_of_many_ratios_the_worst_counts(capsys):
+    assert not worst("vendors x", {"jobs": 1.0, "log": 1.3, "tests": 0.4}, 1.15)
+    told = "bench vendors x ratio 1.300 goal 1.15 | worst of 3: log\n"
+    assert capsys.readouterr().out == told
 
 
 def test_runs_take_turns_and_the_median_counts():
