@@ -98,7 +98,7 @@ def gitlab_reads(url: str, file: Path) -> dict[str, Read]:
     project.releases.create({"tag_name": "v1.0.0", "name": "One", "description": "Notes"})
     record = ours.environments.record("staging", sha, "main", is_tag=False, status="success").id
     project.generic_packages.upload("app", VERSION, file.name, path=str(file))
-    own = project.pipelines.get(pipeline, lazy=True)
+    own, archive = project.pipelines.get(pipeline, lazy=True), file.with_name("made.zip")
 
     def find_file() -> None:
         packages = project.packages.list(
@@ -130,7 +130,9 @@ def gitlab_reads(url: str, file: Path) -> dict[str, Read]:
         "ci jobs": Read(lambda: ours.ci.jobs(pipeline), lambda: own.jobs.list(get_all=True)),
         "ci log": Read(lambda: ours.ci.log_tail(job, 40), lambda: project.jobs.get(job, lazy=True).trace()),
         "ci tests": Read(lambda: ours.ci.test_cases(pipeline), lambda: own.test_report.get()),
-        "ci artifacts": Read(lambda: ours.ci.artifacts(job), lambda: project.jobs.get(job, lazy=True).artifacts()),
+        "ci artifacts": Read(
+            lambda: ours.ci.artifacts(job, archive), lambda: project.jobs.get(job, lazy=True).artifacts()
+        ),
         "merge requests find": Read(
             lambda: ours.merge_requests.find("open", "main"),
             lambda: project.mergerequests.list(source_branch="open", target_branch="main", get_all=True),

@@ -1,6 +1,6 @@
 """deploy: the environment switches to the version. When the switch itself fails, what was there is put back at once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gare.connectors.artifacts import artifact_path
@@ -25,8 +25,8 @@ def deploy(work: Work) -> Value:
     refuse_overtaken(work)
     show_running(work)
     target = work.gare.target(plan, work.step, work.release.id)
-    built = work.values.get("build") or {}
-    shipment = make_shipment(work, work.release.id, built)
+    artifacts = work.artifacts
+    shipment = make_shipment(work, work.release.id, artifacts)
     good = [work.ledger.verified_version(plan.project, environment)]
 
     def look() -> Look:
@@ -37,7 +37,7 @@ def deploy(work: Work) -> Value:
         kept = [version for version in good if version]
         return rollout(target, shipment, work.say, kept, stays=stays_because(work))
 
-    files = {artifact["name"]: artifact["sha256"] for artifact in _deployed(built)}
+    files = {artifact["name"]: artifact["sha256"] for artifact in _deployed(artifacts)}
     wanted = {"version": plan.version, "place": target.place, "files": files}
     effect = Effect(f"deploy {environment}", wanted, look, act)
     try:
@@ -101,8 +101,8 @@ def stays_because(work: Work) -> str:
     return f"step {step.id} is a point of no return: {step.point_of_no_return}." if step else ""
 
 
-def make_shipment(work: Work, release_id: str, built: Mapping[str, Any]) -> Shipment:
-    """Return what the build of a release made, found by content in the store."""
+def make_shipment(work: Work, release_id: str, artifacts: Sequence[Mapping[str, Any]]) -> Shipment:
+    """Return what a release has made, found by content in the store."""
     return Shipment(
         project=work.plan.project,
         environment=work.step.environment,
@@ -111,14 +111,14 @@ def make_shipment(work: Work, release_id: str, built: Mapping[str, Any]) -> Ship
         commit=work.plan.commit,
         files={
             artifact["name"]: artifact_path(work.gare.store, artifact["sha256"])
-            for artifact in _deployed(built)
+            for artifact in _deployed(artifacts)
         },
     )
 
 
-def _deployed(built: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return what is deployed: the build's artifacts without its bill of materials."""
-    return [artifact for artifact in built.get("artifacts", ()) if artifact["kind"] != "sbom"]
+def _deployed(artifacts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return what is deployed: all artifacts but the bill of materials."""
+    return [artifact for artifact in artifacts if artifact["kind"] != "sbom"]
 
 
 def roll_back_end(work: Work, end: str) -> None:

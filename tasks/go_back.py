@@ -5,6 +5,7 @@ Releases that are taken back and have not ended end here; the record of each say
 
 import json
 
+from gare.domain.artifacts import all_made
 from gare.domain.releases import ReleaseState
 from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt
 from gare.strategies.rollout import revert, rollout
@@ -36,8 +37,9 @@ def switch_back(work: Work) -> Value:
         if plan.version in target.versions():
             return revert(target, plan.version, work.say)
         origin = plan.details["origin"]
-        built = work.ledger.releases.steps(origin)["build"].value
-        return rollout(target, make_shipment(work, origin, built), work.say, [plan.version])
+        records = work.ledger.releases.steps(origin).values()
+        made = all_made(record.value for record in records)
+        return rollout(target, make_shipment(work, origin, made), work.say, [plan.version])
 
     wanted = {"version": plan.version, "before": before, "place": target.place}
     effect = Effect(f"roll back {environment}", wanted, look, act)

@@ -65,8 +65,8 @@ def evidence_effect(work: Work, there: ReleasePage) -> Effect:
 
 
 def _uploaded(work: Work, there: Packages) -> Iterator[Link]:
-    """Bring every artifact of the build into the registry, and yield a link to each."""
-    for artifact in (work.values.get("build") or {}).get("artifacts", ()):
+    """Bring every artifact of the release into the registry, and yield a link to each."""
+    for artifact in work.artifacts:
         file = artifact["name"].replace("/", "-")
         receipt = _perform(work, _file_effect(work, there, file, artifact["sha256"]))
         yield Link(file, receipt["url"], "package")

@@ -1,11 +1,15 @@
 """pipeline: a GitLab pipeline for the planned commit, waited for through all its states without a process."""
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
-from gare.connectors.artifacts import keep
+from gare.archives import unpack
+from gare.connectors.artifacts import collect, keep
+from gare.domain.artifacts import Artifact
 from gare.errors import StepFailed
 from gare.gates.junit_writer import write_report
 from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt
@@ -43,6 +47,7 @@ def bring_on(work: Work) -> Value | AskAgain:
         "pipeline": found.id,
         "url": found.url,
         "commit": found.commit,
+        **_artifacts(work, ci, found),
         **_tests(work, ci, found),
     }
 
@@ -103,6 +108,32 @@ def _failure(work: Work, ci: Ci, found: Pipeline) -> StepFailed:
 def _ending(found: Pipeline, failed: Sequence[Job]) -> str:
     named = ", ".join(f"{job.name} ({job.reason})" if job.reason else job.name for job in failed)
     return f"{found.said}: {named}" if named else f"ended as {found.said}"
+
+
+def _artifacts(work: Work, ci: Ci, found: Pipeline) -> dict[str, Any]:
+    """Take over what the named jobs made: from here on it is the release's own."""
+    wanted = work.step.settings.get("artifacts") or {}
+    if not wanted:
+        return {}
+    jobs = {job.name: job for job in ci.jobs(found.id)}
+    taken = list[Artifact]()
+    for name, patterns in wanted.items():
+        if name not in jobs:
+            raise StepFailed(
+                f"Pipeline {found.id} has no job {name}, whose artifacts the release takes.",
+                where=found.url,
+                hint=f"Its jobs are {', '.join(jobs)}; correct `artifacts` of step {work.step.id}.",
+            )
+        with tempfile.TemporaryDirectory(prefix="gare-artifacts-") as folder:
+            archive, files = Path(folder) / "artifacts.zip", Path(folder) / "files"
+            files.mkdir()
+            ci.artifacts(jobs[name].id, archive)
+            unpack(archive, files, name=f"artifacts of {name}.zip")
+            key = f"steps: {work.step.id}: artifacts: {name}"
+            taken += collect(files, patterns, work.gare.store, key=key)
+    for artifact in taken:
+        work.say(f"took {artifact.name}, {artifact.size_bytes} bytes, sha256:{artifact.sha256}")
+    return {"artifacts": [asdict(artifact) for artifact in taken]}
 
 
 def _tests(work: Work, ci: Ci, found: Pipeline) -> dict[str, Any]:

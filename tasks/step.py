@@ -20,6 +20,7 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed
 
 from gare.boundaries import reached
+from gare.domain.artifacts import all_made
 from gare.domain.plan import Plan, PlannedStep
 from gare.domain.releases import Release, StepState
 from gare.errors import ConnectorError, GareError, InternalError, LedgerAway, StepFailed
@@ -63,6 +64,12 @@ class Work:
         return {
             step: record.value for step, record in records.items() if record.state is StepState.DONE
         }
+
+    @property
+    def artifacts(self) -> list[dict[str, Any]]:
+        """Return what the release has made so far. Raises StepFailed when two of one name differ."""
+        values = self.values
+        return all_made(values[step.id] for step in self.plan.steps if step.id in values)
 
     @property
     def ledger(self) -> Ledger:

@@ -49,11 +49,10 @@ def validate(work: Work) -> Value:
 
 def facts(work: Work) -> dict[str, Facts]:
     """Return every table that the steps before have made facts for, by name."""
-    built = (work.values.get("build") or {}).get("artifacts", [])
     found = [
         tables.changes(work.plan.commits),
         tables.tickets(work.plan.tickets),
-        tables.artifacts(Artifact(**artifact) for artifact in built if artifact["kind"] != "sbom"),
+        tables.artifacts(Artifact(**one) for one in work.artifacts if one["kind"] != "sbom"),
     ]
     # The project's own tests, and those that a pipeline ran.
     reports = [value.get("reports", {}) for value in work.values.values()]

@@ -349,7 +349,7 @@ def _step_keys(
     if step.type in _BY_KEY and standard is None:
         what, write = _BY_KEY[step.type]
         yield found("type", what, f"Take this step out, and write {write}.")
-    for key in ("ref", "variables", "play", "every"):
+    for key in ("ref", "variables", "play", "artifacts", "every"):
         if step.type != StepType.PIPELINE and key in step.model_fields_set:
             yield found(key, f"a `{step.type}` step starts no pipeline.", "Take it out.")
     if step.type == StepType.MANUAL and not (step.instructions or step.title):

@@ -218,6 +218,8 @@ class Step(Settings):
     """For `pipeline`: variables that its jobs see, besides GARE_VERSION, GARE_COMMIT and the like."""
     play: tuple[str, ...] = ()
     """For `pipeline`: the manual jobs that Gare starts; it approves their deployments in GitLab first."""
+    artifacts: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """For `pipeline`: what its jobs made and the release takes, patterns by job, such as `{package: [dist/*]}`."""
     every: Duration = timedelta(seconds=30)
     """For `pipeline`: how often GitLab is asked how it stands."""
     retries: Annotated[int, Field(ge=0, le=20)] | None = None

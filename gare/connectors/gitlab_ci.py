@@ -1,6 +1,7 @@
 """GitLab CI: pipelines, jobs, logs, test reports. Part of gare.connectors.gitlab."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from gare import masking
@@ -102,11 +103,11 @@ class GitLabCi:
             suites = self._site.one(f"pipelines/{id}/test_report")["test_suites"]
         return [_case(suite, case) for suite in suites for case in suite.get("test_cases") or ()]
 
-    def artifacts(self, job: int) -> bytes:
-        """Return the archive (zip) of what a job made."""
-        with self._site.asking(f"fetch the artifacts of job {job}"):
-            made = self._site.project.jobs.get(job, lazy=True).artifacts()
-        return made if isinstance(made, bytes) else b""
+    def artifacts(self, job: int, archive: Path) -> None:
+        """Write what a job made into an archive (zip)."""
+        made = self._site.project.jobs.get(job, lazy=True)
+        with self._site.asking(f"fetch the artifacts of job {job}"), archive.open("wb") as file:
+            made.artifacts(streamed=True, action=file.write)
 
     def _pipeline(self, said: Mapping[str, Any]) -> Pipeline:
         state = _STATES.get(said["status"])

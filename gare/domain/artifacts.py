@@ -1,8 +1,12 @@
 """What a build makes: named files that are told apart by their content."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
+from typing import Any
+
+from gare.errors import StepFailed
 
 
 class ArtifactKind(StrEnum):
@@ -35,6 +39,23 @@ class Artifact:
     size_bytes: int
     sha256: str
     kind: str
+
+
+def all_made(values: Iterable[Any]) -> list[dict[str, Any]]:
+    """Return the artifacts of a release, from the values of its steps: the build's, and those that pipelines made.
+
+    Raises StepFailed when two with other content have one name.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for value in values:
+        for one in value.get("artifacts", ()) if isinstance(value, dict) else ():
+            if found.setdefault(one["name"], one)["sha256"] != one["sha256"]:
+                raise StepFailed(
+                    f"Two artifacts are called `{one['name']}`, and they differ.",
+                    where="artifacts of the build and of pipelines",
+                    hint="Rename one, or take it from one place alone.",
+                )
+    return list(found.values())
 
 
 def kind_of(name: str) -> ArtifactKind:

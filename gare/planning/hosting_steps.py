@@ -49,6 +49,7 @@ def pipeline_settings(said: Step, project: ProjectConfig) -> dict[str, Any]:
         "ref": said.ref,
         "variables": dict(said.variables),
         "play": list(said.play),
+        "artifacts": {job: list(patterns) for job, patterns in said.artifacts.items()},
         "every_s": said.every.total_seconds(),
     }
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from gare.config.models import ProjectConfig
 from gare.config.problems import listed, nearest
 from gare.connectors.artifacts import artifact_path
+from gare.domain.artifacts import all_made
 from gare.domain.plan import Kind, Plan
 from gare.domain.releases import StepState
 from gare.domain.standing import Hold, Verified, good_versions
@@ -181,8 +182,7 @@ def read_stock(ledger: Ledger, target: Target, store: Path, way: WayBack) -> Sto
 
 
 def _has_artifacts(ledger: Ledger, store: Path, release_id: str) -> bool:
-    built = ledger.releases.steps(release_id).get("build")
-    artifacts = built.value.get("artifacts", ()) if built and built.value else ()
+    artifacts = all_made(record.value for record in ledger.releases.steps(release_id).values())
     try:
         for artifact in artifacts:
             artifact_path(store, artifact["sha256"])

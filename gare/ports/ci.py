@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Protocol
 
 
@@ -81,5 +82,5 @@ class Ci(Protocol):
     def test_cases(self, id: int) -> Sequence[Mapping[str, Any]]:
         """Return the test cases that the pipeline's jobs reported: name, class, file, outcome, duration_s."""
 
-    def artifacts(self, job: int) -> bytes:
-        """Return the archive (zip) of what a job made. Raises NotFound when it made nothing or it has expired."""
+    def artifacts(self, job: int, archive: Path) -> None:
+        """Write what a job made into an archive (zip). Raises NotFound when it made nothing or it has expired."""

@@ -1,7 +1,6 @@
 """The GitLab connector against the sandbox's GitLab, over HTTP."""
 
 import hashlib
-import io
 import zipfile
 from collections.abc import Iterator
 from datetime import timedelta
@@ -100,14 +99,15 @@ def test_the_tail_of_a_log_has_no_colours_and_no_secrets(served: Served) -> None
         assert gitlab.ci.log_tail(job.id, 3) == ["red", "***", "ERROR: Job failed: exit code 1"]
 
 
-def test_artifacts_of_a_job(served: Served, gitlab: GitLab) -> None:
+def test_artifacts_of_a_job(served: Served, gitlab: GitLab, tmp_path: Path) -> None:
     started = gitlab.ci.start("main", head(gitlab), "key", {})
     later(served, 30)
     by_name = {job.name: job.id for job in gitlab.ci.jobs(started.id)}
-    packed = gitlab.ci.artifacts(by_name["package"])
-    assert zipfile.ZipFile(io.BytesIO(packed)).read("teashop.txt") == b"tea"
+    archive = tmp_path / "made.zip"
+    gitlab.ci.artifacts(by_name["package"], archive)
+    assert zipfile.ZipFile(archive).read("teashop.txt") == b"tea"
     with pytest.raises(NotFound, match="cannot fetch the artifacts of job"):
-        gitlab.ci.artifacts(by_name["unit"])
+        gitlab.ci.artifacts(by_name["unit"], archive)
 
 
 def test_a_release_page_with_links_and_evidence(served: Served, gitlab: GitLab) -> None:

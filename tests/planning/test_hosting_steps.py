@@ -67,6 +67,7 @@ def test_a_step_carries_what_it_needs(steps):
         "ref": "release",
         "variables": {"A": "b"},
         "play": [],
+        "artifacts": {},
         "every_s": 30.0,
     }
     assert steps["gitlab-release"].settings["links"] == {"Site": "https://shop.example.org"}

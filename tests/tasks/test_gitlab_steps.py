@@ -17,7 +17,7 @@ from gare.errors import Conflict, StepFailed
 from gare.ledger.audit import audit_ledger
 from gare.requests import ReleaseRequest
 from tasks.away import unless_away
-from tasks.deploy import roll_back_end
+from tasks.deploy import make_shipment, roll_back_end
 from tasks.page import publish_page
 from tasks.pipeline import bring_on
 from tasks.record import record_once, show_running
@@ -30,6 +30,7 @@ publish: {push: false, gitlab_release: true, gitlab_packages: true}
 steps:
   - {id: ci, type: pipeline, needs: [plan], before: [validate], variables: {COLOUR: green}}
   - {id: ship, type: pipeline, needs: [plan], before: [validate], play: [ship]}
+  - {id: make, type: pipeline, needs: [plan], before: [validate], artifacts: {package: ["dist/*"]}}
 """
 JOBS = {
     "unit": {"takes_s": 2, "tests": {"passed": 2, "failed": ["test_cups"]}, "allow_failure": True},
@@ -158,6 +159,44 @@ def test_approvals_that_others_owe_are_waited_for(released):
     vote = {"project": "shop/app", "environment": "live", "user": "alice"}
     released.up.sandbox.vendors["gitlab"].controls["approve"](vote)
     assert "ship, which was started" in released.do("ship", bring_on).reason
+
+
+def test_what_a_job_made_becomes_the_releases_own(released):
+    project = released.up.sandbox.vendors["gitlab"].projects[0]
+    files = {"dist/app.zip": "cups", "notes.txt": "not for the release"}
+    project.seed["pipeline"]["jobs"] = {"package": {"takes_s": 1, "artifacts": files}}
+    try:
+        released.do("make", bring_on)
+        released.later(10)
+        value = released.do("make", bring_on)
+        assert [one["name"] for one in value["artifacts"]] == ["app.zip"]
+        released.done("make", value)
+        names = ["shop.tar.gz", "app.zip"]
+        work = released.work("validate")
+        assert [one["name"] for one in work.artifacts] == names
+        assert [row["name"] for row in facts(work)["artifacts"].rows] == names
+        assert sorted(make_shipment(work, "R-1", work.artifacts).files) == sorted(names)
+        released.gare.source(released.plan).write_tag(
+            "v1.5.0", released.plan.commit, "x", push=False
+        )
+        released.do("gitlab-release", publish_page)
+        assert [one["parts"]["file_name"] for one in released.there["files"]] == names
+    finally:
+        project.seed["pipeline"]["jobs"] = JOBS
+
+
+def test_artifacts_that_are_not_there_or_differ_under_one_name_are_told(released):
+    project = released.up.sandbox.vendors["gitlab"].projects[0]
+    jobs = {"package": {"takes_s": 1, "artifacts": {"dist/shop.tar.gz": "other"}}}
+    project.seed["pipeline"]["jobs"] = jobs
+    try:
+        released.do("make", bring_on)
+        released.later(10)
+        released.done("make", released.do("make", bring_on))
+        with pytest.raises(StepFailed, match=r"Two artifacts are called `shop\.tar\.gz`"):
+            _ = released.work("validate").artifacts
+    finally:
+        project.seed["pipeline"]["jobs"] = JOBS
 
 
 def test_a_failed_pipeline_names_job_and_reason(released):
