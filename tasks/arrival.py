@@ -6,6 +6,7 @@ from gare.domain.journey import Member, Stand, journey
 from gare.domain.plan import Plan
 from gare.domain.releases import ReleaseState
 from gare.planning.train import notes_of
+from gare.reports.notes import scope_section
 from gare.reports.train import lead_time, summed, waiting_by_cause
 from tasks.announce import tell
 from tasks.step import Value, Work, step_task
@@ -30,7 +31,9 @@ def arrival(work: Work) -> Value:
         return {"summary": end}
     plans = [work.gare.plan(one.release.plan) for one in arrived if one.release]
     notes = notes_of(plans)
-    work.show("notes", f"# {work.plan.title}, {work.plan.version}\n\n{notes}", "Release notes")
+    odd = [f"# {plan.title}\n\n{scope}" for plan in plans if (scope := scope_section(plan))]
+    page = [f"# {work.plan.title}, {work.plan.version}\n\n{notes}", *odd]
+    work.show("notes", "\n\n".join(page), "Release notes")
     value = tell(work, f"{work.plan.title} of {work.plan.version} has arrived", notes)
     names = ", ".join(f"{one.project} {one.version}" for one in arrived)
     return value | {

@@ -7,7 +7,7 @@ from gare.domain.notes import filled, into_changelog
 from gare.domain.plan import Kind, Plan
 from gare.files import write_atomic
 from gare.ledger.effects import Absent, AsWanted, Different, Effect, Look, Receipt
-from gare.reports.markdown import escape
+from gare.reports.notes import notes_page
 from tasks.step import Value, Work, step_task
 
 TRAILER = "Gare-Release"
@@ -17,11 +17,7 @@ TRAILER = "Gare-Release"
 def publish(work: Work) -> Value:
     """Publish the notes and the tag that carries the ledger's head digest."""
     settings = work.step.settings
-    work.show(
-        "notes",
-        f"# {escape(work.plan.title)} {work.plan.version}\n\n{work.plan.notes}",
-        "Release notes",
-    )
+    work.show("notes", notes_page(work.plan), "Release notes")
     done: dict[str, Receipt] = {}
     if settings["changelog"]:
         done["changelog"] = _perform(
