@@ -1,6 +1,7 @@
 """GitLab's environments, deployments and freeze periods. Part of gare.connectors.gitlab."""
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from gare.connectors.gitlab_site import WRITE, GitLabSite
@@ -8,7 +9,7 @@ from gare.connectors.vendor_errors import understood
 from gare.ports.environments import DeploymentRecord
 from gare.ports.freezes import FreezePeriod
 
-_NEWEST = 100
+_NEWEST, _FURTHEST = 100, 1000
 
 
 @understood("GitLab")
@@ -51,15 +52,13 @@ class GitLabEnvironments:
 
     def of_job(self, job: int) -> DeploymentRecord | None:
         """Return the deployment that a job makes; its environment is on no page of the job (REST v4: jobs)."""
+        query = {"order_by": "id", "sort": "desc", "per_page": _NEWEST}
         with self._site.asking("read the newest deployments"):
-            found = self._site.project.deployments.list(
-                get_all=False,
-                query_parameters={"order_by": "id", "sort": "desc", "per_page": _NEWEST},
-            )
-        made = (one for one in found if (one.attributes.get("deployable") or {}).get("id") == job)
-        one = next(made, None)
+            # A job may wait for its approval for long: others have deployed since.
+            found = islice(self._site.rows("deployments", query), _FURTHEST)
+            one = next((d for d in found if (d.get("deployable") or {}).get("id") == job), None)
         # The list leaves the approvals out.
-        return self.get(one.id) if one else None
+        return self.get(one["id"]) if one else None
 
     @property
     def user(self) -> str:

@@ -89,8 +89,13 @@ class GitLabPackages:
     def look(self, package: str, version: str, file: str) -> PackageFile | None:
         """Return the newest file of that name."""
         with self._site.asking(f"look for {package} {version}"):
+            # The newest first: of many versions, that which is being released is on the first page.
             found = self._site.project.packages.list(
-                package_name=package, package_type="generic", iterator=True
+                package_name=package,
+                package_type="generic",
+                order_by="created_at",
+                sort="desc",
+                iterator=True,
             )
             for one in found:
                 if (one.name, one.version) == (package, version):

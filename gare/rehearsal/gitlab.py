@@ -17,6 +17,7 @@ from gare.sandbox.gitlab.base import ROLES
 Row = Mapping[str, Any]
 
 _ISSUES_A_PAGE = 100
+_SOMEBODY = ("user_id", "group_id", "deploy_key_id")
 _JOB_S = 1
 """How long a rehearsed job takes."""
 
@@ -38,7 +39,7 @@ def read_gitlab(
         myself: Any = site.client.http_get("/user")
     user = myself["username"]
     reading = Reading({"type": "gitlab", "tokens": {token: {"user": user}}})
-    reader = _Reader(site, reading)
+    reader = _Reader(site, reading, myself)
     _copy_refs(reader, remote)
     said = {
         "repository": str(remote),
@@ -59,8 +60,9 @@ def read_gitlab(
 class _Reader:
     """Reads the parts of one project."""
 
-    def __init__(self, site: GitLabSite, reading: Reading) -> None:
+    def __init__(self, site: GitLabSite, reading: Reading, myself: Row) -> None:
         self._site, self._reading = site, reading
+        self._user, self._id = str(myself["username"]), myself["id"]
 
     def rows(self, what: str, path: str, query: Row | None = None) -> list[dict[str, Any]]:
         """Return every row of a list; none where it may not be read."""
@@ -87,11 +89,16 @@ class _Reader:
         found = self.rows("the members", "members/all")
         return {one["username"]: _role(one["access_level"]) for one in found}
 
-    def protected_tags(self) -> list[dict[str, str]]:
+    def protected_tags(self) -> list[dict[str, Any]]:
         """Return which tags take which role."""
         found = self.rows("the protected tags", "protected_tags")
         return [
-            {"name": one["name"], "create": _lowest(one["create_access_levels"])} for one in found
+            {
+                "name": one["name"],
+                "create": _lowest(one["create_access_levels"]),
+                "users": [self._user] if _names(one["create_access_levels"], self._id) else [],
+            }
+            for one in found
         ]
 
     def protected_branches(self) -> list[dict[str, str]]:
@@ -203,10 +210,13 @@ def _issue(said: Row) -> dict[str, Any]:
 
 
 def _lowest(levels: Sequence[Row]) -> str:
-    """Return the lowest role that is enough; nobody where none is."""
-    return _role(
-        min((one["access_level"] or 0 for one in levels if one["access_level"]), default=0)
-    )
+    """Return the lowest role that is enough; nobody where none is. What is about somebody says nothing of roles."""
+    roles = (one["access_level"] for one in levels if not any(one.get(key) for key in _SOMEBODY))
+    return _role(min((level for level in roles if level), default=0))
+
+
+def _names(levels: Sequence[Row], user: int) -> bool:
+    return any(one.get("user_id") == user for one in levels)
 
 
 def _role(level: int) -> str:

@@ -208,6 +208,49 @@ def test_a_file_is_uploaded_once_and_found_by_its_checksum(
         gitlab.packages.upload("teashop", "0.2.0", file.name, file, "0" * 64)
 
 
+def test_the_file_of_the_newest_of_many_versions_takes_two_requests(
+    served: Served, gitlab: GitLab
+) -> None:
+    vendor = served.sandbox.vendors["gitlab"]
+    files = vendor.files_of(vendor.projects[0])
+    for number in range(150):
+        parts = {
+            "package_name": "teashop",
+            "package_version": f"0.{number}.0",
+            "file_name": "a.zip",
+        }
+        files.append(
+            {
+                "id": number,
+                "parts": parts,
+                "data": b"",
+                "sha256": f"{number}",
+                "created_at": "2026-03-02T08:00:00.000Z",
+            }
+        )
+    found = gitlab.packages.look("teashop", "0.149.0", "a.zip")
+    assert found is not None
+    assert found.sha256 == "149"
+    assert len(served.sent()) == 2
+
+
+def test_the_deployment_of_a_job_is_found_behind_many_newer_ones(served: Served) -> None:
+    project = GITLAB["projects"][PATH] | {
+        "pipeline": {"jobs": {"deploy": {"environment": "production", "takes_s": 1}}}
+    }
+    with sandboxed({"gitlab": GITLAB | {"projects": {PATH: project}}}) as up:
+        gitlab = connected(up.url)
+        commit = head(gitlab)
+        started = gitlab.ci.start("main", commit, "key", {})
+        (job,) = gitlab.ci.jobs(started.id)
+        vendor = up.sandbox.vendors["gitlab"]
+        for _ in range(150):
+            vendor._make_deployment(vendor.projects[0], "staging", "main", commit)
+        found = gitlab.environments.of_job(job.id)
+        assert found is not None
+        assert (found.environment, found.job) == ("production", job.id)
+
+
 def test_an_upload_that_came_too_early_is_sent_again_from_its_beginning(
     served: Served, tmp_path: Path
 ) -> None:

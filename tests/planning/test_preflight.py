@@ -1,5 +1,8 @@
 """What others will refuse is in the plan's warnings, before anything is done: asked of a real GitLab and Jira."""
 
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -152,6 +155,17 @@ def test_many_tickets_cost_a_question_for_each_status(shop):
     sent = shop.served.sandbox.journal.entries(vendor="board")
     assert len([one for one in sent if one.path.endswith("/transitions")]) == 2
     assert len(sent) <= 2 + 3 + 2 + 5
+
+
+def test_a_wait_for_a_vendor_is_seen_at_the_command_line(shop):
+    shop.served.fail("status", path="*/protected_tags")
+    done = subprocess.run(
+        [sys.executable, "-m", "gare", "plan", "shop"], cwd=shop.root, capture_output=True, text=True, timeout=60
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert re.search(
+        r"GitLab cannot be used now: it answered 503\. \(GitLab .*\) Again in", done.stderr
+    )
 
 
 TICKETS = """

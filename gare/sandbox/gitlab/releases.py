@@ -198,6 +198,9 @@ class ReleaseRoutes(SourceRoutes):
         project = self.project_of(request)
         wanted = request.asked("package_name")
         names = dict.fromkeys(_package(one["parts"]) for one in self.files_of(project))
+        numbered = list(enumerate(names, 1))
+        if request.asked("sort") == "desc":
+            numbered.reverse()
         return paged(
             request,
             [
@@ -208,7 +211,7 @@ class ReleaseRoutes(SourceRoutes):
                     "package_type": "generic",
                     "status": "default",
                 }
-                for number, (name, version) in enumerate(names, 1)
+                for number, (name, version) in numbered
                 if wanted in name
             ],
         )
