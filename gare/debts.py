@@ -5,8 +5,8 @@ vendor is away. How a release ended is never changed by it.
 """
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from gare.change_ticket import stop_target, tell_stop
@@ -16,7 +16,7 @@ from gare.errors import GareError, LedgerAway
 from gare.hosted_deployment import CANCELED, FAILED, SUCCESS, begun_target, end, ended_target
 from gare.wiring import Gare
 
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 10.0, 300.0
+_FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=10), timedelta(minutes=5)
 
 
 class Debt(NamedTuple):
@@ -99,7 +99,7 @@ class Payer:
 
     def __init__(self, gare: Gare, *, is_aside: bool = True) -> None:
         self._gare, self._is_aside = gare, is_aside
-        self._turns: dict[str, tuple[int, float]] = {}
+        self._turns: dict[str, tuple[int, datetime]] = {}
         self._through: set[str] = set()
         self._told: list[str] = []
         self._thread: threading.Thread | None = None
@@ -109,11 +109,18 @@ class Payer:
         ids = {release.id for release in ended}
         self._through &= ids
         owing = [one for one in ended if one.id not in self._through and owed(self._gare, one)]
-        now = time.monotonic()
-        due = [one for one in owing if self._turns.get(one.id, (0, now))[1] <= now]
+        due = [one for one in owing if self._is_due(one.id)]
         if due and not (self._thread and self._thread.is_alive()):
             self._begin(due)
         return {release.id for release in owing} - self._through
+
+    def _is_due(self, release_id: str) -> bool:
+        if release_id not in self._turns:
+            return True
+        turn, last = self._turns[release_id]
+        # A clock that was set back makes nobody wait for longer.
+        pause = min(_FIRST_WAIT * (1 << min(turn - 1, 10)), _LONGEST_WAIT)
+        return abs(self._gare.ledger.now() - last) >= pause
 
     def told(self) -> list[str]:
         """Return what has been said since the last time."""
@@ -133,11 +140,11 @@ class Payer:
                 problems, is_open = pay(self._gare, release)
             except GareError as error:  # the ledger is away, or is another's now
                 problems, is_open = [str(error)], True
-            turn, _ = self._turns.pop(release.id, (0, 0.0))
+            turn = self._turns[release.id][0] if release.id in self._turns else 0
             if is_open:
-                wait_s = min(_FIRST_WAIT_S * (1 << min(turn, 10)), _LONGEST_WAIT_S)
-                self._turns[release.id] = (turn + 1, time.monotonic() + wait_s)
+                self._turns[release.id] = (turn + 1, self._gare.ledger.now())
             else:
+                self._turns.pop(release.id, None)
                 self._through.add(release.id)
             # Said once, and again when it is over.
             if not turn or not is_open:
