@@ -5,11 +5,10 @@ Asks in few requests, never one per ticket: a hundred tickets each (two hundred 
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-from gare.connectors.jira_settings import JiraConnection, JiraTrackerSettings
-from gare.connectors.jira_site import Site, quoted
+from gare.connectors.jira_project import JiraProject
+from gare.connectors.jira_site import quoted
 from gare.connectors.vendor_errors import understood
 from gare.ports.tracker import Ticket
 
@@ -21,14 +20,8 @@ STATUSES: Mapping[str, str] = {"new": "todo", "indeterminate": "doing", "done": 
 
 
 @understood("Jira")
-class Jira:
+class Jira(JiraProject):
     """The tickets of one project of a Jira. Implements `Tracker`."""
-
-    def __init__(
-        self, settings: JiraTrackerSettings, connection: JiraConnection, base: Path
-    ) -> None:
-        """Take the settings, the connection they name, and the folder that file secrets are relative to."""
-        self._settings, self._site = settings, Site(connection, base, settings.project)
 
     def tickets(
         self, keys: Iterable[str], version: str, since: datetime | None = None

@@ -1,26 +1,23 @@
 """Boards and sprints of Jira Software (agile REST 1.0, same paths on Cloud and Data Center)."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from functools import cached_property
 
 from gare.connectors.jira import FIELDS, ticket_of
-from gare.connectors.jira_settings import JiraConnection, JiraTrackerSettings
-from gare.connectors.jira_site import PAGE, Site
+from gare.connectors.jira_project import JiraProject
+from gare.connectors.jira_site import PAGE
 from gare.connectors.vendor_errors import understood
 from gare.errors import NotFound
 from gare.ports.tracker import Sprint, Ticket
 
 
 @understood("Jira")
-class JiraBoards:
+class JiraBoards(JiraProject):
     """The boards of one project. Implements `Boards`."""
 
-    def __init__(
-        self, settings: JiraTrackerSettings, connection: JiraConnection, base: Path
-    ) -> None:
-        """Take the settings, the connection they name, and the folder that file secrets are relative to."""
-        self._settings, self._site = settings, Site(connection, base, settings.project)
-        self._known: dict[str, tuple[int, str]] = {}
+    @cached_property
+    def _known(self) -> dict[str, tuple[int, str]]:
+        return {}
 
     def sprints(self, board: str, states: Sequence[str] = ("active",)) -> list[Sprint]:
         """Return the sprints of a board in these states, in the board's order."""

@@ -1,13 +1,12 @@
 """What Jira is going to refuse, asked before it is tried: rights, transitions, types of change tickets. Reads only."""
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 from gare.connectors.jira import category_of
 from gare.connectors.jira_moves import Moves
-from gare.connectors.jira_settings import JiraConnection, JiraTrackerSettings
-from gare.connectors.jira_site import Site
+from gare.connectors.jira_project import JiraProject
 from gare.connectors.vendor_errors import understood
 from gare.errors import PermissionDenied, Refused
 
@@ -18,20 +17,12 @@ _GIVEN = ("project", "issuetype", "summary", "description", "labels", "reporter"
 
 
 @understood("Jira")
-class JiraForesight:
+class JiraForesight(JiraProject):
     """One project of a Jira. Implements `TicketForesight`."""
 
-    def __init__(
-        self, settings: JiraTrackerSettings, connection: JiraConnection, base: Path
-    ) -> None:
-        """Take the settings, the connection they name, and the folder that file secrets are relative to."""
-        self._settings, self._site = settings, Site(connection, base, settings.project)
-        self._moves = Moves(self._site)
-
-    @property
-    def place(self) -> str:
-        """Name the tracker and the project in it."""
-        return f"Jira {self._settings.project}"
+    @cached_property
+    def _moves(self) -> Moves:
+        return Moves(self._site)
 
     def account(self) -> str:
         """Return the name of the token's account (REST, GET /myself)."""

@@ -6,12 +6,11 @@ ADF (Cloud) or wiki text (Data Center).
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from gare.connectors.jira_moves import Moves, stand_of
-from gare.connectors.jira_settings import JiraConnection, JiraTrackerSettings
-from gare.connectors.jira_site import PAGE, Site, quoted
+from gare.connectors.jira_project import JiraProject
+from gare.connectors.jira_site import PAGE, quoted
 from gare.connectors.jira_text import adf_text, to_adf, to_wiki
 from gare.connectors.jira_versions import JiraVersions
 from gare.connectors.vendor_errors import understood
@@ -21,20 +20,12 @@ Json = Mapping[str, Any]
 
 
 @understood("Jira")
-class JiraRelease:
+class JiraRelease(JiraProject):
     """The tickets of one project of a Jira, written to. Implements `TicketWriter` and `ChangeTickets`."""
 
-    def __init__(
-        self, settings: JiraTrackerSettings, connection: JiraConnection, base: Path
-    ) -> None:
-        """Take the settings, the connection they name, and the folder that file secrets are relative to."""
-        self._settings, self._site = settings, Site(connection, base, settings.project)
-        self._moves = Moves(self._site)
-
-    @property
-    def place(self) -> str:
-        """Name the tracker and the project in it."""
-        return f"Jira {self._settings.project}"
+    @cached_property
+    def _moves(self) -> Moves:
+        return Moves(self._site)
 
     @cached_property
     def versions(self) -> JiraVersions:

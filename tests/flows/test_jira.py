@@ -71,6 +71,19 @@ def test_a_release_tells_its_tickets_and_its_change_ticket(jira, shop):
     shop.assert_once()
 
 
+def test_a_release_that_cannot_be_planned_now_is_planned_when_jira_is_back(jira, shop):
+    shop.configure(TICKETS)
+    jira.fail("rate limit", retry_after_s=600, count=None)
+    shop.gare().engine.start({"project": shop.name})
+    wait_until(
+        lambda: "not begun: run release" in (said := shop.run("status")) and shop.name in said
+    )
+    assert "Jira asks us to slow down" in shop.run("status")
+    jira.sandbox.faults.clear()
+    wait_until(lambda: shop.gare().ledger.releases.find(project=shop.name), 120)
+    shop.wait_for(ReleaseState.RELEASED, timeout_s=120)
+
+
 def test_what_was_told_before_jira_went_away_is_not_told_again(jira, shop):
     shop.configure(TICKETS)
     jira.fail("lost reply", method="POST", path="*/comment")
