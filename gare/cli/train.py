@@ -60,16 +60,21 @@ def plan(name: str, slot: str, *, as_json: bool) -> None:
     """Show what a departure would do: who boards, in which order, who is left out and why. Changes nothing."""
     from gare.cli.output import print_json
     from gare.cli.station_here import gare_here
-    from gare.cli.train_pages import show_plan
+    from gare.cli.train_pages import show_closed, show_plan
+    from gare.frozen import ways_of_train
 
     gare = gare_here()
     found = gare.station.train(name)
     digest, made = gare.make_plan(_request(name, slot=slot or _next_slot(gare, found)))
+    closed = ways_of_train(gare, made)
     if as_json:
         import json
 
-        print_json({"digest": digest, "plan": json.loads(gare.ledger.plans.body(digest))})
+        told = [{"what": what, "members": members} for what, members in closed.items()]
+        body = json.loads(gare.ledger.plans.body(digest))
+        print_json({"digest": digest, "plan": body, "freezes": told})
         return
+    show_closed(closed)
     show_plan(made, digest)
 
 

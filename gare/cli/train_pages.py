@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from gare.config.train_files import Train
     from gare.domain.plan import Plan
     from gare.domain.releases import Release
@@ -19,7 +21,10 @@ NEXT = 3
 
 def train_page(gare: Gare, found: Train) -> dict[str, Any]:
     """Return what is known about a train: the next departures with what people said, and the last ones."""
+    from gare.frozen import closed_at
+
     skips = gare.ledger.trains.skips(found.config.name)
+    calendar = gare.freezes.whole_calendar()
     releases = gare.ledger.releases.find(project=f"train:{found.config.name}", limit=10)
     return {
         **train_line(gare, found),
@@ -29,6 +34,7 @@ def train_page(gare: Gare, found: Train) -> dict[str, Any]:
                 "boards_at": slot.boards_at.isoformat(),
                 "departs_at": slot.departs_at.isoformat(),
                 "skipped": str(skips.get(slot.name, "")),
+                "closed_by": closed_at(gare, calendar, found, slot.departs_at),
             }
             for slot in islice(found.timetable.after(gare.ledger.now()), NEXT)
         ],
@@ -89,6 +95,14 @@ def next_word(line: dict[str, Any]) -> str:
     return f"{line['next']} {line['zone']}{skipped}" if line["next"] else "by hand"
 
 
+def show_closed(closed: Mapping[str, Sequence[str]]) -> None:
+    """Print what keeps environments of members closed at the departure."""
+    from gare.cli.output import clean
+
+    for what, members in closed.items():
+        click.echo(f"at the departure: {', '.join(members)}: {clean(what)}")
+
+
 def show_plan(plan: Plan, digest: str) -> None:
     """Print the plan of a departure for people."""
     from gare.cli.output import clean, clean_block, print_table
@@ -127,11 +141,17 @@ def show_train(page: dict[str, Any]) -> None:
     if page["stopped"]:
         click.echo(f"stands still: {clean(page['stopped'])}; gare train resume {page['name']}")
     rows = [
-        [one["slot"], _instant(one["boards_at"]), _instant(one["departs_at"]), one["skipped"]]
+        [
+            one["slot"],
+            _instant(one["boards_at"]),
+            _instant(one["departs_at"]),
+            one["skipped"],
+            one["closed_by"],
+        ]
         for one in page["departures"]
     ]
     if rows:
-        print_table(["departure", "boarding ends", "departs", ""], rows)
+        print_table(["departure", "boarding ends", "departs", "", "closed by"], rows)
     if page["last"]:
         click.echo()
         rows = [[one["release"], one["slot"], one["state"], one["end"]] for one in page["last"]]

@@ -6,7 +6,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import PurePosixPath, PureWindowsPath
 
 from gare.config.document import Document
-from gare.config.freezes import freezes_problems
+from gare.config.freeze_problems import Known, freezes_problems, own_problems
 from gare.config.hosting import hosting_problems
 from gare.config.models import (
     ApprovalRule,
@@ -54,8 +54,8 @@ _WITH_COMMAND = (StepType.RUN, StepType.BUILD, StepType.TEST)
 def station_problems(document: Document, station: StationConfig) -> Iterator[Problem]:
     """Find what does not fit together in station.yaml."""
     yield from _people(document, station.people)
-    yield from freezes_problems(document, station.freezes, "freezes", station.environments)
-    yield from freezes_problems(document, station.calendars, "calendars", station.environments)
+    lists = {"freezes": station.freezes, "calendars": station.calendars}
+    yield from freezes_problems(document, lists, Known(station.environments))
     yield from _rights(document, station.rights, station.people)
     for name, environment in station.environments.items():
         if environment.approval is not None:
@@ -91,7 +91,8 @@ def project_problems(
             )
     yield from _rights(document, project.rights, station.people)
     yield from _patterns(document, project)
-    yield from freezes_problems(document, project.freezes, "freezes", project.environments)
+    known = Known(project.environments)
+    yield from own_problems(document, project.freezes, project.name, known)
     yield from _steps(document, project, station)
     yield from hosting_problems(document, project, station)
     yield from skips_problems(document, project, standard_steps(project, station))
@@ -343,6 +344,18 @@ def _step_keys(
             "undo",
             f"a `{step.type}` step is not taken back by a command.",
             "Take it out, or write `type: run`.",
+        )
+    if step.outward is not None and step.type != StepType.RUN:
+        yield found(
+            "outward",
+            f"whether a `{step.type}` step changes something outside is known.",
+            "Take it out.",
+        )
+    elif step.outward is False and step.environment:
+        yield found(
+            "outward",
+            f"the step changes `{step.environment}`.",
+            "Take it out, or take `environment` out.",
         )
     if step.type in _BY_KEY and standard is None:
         what, write = _BY_KEY[step.type]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gare.config.checks import project_problems, station_problems
 from gare.config.document import Document, read_document
+from gare.config.freeze_problems import Known, projects_problems
 from gare.config.models import ProjectConfig, StationConfig
 from gare.config.parsed import parsed
 from gare.config.problems import InvalidFiles, Problem, listed, nearest, shown
@@ -148,9 +149,20 @@ def load_station(start: Path | None = None, *, leave_out_broken: bool = False) -
     trains = Trains(
         root, config, lambda: {name: project.config.labels for name, project in projects.items()}
     )
-    if not leave_out_broken and (problems := (*projects.problems, *trains.problems)):
+    if not leave_out_broken and (problems := _all_problems(document, config, projects, trains)):
         raise InvalidFiles(problems)
     return Station(config, root, file, (root / config.state).absolute(), projects, trains)
+
+
+def _all_problems(
+    document: Document, config: StationConfig, projects: Projects, trains: Trains
+) -> tuple[Problem, ...]:
+    """Return what is wrong with all files, and between station.yaml and them."""
+    found = (*projects.problems, *trains.problems)
+    if projects.problems:
+        return found  # which projects there are is not known
+    lists = {"freezes": config.freezes, "calendars": config.calendars}
+    return (*found, *projects_problems(document, lists, Known(projects=projects)))
 
 
 def files_of(station: Station) -> list[Path]:

@@ -93,6 +93,8 @@ class Rights(Settings):
     """Groups that may lift what others have frozen or stopped; an empty list is nobody."""
     override: tuple[Slug, ...] | None = None
     """Groups that may let a release go on in a closed environment; left out, nobody may."""
+    hold: tuple[Slug, ...] | None = None
+    """Groups that may let automation go on after a rollback; an empty list is nobody."""
     waive: tuple[Slug, ...] | None = None
     """Groups that may let a line go without the fix of a hotfix; an empty list is nobody."""
 
@@ -206,6 +208,9 @@ class Step(Settings):
     """For `manual`: what the person does before ticking it off with `gare done`."""
     environment: str = ""
     """For `approve`, `deploy` and `verify`; for `run`, the environment that it changes."""
+    outward: bool | None = None
+    """For `run`: whether the command changes something outside, so that freezes keep it. Left out: yes, unless only
+    gates and votes wait for it."""
     undo: Command | None = None
     """For `run`: takes back what `command` did, in the same checkout; run by a rollback."""
     point_of_no_return: Annotated[str, Field(max_length=500)] = ""

@@ -6,7 +6,7 @@ python-gitlab brings addresses and pages; how calls are sent is the one HTTP pol
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from requests import PreparedRequest
 
 PAGE = 100
+_HASTE_S = 3
 READ, WRITE = "Reporter", "Developer"
 _LEVELS = {"Guest": 10, "Reporter": 20, "Developer": 30, "Maintainer": 40, "Owner": 50}
 _RAW = ("/trace", "/artifacts", "/packages/generic/")
@@ -69,6 +70,12 @@ class GitLabSite:
     def url(self) -> str:
         """Return the address of the project's page."""
         return f"{self._connection.url}/{self.settings.project}"
+
+    @cached_property
+    def hasty(self) -> "GitLabSite":
+        """Return the same project, asked by somebody who does not wait: once, and not for long."""
+        policy = replace(self._policy, connect_s=_HASTE_S, read_s=_HASTE_S, patience_s=0)
+        return GitLabSite(self._connection, self.settings, self._base, policy)
 
     @cached_property
     def client(self) -> "Gitlab":

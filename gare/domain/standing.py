@@ -6,7 +6,7 @@ from datetime import datetime
 
 from gare.domain.plan import Kind, Plan, PlannedStep
 from gare.domain.releases import Release, StepState
-from gare.domain.schedule import behind
+from gare.domain.schedule import behind, environment_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,11 @@ def is_automatic(release: Release) -> bool:
 def no_return(plan: Plan, states: Mapping[str, StepState], environment: str) -> PlannedStep | None:
     """Return the step behind which an environment does not go back, when it has begun."""
     for step in plan.steps:
-        is_here = step.environment in ("", environment)
-        if step.point_of_no_return and is_here and step.id in states:
+        if (
+            step.point_of_no_return
+            and step.id in states
+            and environment_of(plan, step) == environment
+        ):
             return step
     return None
 
@@ -73,18 +76,14 @@ def no_return(plan: Plan, states: Mapping[str, StepState], environment: str) -> 
 def to_undo(
     plan: Plan, states: Mapping[str, StepState], environment: str, *, is_after: bool
 ) -> list[PlannedStep]:
-    """Return the steps to take back that came after the deployment there (or before it), in reverse.
-
-    A step without an environment belongs to the last one of the release.
-    """
+    """Return the steps to take back that came after the deployment there (or before it), in reverse."""
     deploy = f"deploy-{environment}"
     before = behind(plan.steps, deploy) if any(step.id == deploy for step in plan.steps) else set()
-    last = plan.environments[-1] if plan.environments else ""
     return [
         step
         for step in reversed(plan.steps)
         if (step.id not in before) is is_after
         and states.get(step.id) is StepState.DONE
-        and (step.environment or last) == environment
+        and environment_of(plan, step) == environment
         and step.settings.get("undo")
     ]

@@ -16,6 +16,7 @@ STATION = """\
 name: demo
 people:
   - {name: carol, email: carol@example.org, groups: [operations]}
+  - {name: mara, email: mara@example.org, groups: [managers]}
 environments: {staging: {}, production: {}}
 """
 PROJECT = """\
@@ -144,3 +145,15 @@ def test_a_hold_is_listed_and_released_by_name_only(shop):
         code, said = shop.call("hold", "release", "shop", "production", "--reason", "repaired")
     assert (code, said) == (0, "shop/production is no longer on hold (it was since R-1).\n")
     assert shop.call("hold", "list")[1] == "Nothing is on hold.\n"
+
+
+def test_a_hold_is_released_by_those_who_have_the_right(shop):
+    release = shop.release("1.0.0", "production")
+    shop.gare.ledger.holds.place(release, "shop", "production", "slow")
+    with (shop.root / "station.yaml").open("a") as file:
+        file.write("rights: {hold: [managers]}\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GARE_TOKEN", shop.gare.ledger.tokens.create("carol", actor="test"))
+        code, said = shop.call("hold", "release", "shop", "production")
+    assert (code, "carol may not let automation of shop go on." in said) == (4, True)
+    assert shop.gare.ledger.holds.get("shop", "production") is not None

@@ -109,6 +109,24 @@ def test_a_plan_tells_who_departs_in_which_order(say):
     assert "gare train depart weekly --plan sha256:" in said
 
 
+ALL_DAY = "[monday, tuesday, wednesday, thursday, friday, saturday]"
+
+
+def test_a_freeze_over_the_departure_is_told_by_the_plan_and_by_the_status(say, station):
+    with (station.station.root / "station.yaml").open("a") as file:
+        file.write(f"freezes: [{{name: fair, days: {ALL_DAY}, projects: [web]}}]\n")
+    code, said = say("plan", "weekly")
+    assert code == 0
+    assert said.startswith(
+        "at the departure: web: production is closed: the freeze fair in station.yaml; opens "
+    )
+    [told] = json.loads(say("plan", "weekly", "--json")[1])["freezes"]
+    assert told["members"] == ["web"]
+    page = json.loads(say("status", "weekly", "--json")[1])
+    assert [one["closed_by"] for one in page["departures"]] == ["fair"] * 3
+    assert "closed by" in say("status", "weekly")[1]
+
+
 def test_a_slot_is_skipped_and_restored(say):
     slot = next_slots(say)[1]
     assert say("skip", "weekly", slot, "--reason", "a fair") == (

@@ -1,22 +1,13 @@
-"""What a freeze would hit, and how the way stands to each environment."""
+"""How the way stands to each environment, and how freezes are listed."""
 
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from gare.domain.freezes import Calendar, Move, Scope, Stop, Window, WindowKind
-from gare.domain.plan import Kind, PlannedEffect, PlannedStep, Reversibility
-from gare.domain.releases import Release, ReleaseState, StepState
+from gare.domain.freezes import Calendar, Scope, Stop, Unreadable, Window, WindowKind
+from gare.domain.plan import PlannedEffect, PlannedStep, Reversibility
+from gare.domain.releases import StepState
 from gare.domain.spans import Once, Weekly
-from gare.reports.freezes import (
-    OpenRelease,
-    TrainAhead,
-    ahead,
-    earliest,
-    entries,
-    hits,
-    lines,
-    train_hits,
-)
+from gare.reports.freezes import ahead, earliest, entries, lines
 
 PARIS = ZoneInfo("Europe/Paris")
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)  # a Monday
@@ -33,44 +24,6 @@ FRIDAYS = Window(
 )
 LATER = Window("later", Once(datetime(2026, 6, 1), datetime(2026, 6, 2), PARIS))
 STOP = Stop("db", "it is down", "bob", NOW, NOW + DAY, scope=Scope(("shop",)))
-
-
-def open_release(story, number: int, states=None, **changes) -> OpenRelease:
-    plan = story.make_plan(steps=STEPS, environments=("staging", "production"), **changes)
-    release = Release(
-        f"R-{number}", plan.project, plan.version, "p", "run", ReleaseState.RUNNING, "", "", NOW, NOW, None, "", (),
-        None,
-    )  # fmt: skip
-    return OpenRelease(release, plan, states or {})
-
-
-def test_a_freeze_hits_the_releases_with_steps_to_come_that_it_keeps(story):
-    done = {"deploy-staging": StepState.DONE}
-    found = [
-        open_release(story, 1),
-        open_release(story, 2, done, project="api"),
-        open_release(story, 3, {step.id: StepState.DONE for step in STEPS}),
-        open_release(story, 4, kind=Kind.ROLLBACK),
-    ]
-    assert [str(hit) for hit in hits(FRIDAYS, found, NOW)] == [
-        "R-1 (shop 1.4.0): deploy-production, publish; production closed "
-        "from 2026-03-06 14:00 UTC until 2026-03-06 23:00 UTC",
-        "R-2 (api 1.4.0): deploy-production, publish; production closed "
-        "from 2026-03-06 14:00 UTC until 2026-03-06 23:00 UTC",
-    ]
-    assert [(hit.release.id, hit.environment) for hit in hits(STOP, found, NOW)] == [
-        ("R-1", "staging"), ("R-1", "production"),
-    ]  # fmt: skip
-    assert hits(LATER, found, NOW) == []
-
-
-def test_a_freeze_hits_the_departures_that_fall_into_it():
-    friday = datetime(2026, 3, 6, 16, 0, tzinfo=UTC)
-    moves = [Move("shop", "production"), Move("shop", "staging"), Move("api", "staging")]
-    train = TrainAhead("weekly", [NOW, friday], moves)
-    assert [str(hit) for hit in train_hits(FRIDAYS, [train])] == [
-        "train weekly, departing 2026-03-06 16:00 UTC: shop"
-    ]
 
 
 def test_the_way_is_told_for_each_environment_with_what_comes(story):
@@ -115,6 +68,18 @@ def test_times_are_listed_in_order_whatever_they_come_from():
     ]
 
 
+def test_what_cannot_be_read_is_closed_from_now_on_beside_the_rest():
+    unread = Unreadable("closures", "no such file", "carol")
+    found = entries(Calendar((FRIDAYS,), unreadable=(unread,)), NOW, NOW + 7 * DAY)
+    assert [entry.row()[:3] + entry.row()[-1:] for entry in found] == [
+        [
+            "2026-03-02 09:00 UTC", "nobody knows when",
+            "closures: cannot be read, closed until it can", "no such file",
+        ],
+        ["2026-03-06 14:00 UTC", "2026-03-06 23:00 UTC", "fridays", ""],
+    ]  # fmt: skip
+
+
 def test_the_list_says_what_is_active_and_what_comes():
     friday = datetime(2026, 3, 6, 16, 0, tzinfo=UTC)
     found = lines(Calendar((FRIDAYS, LATER), (STOP,)), friday)
@@ -123,3 +88,9 @@ def test_the_list_says_what_is_active_and_what_comes():
         ("later", "", "2026-05-31 22:00 UTC"),
         ("db", "stopped until 2026-03-03 09:00 UTC", ""),
     ]
+
+
+def test_the_list_says_what_to_know_of_a_window_that_never_comes():
+    never = Once(datetime(2020, 6, 1), datetime(2020, 6, 2), PARIS)
+    [line] = lines(Calendar((Window("closures", never, note="0 of 11 events close"),)), NOW)
+    assert (line["now"], line["next"]) == ("", "0 of 11 events close")

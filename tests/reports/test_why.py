@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gare.domain.approvals import Answer, Vote, Voter, stand
-from gare.domain.freezes import Clearance, Closing
+from gare.domain.clearance import Clearance, Closing
 from gare.domain.locks import Holder, Place
 from gare.domain.plan import Kind, Plan, PlannedApproval, PlannedStep
 from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
