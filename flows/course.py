@@ -19,6 +19,7 @@ from gare.errors import ConfigError, GareError, NotFound, Refused
 from gare.requests import Request
 from gare.wiring import open_gare
 from tasks.plan import open_release
+from tasks.told import tell_put_back
 
 
 async def bring_on(request: Request, kinds: Mapping[str, Task[[str, str], Any]]) -> State[Any]:
@@ -32,8 +33,9 @@ async def bring_on(request: Request, kinds: Mapping[str, Task[[str, str], Any]])
             if not record.is_closed:
                 keep_locks(gare, record)
                 record = await conduct(gare, record, kinds, request)
-            if problem := tell_end(gare, record):
-                get_run_logger().warning("%s", problem)
+            for problem in (tell_end(gare, record), *tell_put_back(gare, record)):
+                if problem:
+                    get_run_logger().warning("%s", problem)
             reached("before return")
     except GareError as error:
         return Failed(name=_name(error), message=str(error))

@@ -1,6 +1,5 @@
 """record: GitLab learns what was deployed to an environment, once it is verified there, and what failed there."""
 
-from gare.errors import ConnectorError, LedgerAway
 from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt
 from gare.ports.environments import DeploymentRecord, Environments
 from tasks.away import unless_away
@@ -24,25 +23,10 @@ def record_once(work: Work) -> Value:
     return {"receipt": dict(receipt), "summary": f"deployment {receipt['deployment']}"}
 
 
-def record_failure(work: Work) -> None:
-    """Write down that the deployment to the step's environment failed, where deployments there are written down.
-
-    An environment that was put back does not wait for GitLab: when it is away, that is said, and the entry is missing.
-    """
-    steps = [one for one in work.plan.steps if one.type == "record"]
-    for step in (one for one in steps if one.environment == work.step.environment):
-        there = work.gare.hosting.at(step.settings["gitlab"]).environments
-        effect = _failure(work, there, step.settings["gitlab_environment"])
-        try:
-            work.ledger.effects.perform(work.release.id, work.step.id, effect)
-        except LedgerAway:
-            raise
-        except ConnectorError as error:
-            work.say(f"Not recorded as failed: {error}")
-
-
-def _failure(work: Work, there: Environments, environment: str) -> Effect:
-    plan = work.plan
+def failed_deployment(work: Work) -> Effect:
+    """Return the entry that the step's deployment failed."""
+    plan, environment = work.plan, work.step.settings["gitlab_environment"]
+    there = work.gare.hosting.at(work.step.settings["gitlab"]).environments
 
     def look() -> Look:
         same = there.look(environment, plan.commit, plan.branch)

@@ -8,7 +8,7 @@ from gare.domain.approvals import Decision
 from gare.domain.freezes import is_outward, move_of
 from gare.domain.locks import PRIORITIES, Priority, locks_of
 from gare.domain.manifest import manifest
-from gare.domain.plan import Kind, Plan, PlannedStep
+from gare.domain.plan import Plan, PlannedStep
 from gare.domain.releases import Release, ReleaseState, StepState
 from gare.domain.schedule import ready
 from gare.domain.standing import is_automatic
@@ -59,10 +59,10 @@ def stand_aside(gare: Gare, release: Release, plan: Plan) -> list[Wait]:
 
 def look_at_hold(gare: Gare, release: Release, plan: Plan, step: PlannedStep) -> Wait | None:
     """Return what a deployment waits for that no person asked for, where a rollback has put automation on hold."""
-    if step.type != "deploy" or plan.kind is Kind.ROLLBACK or not is_automatic(release):
+    if step.type != "deploy" or not is_automatic(release):
         return None
     hold = gare.ledger.holds.get(plan.project, step.environment)
-    return Wait(f"{step.id}: {hold}") if hold else None
+    return Wait(f"{step.id}: {hold}") if hold and hold.keeps(release) else None
 
 
 def look(sight: Sight, plan: Plan, step: PlannedStep) -> Wait | None:

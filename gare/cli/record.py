@@ -212,13 +212,10 @@ def explanation(gare: Gare, release: Release) -> Explanation:
 
 
 def _holds(gare: Gare, release: Release, plan: Plan) -> dict[str, Hold]:
-    from gare.domain.plan import Kind
-    from gare.domain.standing import is_automatic
-
-    if release.is_closed or plan.kind is Kind.ROLLBACK or not is_automatic(release):
+    if release.is_closed:
         return {}
     found = {name: gare.ledger.holds.get(plan.project, name) for name in plan.environments}
-    return {name: hold for name, hold in found.items() if hold is not None}
+    return {name: hold for name, hold in found.items() if hold and hold.keeps(release)}
 
 
 def _engine_state(gare: Gare, release: Release) -> EngineState:

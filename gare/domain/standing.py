@@ -32,6 +32,14 @@ class Hold:
     reason: str
     since: datetime
 
+    def keeps(self, release: Release) -> bool:
+        """Tell whether a release does not deploy there; one that made the hold and failed was resumed by a person."""
+        return (
+            is_automatic(release)
+            and release.kind is not Kind.ROLLBACK
+            and release.id != self.release
+        )
+
     def __str__(self) -> str:
         """Tell it in words."""
         return (

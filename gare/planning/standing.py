@@ -9,7 +9,7 @@ from gare.config.problems import listed, nearest
 from gare.connectors.artifacts import artifact_path
 from gare.domain.plan import Kind, Plan
 from gare.domain.releases import StepState
-from gare.domain.standing import Hold, Verified, good_versions
+from gare.domain.standing import Verified, good_versions
 from gare.errors import ConfigError, ConnectorError, Refused
 from gare.ledger.ledger import Ledger
 from gare.ports.target import Target
@@ -20,12 +20,13 @@ from gare.requests import RollbackRequest
 class Standing:
     """An environment as it is: what runs, what was verified good, what is under way.
 
-    `deployed` gives the release that brought a version somewhere, by version; `rolling` is a rollback under way here.
+    `put_back_by` is the release that has put its own version back since the last one was verified good; `deployed`
+    gives the release that brought a version somewhere, by version; `rolling` is a rollback under way here.
     """
 
     live: str
     history: Sequence[Verified] = ()
-    hold: Hold | None = None
+    put_back_by: str = ""
     deployed: Mapping[str, str] = field(default_factory=dict)
     rolling: str = ""
 
@@ -111,10 +112,9 @@ def _refuse_repeated(request: RollbackRequest, standing: Standing, here: str) ->
             where=here,
             hint=f"Release a repaired version: `gare release {request.project}`.",
         )
-    hold = standing.hold
-    if hold and hold.release != last.release and standing.live == last.version and not request.to:
+    if standing.put_back_by and standing.live == last.version and not request.to:
         raise Refused(
-            f"{request.environment} was put back to {standing.live} by {hold.release} itself ({hold.reason}).",
+            f"{request.environment} was put back to {standing.live} by {standing.put_back_by} itself.",
             where=here,
             hint="To go further back, name the version with --to.",
         )
@@ -154,10 +154,12 @@ def read_standing(ledger: Ledger, target: Target, project: str, environment: str
         and release.is_moving
         and ledger.plans.get(release.plan).details["environment"] == environment
     ]
+    history = ledger.verified_good(project, environment)
+    put_back = ledger.taken_back.put_back_since
     return Standing(
         live=target.live(),
-        history=ledger.verified_good(project, environment),
-        hold=ledger.holds.get(project, environment),
+        history=history,
+        put_back_by=put_back(project, environment, history[-1].at) if history else "",
         deployed=ledger.effects.deployed(project),
         rolling=rolling[0] if rolling else "",
     )

@@ -120,6 +120,20 @@ def test_a_release_under_way_is_no_drift(shop):
     assert (code, shop.stands()["production"]) == (0, "under way")
 
 
+def test_what_a_failed_release_has_left_is_drift(shop):
+    shop.release("1.0.0", "production")
+    release = shop.open("1.1.0")
+    shop.gare.ledger.releases.begin_step(release, "deploy-production", actor="gare")
+    shop.deploy("production", "1.1.0")
+    shop.gare.ledger.releases.mark(release, ReleaseState.FAILED, actor="gare", end="it is broken")
+    code, said = shop.call("environments")
+    assert (code, shop.stands()["production"]) == (1, "drift")
+    assert (
+        f"verified good there was 1.0.0 of R-1; {release} (1.1.0) has changed it and is failed"
+        in said
+    )
+
+
 def test_an_environment_that_does_not_answer_is_told_as_such(shop):
     shop.release("1.0.0", "production")
     (shop.root / "projects" / "production" / "current" / "version.txt").unlink()

@@ -95,8 +95,13 @@ environments:
 """
 
 
+def said_by(shop) -> str:
+    return (shop.root / f"{shop.name}-said.md").read_text()
+
+
 def soak(shop, length: str) -> None:
     text = SOAKING.format(name=shop.name, soak=length)
+    text += f"announce: [{{type: file, path: ../{shop.name}-said.md}}]\n"
     (shop.root / "projects" / f"{shop.name}.yaml").write_text(text)
 
 
@@ -139,5 +144,8 @@ def test_a_version_that_does_not_hold_its_soak_is_put_back(shop):
     assert live(shop) == "1.1.0"
     assert "1.1.0 is live again" in shop.last().end
     assert broken.id in shop.run("hold", "list")
+    wait_until(lambda: f"{shop.name} 1.2.0 was rolled back in production" in said_by(shop))
+    # Whoever lets automation go on has not made the version that is live again a bad one.
+    shop.run("hold", "release", shop.name, "production", person="alice")
     said = shop.run("rollback", shop.name, "--env", "production", code=3)
     assert f"production was put back to 1.1.0 by {broken.id} itself" in said

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import timedelta
 
 import pytest
@@ -12,13 +12,15 @@ from sandbox import Served, sandboxed
 from gare.connectors.artifacts import keep
 from gare.domain.releases import ReleaseState, StepState
 from gare.errors import Conflict, StepFailed
+from gare.ledger.audit import audit_ledger
+from gare.ports.release_page import ReleaseEntry
 from gare.requests import ReleaseRequest
 from tasks.away import unless_away
-from tasks.deploy import roll_back_end
 from tasks.page import publish_page
 from tasks.pipeline import bring_on
-from tasks.record import record_failure, record_once
+from tasks.record import record_once
 from tasks.step import AskAgain, Value, Work
+from tasks.told import tell_put_back
 from tasks.validate import facts
 
 MORE = """
@@ -239,21 +241,47 @@ def test_while_gitlab_asks_for_patience_the_step_waits_as_long(released):
     assert timedelta(seconds=590) < again.at - before < timedelta(seconds=660)
 
 
-def test_a_deployment_that_fails_is_recorded_as_failed_once_and_waits_for_nobody(released):
-    work = released.work("verify-production")
-    roll_back_end(work, "production: it answers nothing")
-    record_failure(work)
+def put_back(released: Released):
+    """The release has put its version back in production, and has ended."""
+    ledger, release = released.gare.ledger, released.release.id
+    ledger.taken_back.note(release, "production", by=release, to="1.0.0", actor="gare")
+    end = "production: it answers nothing. 1.0.0 is live again."
+    return ledger.releases.mark(release, ReleaseState.ROLLED_BACK, actor="gare", end=end)
+
+
+def test_a_deployment_that_was_put_back_is_recorded_as_failed_once(released):
+    ended = put_back(released)
+    assert tell_put_back(released.gare, ended) == tell_put_back(released.gare, ended) == []
     assert [(one.environment, one.status) for one in released.there["deployments"]] == [
         ("live", "failed")
     ]
-    assert released.gare.ledger.releases.get(released.release.id).state is ReleaseState.ROLLED_BACK
+    assert audit_ledger(released.gare.ledger.database).is_sound
 
 
-def test_an_environment_is_put_back_also_while_gitlab_is_away(released):
-    said = []
+def test_a_gitlab_that_is_away_misses_it_and_that_is_said(released):
     released.up.fail("status", status=503, count=None)
-    roll_back_end(
-        replace(released.work("verify-production"), say=said.append), "production: silent"
+    [problem] = tell_put_back(released.gare, put_back(released))
+    assert problem.startswith("failed deployment live does not say that it was rolled back: GitLab")
+
+
+def test_a_page_that_was_made_before_says_that_its_version_was_put_back(released):
+    released.done("gitlab-release", {"summary": "made early"})
+    hosted = released.gare.hosting.at(released.plan.step("gitlab-release").settings["gitlab"])
+    tag = released.plan.tag
+    released.gare.source(released.plan).write_tag(tag, released.plan.commit, "early", push=False)
+    hosted.release_page.write(ReleaseEntry(tag, "Shop", "- cups"))
+    ended = put_back(released)
+    assert tell_put_back(released.gare, ended) == tell_put_back(released.gare, ended) == []
+    assert hosted.release_page.look(tag).notes == (
+        f"> **Rolled back.** {released.plan.title} {released.plan.version} was rolled back in production, "
+        f"which is back at 1.0.0: it answers nothing. 1.0.0 is live again. ({ended.id})\n\n- cups"
     )
-    assert "Not recorded as failed" in said[0]
-    assert released.gare.ledger.releases.get(released.release.id).state is ReleaseState.ROLLED_BACK
+
+
+def test_who_was_taken_back_by_a_rollback_tells_nobody_itself(released):
+    ledger, release = released.gare.ledger, released.release.id
+    ledger.taken_back.note(release, "production", by="R-9", to="1.0.0", actor="carol")
+    ended = ledger.releases.mark(release, ReleaseState.ROLLED_BACK, actor="gare", end="by R-9")
+    before = len(released.up.sent())
+    assert tell_put_back(released.gare, ended) == []
+    assert len(released.up.sent()) == before
