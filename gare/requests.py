@@ -136,6 +136,16 @@ class ReleaseRequest(Request):
             description="What to release from. Empty: the project's branch.",
         ),
     ] = ""
+    again: Annotated[
+        str,
+        Field(
+            title="Again",
+            pattern=r"^([0-9]+\.[0-9]+\.[0-9]+[0-9A-Za-z.+-]{0,80})?$",
+            description="Version that was rolled back and shall be released again, as it was: no new tag, the same "
+            "artifacts, gates and votes anew. Leave version, pre-release and branch empty then.",
+            examples=["1.2.0"],
+        ),
+    ] = ""
     plan: Annotated[
         str,
         Field(
@@ -183,7 +193,7 @@ class ReleaseRequest(Request):
     @property
     def given_version(self) -> str:
         """Return the version that was asked for."""
-        return self.version
+        return self.version or self.again
 
     def afresh(self) -> Self:
         """Return the request to plan once more."""

@@ -24,6 +24,7 @@ from gare.freezing import Freezes
 from gare.hosting import Hosting
 from gare.ledger.keys import Keys
 from gare.ledger.ledger import Ledger
+from gare.planning.again import make_again
 from gare.planning.boarding import board, board_anew
 from gare.planning.dag import environments
 from gare.planning.fixed_lines import FixedLines, refuse_lost
@@ -33,6 +34,8 @@ from gare.planning.planner import Earlier, make_plan
 from gare.planning.rollback import make_rollback
 from gare.planning.standing import (
     check_environment,
+    has_artifacts,
+    read_rolled_back,
     read_standing,
     read_stock,
     read_undone,
@@ -135,8 +138,6 @@ class Gare:
 
     def _plan_hotfix(self, request: HotfixRequest) -> Plan:
         project = self.project(request.project)
-        last = environments(project.config, self.station.config)[-1:]
-        live = self.ledger.verified_version(request.project, last[0]) if last else ""
         source = self.source_of(project.config, project.base)
         return make_hotfix(
             project.config,
@@ -145,8 +146,7 @@ class Gare:
             lambda commit: self.tracker(project.config, source, commit),
             request,
             replace(
-                self._earlier(project.config.name),
-                live=live,
+                self._earlier_of(project),
                 branches=self.ledger.fixes.branches(project.config.name),
             ),
             self.hosting.merge_requests(project.config),
@@ -189,7 +189,34 @@ class Gare:
         fixes = self.ledger.fixes.of(project)
         return Earlier(effects.own_commits(project), effects.deployed(project), fixes)
 
+    def _earlier_of(self, project: Project) -> Earlier:
+        """Return what is needed to plan one project; what was rolled back is not asked for each of a fleet."""
+        name, places = project.config.name, environments(project.config, self.station.config)
+        rolled = tuple(
+            one for place in places for one in read_rolled_back(self.ledger, name, place)
+        )
+        live = self.ledger.verified_version(name, places[-1]) if places else ""
+        return replace(self._earlier(name), live=live, rolled_back=rolled)
+
+    def _plan_again(self, request: ReleaseRequest) -> Plan:
+        project = self.project(request.project)
+        source = self.source_of(project.config, project.base)
+        earlier = self._earlier_of(project)
+        return make_again(
+            project.config,
+            self.station.config,
+            source,
+            lambda commit: self.tracker(project.config, source, commit),
+            request,
+            earlier,
+            has_artifacts=has_artifacts(
+                self.ledger, self.store, earlier.deployed.get(request.again, "")
+            ),
+        )
+
     def _plan_release(self, request: ReleaseRequest, release_id: str) -> Plan:
+        if request.again:
+            return self._plan_again(request)
         project = self.project(request.project)
         source = self.source_of(project.config, project.base)
         return make_plan(
@@ -198,7 +225,7 @@ class Gare:
             source,
             lambda commit: self.tracker(project.config, source, commit),
             request,
-            self._earlier(project.config.name),
+            self._earlier_of(project),
             self.hosting.merge_requests(project.config),
             known_as=(release_id, request.train),
         )

@@ -16,6 +16,7 @@ from gare.domain.plan import Kind, Plan
 from gare.domain.releases import Release, ReleaseState, StepState
 from gare.domain.versions import is_prerelease, pick_previous
 from gare.errors import LosesFix, NotFound, Refused
+from gare.planning.again import AGAIN
 from gare.reports.markdown import plan_page
 from gare.reports.train import plan_of_train_page
 from gare.requests import HotfixRequest, ReleaseRequest, Request, TrainRequest, request_of
@@ -191,11 +192,14 @@ def _overtaken(gare: Gare, release: Release, plan: Plan, *, is_fixed: bool) -> s
     """Say what came between the plan of a release that has not begun and its turn; empty when nothing did."""
     others = gare.ledger.releases.ended_since_plan(release)
     took = next((other for other in others if other.state is ReleaseState.RELEASED), None)
+    again = plan.details.get(AGAIN, "")
     taker = gare.ledger.effects.deployed(plan.project).get(plan.version, release.id)
-    is_taken = taker != release.id or _has_moved(gare, plan)
+    is_deployed = taker not in (release.id, again)
+    # What is released again has its tag already.
+    is_taken = is_deployed or (not again and _has_moved(gare, plan))
     if took and (is_taken or not is_fixed):
         return f"{took.id} took it with {took.version}"
-    if taker != release.id:
+    if is_deployed:
         return f"{taker} deployed {plan.version} already"
     if is_taken:
         return f"the tags of {plan.project} are others than when it was planned"

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from gare.domain.plan import Json, Plan
-from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt
+from gare.ledger.effects import Absent, AsWanted, Effect, Look
 from gare.planning.ticket_steps import OPEN
-from gare.ports.release_page import ReleasePage
 from gare.ports.tracker import TicketWriter
 from tasks.away import unless_away
+from tasks.page import mark_effect
 from tasks.step import AskAgain, Value, Work, step_task
 
 
@@ -69,7 +69,7 @@ def recall_effects(work: Work, settings: Json, said: Recalled) -> Iterator[Effec
     if settings["gitlab"]:
         there = work.gare.hosting.at(settings["gitlab"]).release_page
         if there.look(settings["tag_name"]) is not None:
-            yield _page_mark(said, there, settings["tag_name"])
+            yield mark_effect(there, settings["tag_name"], f"> **Rolled back.** {said.sentence}")
 
 
 def _keys(work: Work, settings: Json) -> list[str]:
@@ -86,21 +86,3 @@ def _comment(said: Recalled, writer: TicketWriter, key: str) -> Effect:
 
     text = said.sentence
     return Effect(f"{key} comment", {"text": text}, look, lambda: writer.comment(key, text))
-
-
-def _page_mark(said: Recalled, there: ReleasePage, tag: str) -> Effect:
-    """Return the mark on top of the page's notes, which stay."""
-    mark = f"> **Rolled back.** {said.sentence}"
-
-    def notes() -> str:
-        found = there.look(tag)
-        return found.notes if found else ""
-
-    def look() -> Look:
-        return AsWanted({"tag": tag}) if mark in notes() else Absent()
-
-    def act() -> Receipt:
-        there.rewrite(tag, f"{mark}\n\n{notes()}")
-        return {"tag": tag}
-
-    return Effect(f"release page {tag}", {"mark": mark}, look, act)

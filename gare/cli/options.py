@@ -20,6 +20,14 @@ UNTIL = click.option(
 )
 
 
+AGAIN = click.option(
+    "--again",
+    default="",
+    metavar="VERSION",
+    help="A version that was rolled back, as it was: no new tag, the same artifacts.",
+)
+
+
 class Wanted(TypedDict):
     """What `wanted` brings to a command; each is the field of that name in `ReleaseRequest`."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gare.cli.options import FOLLOW, UNTIL, wanted
+from gare.cli.options import AGAIN, FOLLOW, UNTIL, wanted
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -22,6 +22,7 @@ _START_S = 30
 
 @click.command()
 @wanted
+@AGAIN
 @click.option(
     "--plan", "plan_digest", default="", metavar="DIGEST", help="Execute exactly this stored plan."
 )
@@ -33,6 +34,7 @@ _START_S = 30
 )
 def release(
     project: str | None,
+    again: str,
     plan_digest: str,
     reason: str,
     *,
@@ -56,15 +58,16 @@ def release(
         gare,
         project,
         ReleaseRequest,
+        again=again,
         plan=plan_digest,
         reason=reason,
         requested_by=requester(gare),
         **asked,
     )
-    if plan_digest and (asked["version"] or asked["prerelease"] or asked["ref"]):
+    if plan_digest and (again or asked["version"] or asked["prerelease"] or asked["ref"]):
         raise ConfigError(
             "--plan names a stored plan, which has its version and commit already.",
-            where="--version, --prerelease, --ref",
+            where="--version, --prerelease, --ref, --again",
             hint="Leave these out, or plan anew with them.",
         )
     check_right(gare, request)

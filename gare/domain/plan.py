@@ -161,7 +161,8 @@ class Plan:
             return f"{self.details['environment']} is back at {self.version}"
         if self.kind is Kind.TRAIN:
             return f"the train of {self.version} has arrived"
-        return f"{self.version} is released"
+        again = " again" if self.bump == "again" else ""
+        return f"{self.version} is released{again}"
 
     @property
     def effects(self) -> Sequence[PlannedEffect]:

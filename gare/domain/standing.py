@@ -7,6 +7,7 @@ from datetime import datetime
 from gare.domain.plan import Kind, Plan, PlannedStep
 from gare.domain.releases import Release, StepState
 from gare.domain.schedule import behind, environment_of
+from gare.domain.versions import is_between
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,21 @@ class Verified:
     release: str
     kind: Kind
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """A version that a rollback has taken out of an environment, and why."""
+
+    version: str
+    environment: str
+    release: str
+    reason: str = ""
+
+    def __str__(self) -> str:
+        """Tell it in words."""
+        reason = f": {self.reason}" if self.reason else ""
+        return f"{self.version}, which {self.release} rolled back in {self.environment}{reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +77,27 @@ def good_versions(history: Iterable[Verified]) -> list[Verified]:
                 found.pop()
         else:
             found.append(one)
+    return found
+
+
+def rolled_back(history: Iterable[Verified]) -> dict[str, str]:
+    """Return the versions that were rolled back and have not come again, each with the rollback that did it.
+
+    `history` as above. A greater version that was verified good there since has brought it along.
+    """
+    standing, found = list[Verified](), dict[str, str]()
+    for one in history:
+        if one.kind is Kind.ROLLBACK:
+            kept = good_versions([*standing, one])
+            found |= {gone.version: one.release for gone in standing if gone not in kept}
+            standing = kept
+        else:
+            standing.append(one)
+            found = {
+                version: by
+                for version, by in found.items()
+                if version != one.version and not is_between(version, "", one.version)
+            }
     return found
 
 

@@ -31,6 +31,7 @@ from gare.planning.hotfix_lines import check_branch, lacking, lines_of
 from gare.planning.hotfix_picks import Chosen, choose, left_out, put_on
 from gare.planning.hotfix_steps import shortened, with_branch
 from gare.planning.planner import Earlier, TrackerAt, check_tag, read_tickets
+from gare.planning.returning import returning
 from gare.ports.merge_requests import MergeRequests
 from gare.ports.picker import Line, Picked
 from gare.ports.source import Head, Source
@@ -118,7 +119,12 @@ def make_hotfix(
         approvals=approvals,
         environments=tuple(name for name in environments(project, station) if name in deployed),
         env=project.env,
-        warnings=(*warnings, *_told(project, draft), *scope_warnings),
+        warnings=(
+            *warnings,
+            *_told(project, draft),
+            *returning(source, project, draft.picked.commit, earlier.rolled_back),
+            *scope_warnings,
+        ),
         authors=tuple(sorted({change.author_email.lower() for change in changes})),
         kind=Kind.HOTFIX,
         details=_details(project, request, draft),

@@ -13,10 +13,12 @@ from gare.domain.merges import brought_in, tell
 from gare.domain.notes import render
 from gare.domain.plan import Plan, PlannedTicket
 from gare.domain.scope import match, ticket_keys
+from gare.domain.standing import RolledBack
 from gare.domain.versions import Next, next_version, pick_previous, released, step_over
-from gare.errors import ConfigError, Refused
+from gare.errors import ConfigError, NothingToRelease, Refused
 from gare.planning.dag import environments, plan_steps
 from gare.planning.fixed_lines import FixedLines, refuse_lost
+from gare.planning.returning import returning, with_way_forward
 from gare.ports.merge_requests import MergeRequests
 from gare.ports.source import Head, History, Source
 from gare.ports.tracker import Tracker
@@ -56,6 +58,8 @@ class Earlier:
     """The version last verified good in the project's last environment."""
     branches: Sequence[FixBranch] = ()
     """Branches that hotfixes have made."""
+    rolled_back: Sequence[RolledBack] = ()
+    """Versions that were rolled back somewhere and have not come again."""
 
     @property
     def hotfixes(self) -> Mapping[str, str]:
@@ -80,7 +84,10 @@ def make_plan(
     """
     warnings = source.check(allow_dirty=request.allow_dirty)
     earlier = earlier or Earlier()
-    span = read_span(project, source, request, earlier)
+    try:
+        span = read_span(project, source, request, earlier)
+    except NothingToRelease as nothing:
+        raise with_way_forward(nothing, project.name, earlier.rolled_back) from None
     version, tag = span.next.version, f"{project.source.tag_prefix}{span.next.version}"
     tracker = tracker_at(span.head.commit)
     if tracker is not None and merge_requests is not None:
@@ -117,7 +124,12 @@ def make_plan(
         approvals=approvals,
         environments=tuple(environments(project, station)),
         env=project.env,
-        warnings=(*warnings, *_stepped_over(span, earlier), *scope_warnings),
+        warnings=(
+            *warnings,
+            *returning(source, project, span.head.commit, earlier.rolled_back),
+            *_stepped_over(span, earlier),
+            *scope_warnings,
+        ),
         authors=tuple(sorted({change.author_email.lower() for change in span.changes})),
     )
 

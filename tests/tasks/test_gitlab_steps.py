@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 
 import pytest
@@ -13,6 +13,7 @@ from gare.connectors.artifacts import keep
 from gare.domain.releases import ReleaseState, StepState
 from gare.errors import Conflict, StepFailed
 from gare.ledger.audit import audit_ledger
+from gare.planning.again import AGAIN
 from gare.ports.release_page import ReleaseEntry
 from gare.requests import ReleaseRequest
 from tasks.away import unless_away
@@ -239,6 +240,22 @@ def test_while_gitlab_asks_for_patience_the_step_waits_as_long(released):
     assert isinstance(again, AskAgain)
     assert "slow down" in again.reason
     assert timedelta(seconds=590) < again.at - before < timedelta(seconds=660)
+
+
+def test_a_version_that_is_released_again_says_so_on_its_page_which_stays(released):
+    hosted = released.gare.hosting.at(released.plan.step("gitlab-release").settings["gitlab"])
+    tag = released.plan.tag
+    released.gare.source(released.plan).write_tag(tag, released.plan.commit, "then", push=False)
+    hosted.release_page.write(ReleaseEntry(tag, "Shop", "> **Rolled back.** …\n\n- cups"))
+    work = released.work("gitlab-release")
+    again = replace(work, step=replace(work.step, settings={**work.step.settings, AGAIN: True}))
+    publish_page(again)
+    publish_page(again)
+    version = f"{released.plan.title} {released.plan.version}"
+    assert hosted.release_page.look(tag).notes == (
+        f"> **Released again.** {version} is released again. ({released.release.id})\n\n"
+        "> **Rolled back.** …\n\n- cups"
+    )
 
 
 def put_back(released: Released):
