@@ -132,7 +132,7 @@ SCENARIOS = (
         _HEAD
         + "environments:\n"
         + _environment("production", "qa: 1", "broken.txt")
-        + "steps:\n"
+        + "announce:\n  - {{type: file, path: '../p/{name}/announced.md'}}\nsteps:\n"
         + _NO_VALIDATE,
         ("production",),
     ),
