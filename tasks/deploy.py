@@ -37,13 +37,13 @@ def deploy(work: Work) -> Value:
     except (RolloutFailed, StepFailed) as error:
         # When somebody ends the release it is cancelled, not rolled back.
         if not STOPPING.is_set():
-            _leave_or_return(work, error, target.live())
+            end_failed_rollout(work, error, target.live())
         raise
     owe_checks(work)
     return {"receipt": dict(receipt), "summary": f"{plan.version} at {target.place}"}
 
 
-def _leave_or_return(work: Work, error: GareError, live: str) -> None:
+def end_failed_rollout(work: Work, error: GareError, live: str) -> None:
     """End a release whose rollout failed with the version before live again; else put that back from elsewhere.
 
     Where nothing was touched, or nothing may be put back, it is left to a person.

@@ -12,12 +12,13 @@ from gare.config.loader import load_station
 from gare.connectors.artifacts import keep
 from gare.domain.plan import PlannedStep
 from gare.domain.releases import ReleaseState, StepState
-from gare.errors import RolloutFailed
+from gare.errors import GareError, RolloutFailed, StepFailed
 from gare.ledger.effects import Absent, Effect
 from gare.ledger.ledger import Ledger
 from gare.ports.target import Shipment
 from gare.strategies.rollout import rollout
 from gare.wiring import Gare
+from tasks.deploy import end_failed_rollout
 from tasks.soak import watch
 from tasks.step import AskAgain, Work
 
@@ -176,6 +177,46 @@ def test_a_version_that_is_no_longer_there_comes_from_the_store(tmp_path, story)
         soaking.look(3)
     assert soaking.live.read_text() == "1.0.0"
     assert soaking.ledger.releases.get(soaking.release).state is ReleaseState.ROLLED_BACK
+
+
+def failed_rollout(soaking: Soaking, error: GareError) -> Work:
+    """The rollout of 1.1.0 has failed."""
+    release = soaking.ledger.releases.get(soaking.release)
+    step = soaking.plan.step("deploy-production")
+    work = Work(soaking.gare, release, soaking.plan, step, 1, lambda _: None)
+    end_failed_rollout(work, error, "1.0.0")
+    return work
+
+
+def test_a_rollout_that_went_back_by_itself_ends_with_automation_on_hold(tmp_path, story):
+    soaking = Soaking(tmp_path, story)
+    error = RolloutFailed("It does not start. 1.0.0 is live.", is_back=True)
+    with pytest.raises(RolloutFailed):
+        failed_rollout(soaking, error)
+    release = soaking.ledger.releases.get(soaking.release)
+    assert (release.state, release.end) == (
+        ReleaseState.ROLLED_BACK, "production: It does not start. 1.0.0 is live.",
+    )  # fmt: skip
+    assert soaking.ledger.holds.get("shop", "production").release == release.id
+    assert soaking.ledger.taken_back.by_itself(release.id) == {"production": "1.0.0"}
+
+
+def test_a_rollout_whose_way_back_failed_is_put_back_once_more(tmp_path, story):
+    soaking = Soaking(tmp_path, story)
+    with pytest.raises(RolloutFailed, match=r"1\.0\.0 is live again\."):
+        failed_rollout(soaking, RolloutFailed("The way back failed, too."))
+    assert soaking.live.read_text() == "1.0.0"
+    assert soaking.ledger.releases.get(soaking.release).state is ReleaseState.ROLLED_BACK
+
+
+@pytest.mark.parametrize(("no_return", "holds"), [("the schema only goes forward", 1), ("", 0)])
+def test_a_rollout_that_failed_behind_a_point_of_no_return_keeps_automation_out(
+    no_return, holds, tmp_path, story
+):
+    soaking = Soaking(tmp_path, story, no_return=no_return)
+    failed_rollout(soaking, StepFailed("It does not start. Nothing is put back."))
+    assert len(soaking.ledger.holds.all()) == holds
+    assert soaking.ledger.releases.get(soaking.release).state is ReleaseState.RUNNING
 
 
 def test_what_cannot_be_put_back_keeps_automation_out_and_names_the_way(tmp_path, story):
