@@ -4,6 +4,7 @@ from typing import Any
 
 from gare.config.train_files import Train
 from gare.domain.plan import Kind
+from gare.domain.recurrence import as_dates
 from gare.engine import deployment_of
 from gare.requests import BOARDING, TrainRequest
 from gare.wiring import Gare
@@ -29,7 +30,10 @@ def schedule_of(gare: Gare, train: Train) -> dict[str, Any] | None:
     if timetable.rule is None:
         return None
     boards = timetable.rule.earlier(timetable.cut_off)
-    when = {"cron": boards.as_cron()} if boards.is_cron else {"rrule": boards.as_rfc()}
+    if boards is None:
+        when = {"rrule": as_dates(timetable.boardings(gare.ledger.now().year))}
+    else:
+        when = {"cron": boards.as_cron()} if boards.is_cron else {"rrule": boards.as_rfc()}
     request = TrainRequest(name=train.config.name, slot=BOARDING)
     return {
         "schedule": {**when, "timezone": timetable.zone},

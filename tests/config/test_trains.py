@@ -95,6 +95,31 @@ MESSAGES = [
         "trains/fortnightly.yaml:2: schedule.rrule: the train never departs by it. Name a day that there is, or take it out.",
     ),
     (
+        "rrule: FREQ=WEEKLY;INTERVAL=2",
+        "rrule: FREQ=DAILY;INTERVAL=0",
+        "trains/fortnightly.yaml:2: schedule.rrule: this is no rrule that a train can have: its INTERVAL is 0, which is not from 1 to 1000. Write one such as `FREQ=WEEKLY;INTERVAL=2`.",
+    ),
+    (
+        "T10:00'",
+        "T10:00:30'",
+        "trains/fortnightly.yaml:2: schedule.start: a train departs at a whole minute. Write it such as `start: 2026-11-24T10:00`.",
+    ),
+    (
+        "2026-11-24T10:00'",
+        "1026-11-24T10:00'",
+        "trains/fortnightly.yaml:2: schedule.start: its year is not from 2000 to 2099. Write it such as `start: 2026-11-24T10:00`.",
+    ),
+    (
+        "cut_off: 2h",
+        "cut_off: 60d",
+        "trains/fortnightly.yaml:3: cut_off: boarding ends at most 28 days before the departure. Write a shorter one, such as `2h` or `1d`.",
+    ),
+    (
+        "rrule: FREQ=WEEKLY;INTERVAL=2",
+        "rrule: 'FREQ=DAILY;BYHOUR=1,12'",
+        "trains/fortnightly.yaml:3: cut_off: with this `rrule` the end of boarding cannot be planned: some end on the day before, some do not. Take a shorter one, or a rule with one departure a day.",
+    ),
+    (
         "T10:00'",
         "T02:30'",
         "trains/fortnightly.yaml:2: schedule.rrule: at 02:30 clocks change: that time comes never or twice. Take another time than from 02:00 to 03:00, or than the hour at which this zone changes its clocks.",

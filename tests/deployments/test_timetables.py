@@ -41,6 +41,8 @@ def write(root, name: str, rule: str, cut_off: str = "2h") -> None:
         ("rrule: FREQ=WEEKLY;INTERVAL=2, start: '2026-01-04T12:00'", "9h"),
         ("rrule: FREQ=WEEKLY;INTERVAL=3;BYDAY=SU, start: '2026-01-04T01:30'", "3h"),
         ("rrule: FREQ=MONTHLY;BYDAY=-1SU, start: '2026-01-25T18:00'", "12h"),
+        ("rrule: FREQ=MONTHLY;BYDAY=-1SU, start: '2026-01-25T18:00'", "1d"),
+        ("cron: 0 1 1 * *", "2h"),
     ],
 )
 def test_the_engine_boards_at_our_instants_on_both_clock_changes(root, rule, cut_off):
