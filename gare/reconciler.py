@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
+from gare.config.train_files import has_trains
 from gare.domain.plan import Kind
 from gare.domain.releases import Release, ReleaseState
 from gare.engine import LATE
@@ -20,6 +21,7 @@ from gare.fixing import let_go_of_ended
 from gare.ledger.releases import PAGE
 from gare.rescue import Rescuer, is_settled
 from gare.run_lists import Run
+from gare.timetables import restore_schedules
 from gare.wiring import Gare, open_gare
 
 INTERVAL_S = 1.0
@@ -133,6 +135,7 @@ class Reconciler:
             yield self._sweep
             # Renewed before anything is taken away: a station that was down for a night takes nobody's lock.
             yield self._renew
+            yield self._mend_schedules
         # Who cannot be brought on now loses nothing.
         if self._rounds % SWEEP_ROUNDS == SWEEP_ROUNDS // 2 and not self._is_away:
             yield self._gare.ledger.locks.pass_on
@@ -192,6 +195,9 @@ class Reconciler:
         self._since = asked_at - OVERLAP
         left = f"the engine cannot tell of {listed.unreadable} of its runs; see `gare doctor`"
         return {run.id: run for run in listed.runs}, left if listed.unreadable else ""
+
+    def _mend_schedules(self) -> list[str]:
+        return restore_schedules(self._gare) if has_trains(self._gare.station.root) else []
 
     def _settle(self, ended: list[Release], runs: dict[str, Run]) -> None:
         settled = [

@@ -33,14 +33,18 @@ def train() -> None:
 @JSON
 def list_trains(*, as_json: bool) -> None:
     """Show the trains, when each departs next, and what stands still."""
-    from gare.cli.output import clean, print_json, print_table
+    from gare.cli.output import print_json, print_table
     from gare.cli.station_here import gare_here
     from gare.cli.train_pages import next_word, train_line
+    from gare.config.problems import InvalidFiles
 
     gare = gare_here()
-    lines = [train_line(gare, one) for one in gare.station.trains.values()]
-    for problem in gare.station.trains.problems:
-        click.echo(f"left out: {clean(problem)}", err=True)
+    trains = gare.station.trains
+    lines = [train_line(gare, one) for one in trains.values()]
+    if trains.problems and not lines:
+        raise InvalidFiles(trains.problems)
+    _tell_broken(gare)
+    _tell_differences(gare)
     if as_json:
         print_json(lines)
     elif not lines:
@@ -204,15 +208,13 @@ def status(what: str, *, as_json: bool) -> None:
 @train.command()
 def apply() -> None:
     """Bring the schedules in the engine in line with the trains' files, without a restart of the station."""
-    from gare.cli.output import clean
     from gare.cli.station_here import gare_here
     from gare.timetables import apply_timetables
 
     gare = gare_here()
     for told in apply_timetables(gare):
         click.echo(told)
-    for problem in gare.station.trains.problems:
-        click.echo(f"left out: {clean(problem)}", err=True)
+    _tell_broken(gare)
 
 
 def _start(gare: Gare, name: str, *, no_follow: bool, **fields: str) -> None:
@@ -311,6 +313,33 @@ def _tell_engine(change: Callable[[], object]) -> None:
         change()
     except GareError as error:
         click.echo(f"note: the schedule in Prefect follows at the next start ({error}).", err=True)
+
+
+def _tell_broken(gare: Gare) -> None:
+    """Tell what is wrong with the trains' files, and with those of their members."""
+    from gare.cli.output import clean
+
+    for name, problems in gare.station.trains.broken.items():
+        for problem in problems:
+            click.echo(f"{clean(name)} keeps its last good timetable: {clean(problem)}", err=True)
+    for name, broken in gare.station.projects.broken.items():
+        trains = [one.config.name for one in gare.station.trains.values() if name in one.members]
+        for problem in broken.problems if trains else ():
+            click.echo(f"{clean(name)} boards no train: {clean(problem)}", err=True)
+
+
+def _tell_differences(gare: Gare) -> None:
+    """Tell which schedules in the engine are not those of the files; nothing while the station is down."""
+    from contextlib import suppress
+
+    from gare.errors import GareError
+    from gare.timetables import differences
+
+    with suppress(GareError):
+        for name, what in differences(gare):
+            click.echo(
+                f"{name} {what}; `gare train apply` or `gare train resume {name}`.", err=True
+            )
 
 
 def _again(what: str) -> str:

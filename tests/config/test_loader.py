@@ -145,7 +145,9 @@ def test_a_wrong_file_of_one_project_does_not_stop_the_others(root):
     (root / "projects" / "web2.yaml").write_text(PROJECT.replace("shop", "web"))
     station = load_station(leave_out_broken=True)
     assert station.project("shop").base == root
-    for wrong in ("api", "web", "nothing", None):
+    with pytest.raises(ConfigError, match=r"^projects/api.yaml:3: colour: this key is not known"):
+        station.project("api")
+    for wrong in ("web", "nothing", None):
         with pytest.raises(ConfigError) as caught:
             station.project(wrong)
         assert (

@@ -68,6 +68,29 @@ def test_a_broken_train_stops_no_other(root):
     assert [problem.what for problem in station.trains.problems] == ["the train has no member."]
 
 
+def test_a_member_whose_file_is_wrong_is_a_member_all_the_same(root):
+    write(root, TRAIN)
+    for name in ("app", "api"):
+        with (root / "projects" / f"{name}.yaml").open("a") as file:
+            file.write("biuld: {}\n")
+    station = load_station(root, leave_out_broken=True)
+    assert station.train("fortnightly").members == ("shop", "api", "app")
+    with pytest.raises(ConfigError) as caught:
+        station.project("api")
+    assert "projects/api.yaml:4: biuld: this key is not known" in str(caught.value)
+    assert "app.yaml" not in str(caught.value)
+    with pytest.raises(ConfigError) as caught:
+        load_station(root)
+    assert "no project" not in str(caught.value)
+
+
+def test_a_train_whose_file_is_wrong_is_known_by_its_name(root):
+    write(root, TRAIN.replace("members:", "memebrs:"))
+    trains = load_station(root, leave_out_broken=True).trains
+    assert list(trains.broken) == ["fortnightly"]
+    assert not trains
+
+
 MESSAGES = [
     (
         "  app: [shop]\n",
