@@ -106,10 +106,12 @@ class Gare:
         """Return a stored plan; plans do not change, so the last ones are kept in memory."""
         return _plan(self.ledger, digest)
 
-    def make_plan(self, request: Request, release_id: str = "") -> tuple[str, Plan]:
+    def make_plan(
+        self, request: Request, release_id: str = "", *, is_preview: bool = False
+    ) -> tuple[str, Plan]:
         """Plan what is asked for and store the plan; return its digest and the plan. Changes nothing else.
 
-        `release_id` is the release that is planned again.
+        `release_id` is the release that is planned again. A preview tells who would board a train that does not depart.
         """
         match request:
             case ReleaseRequest():
@@ -120,7 +122,14 @@ class Gare:
                 plan = self._plan_rollback(request)
             case TrainRequest():
                 train = self.station.train(request.name)
-                plan = board(train, request, self.ledger, self.make_plan, self._planned_tickets)
+                plan = board(
+                    train,
+                    request,
+                    self.ledger,
+                    self.make_plan,
+                    self._planned_tickets,
+                    is_preview=is_preview,
+                )
             case _:
                 raise InternalError(f"nobody plans a {request.kind}", where="wiring")
         return self.ledger.plans.store(plan), plan

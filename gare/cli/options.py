@@ -19,6 +19,8 @@ UNTIL = click.option(
     "--until-waiting", is_flag=True, help="Follow until people must act, then return."
 )
 
+REASON = click.option("--reason", default="", help="Why; kept in the record.")
+
 
 AGAIN = click.option(
     "--again",

@@ -58,12 +58,19 @@ def check_right(gare: Gare, request: Request) -> None:
     """Raise PermissionDenied when `rights` name groups for this and the requester is in none of them."""
     from gare.config import rights
     from gare.domain.approvals import Voter
+    from gare.domain.plan import Kind
+    from gare.requests import TrainRequest
 
-    project: str = getattr(request, "project", "")
-    if project:  # a train is started for everybody on its timetable
-        nobody = Voter("Who has no token in GARE_TOKEN", frozenset(), frozenset())
-        person = gare.voter(request.requested_by) if request.requested_by else nobody
-        rights.check_right(person, request.kind, gare.station.config, gare.project(project).config)
+    nobody = Voter("Who has no token in GARE_TOKEN", frozenset(), frozenset())
+    person = gare.voter(request.requested_by) if request.requested_by else nobody
+    station, names, kind = gare.station, [request.subject], request.kind
+    if isinstance(request, TrainRequest):
+        rights.check_train_right(person, station.config)
+        # One whose file is wrong is left out, and released by nobody.
+        names = [name for name in station.train(request.name).members if name in station.projects]
+        kind = Kind.RELEASE
+    for name in names:
+        rights.check_right(person, kind, station.config, gare.project(name).config)
 
 
 def _wait_for_release(gare: Gare, run_id: str) -> str:

@@ -16,11 +16,10 @@ if TYPE_CHECKING:
     from gare.domain.releases import Release
     from gare.wiring import Gare
 
-NEXT = 3
-
 
 def train_page(gare: Gare, found: Train) -> dict[str, Any]:
     """Return what is known about a train: the next departures with what people said, and the last ones."""
+    from gare.cli.train_steering import NEXT
     from gare.frozen import closed_at
 
     skips = gare.ledger.trains.skips(found.config.name)
@@ -80,6 +79,7 @@ def train_line(gare: Gare, found: Train) -> dict[str, Any]:
         "title": found.config.title,
         "members": list(found.members),
         "next": slot.name if slot else "",
+        "has_timetable": found.timetable.rule is not None,
         "skipped": bool(slot and slot.name in skips),
         "zone": found.timetable.zone,
         "stopped": stop.reason if stop else "",
@@ -92,7 +92,9 @@ def next_word(line: dict[str, Any]) -> str:
     if line["stopped"]:
         return f"stands still: {line['stopped']}"
     skipped = " (skipped)" if line["skipped"] else ""
-    return f"{line['next']} {line['zone']}{skipped}" if line["next"] else "by hand"
+    if line["next"]:
+        return f"{line['next']} {line['zone']}{skipped}"
+    return "none ahead: its timetable has ended" if line["has_timetable"] else "by hand"
 
 
 def show_closed(closed: Mapping[str, Sequence[str]]) -> None:
@@ -105,7 +107,7 @@ def show_closed(closed: Mapping[str, Sequence[str]]) -> None:
 
 def show_plan(plan: Plan, digest: str) -> None:
     """Print the plan of a departure for people."""
-    from gare.cli.output import clean, clean_block, print_table
+    from gare.cli.output import clean, clean_block, first_line, print_table
 
     details = plan.details
     slot = details["slot"]
@@ -123,19 +125,20 @@ def show_plan(plan: Plan, digest: str) -> None:
         click.echo()
         print_table(["member", "version", "commit", "after"], rows)
     for one in details["left_out"]:
-        click.echo(f"left out: {one['project']}: {clean(one['reason'])}")
+        click.echo(f"left out: {one['project']}: {clean(first_line(one['reason']))}")
     rules = details["rules"]
     click.echo(f"\na member that fails: {rules['on_failure']}; at once: {rules['limit']}")
     for rule in plan.approvals:
         votes = ", ".join(f"{count} of {group}" for group, count in sorted(rule.groups.items()))
         click.echo(f"go or no go: {votes}")
     click.echo(f"\n{clean_block(plan.notes)}\nplan {digest}")
-    click.echo(f"depart exactly so, now: gare train depart {details['train']} --plan {digest}")
+    when = _instant(slot["departs_at"])
+    click.echo(f"exactly so, at {when}: gare train depart {details['train']} --plan {digest}")
 
 
 def show_train(page: dict[str, Any]) -> None:
     """Print a train with its departures."""
-    from gare.cli.output import clean, print_table
+    from gare.cli.output import clean, first_line, print_table
 
     click.echo(f"{page['name']}: {', '.join(page['members'])}")
     if page["stopped"]:
@@ -154,13 +157,16 @@ def show_train(page: dict[str, Any]) -> None:
         print_table(["departure", "boarding ends", "departs", "", "closed by"], rows)
     if page["last"]:
         click.echo()
-        rows = [[one["release"], one["slot"], one["state"], one["end"]] for one in page["last"]]
+        rows = [
+            [one["release"], one["slot"], one["state"], first_line(one["end"])]
+            for one in page["last"]
+        ]
         print_table(["release", "slot", "state", ""], rows)
 
 
 def show_departure(page: dict[str, Any]) -> None:
     """Print where the members of a departure stand."""
-    from gare.cli.output import clean, print_table
+    from gare.cli.output import clean, first_line, print_table
 
     here = sum(one["state"] == "arrived" for one in page["members"])
     total = sum(one["state"] != "left out" for one in page["members"])
@@ -170,7 +176,7 @@ def show_departure(page: dict[str, Any]) -> None:
     if page["held"]:
         click.echo(f"held: {clean(page['held'])}; gare train resume {page['release']}")
     rows = [
-        [one["project"], one["version"], one["state"], one["release"], one["said"]]
+        [one["project"], one["version"], one["state"], one["release"], first_line(one["said"])]
         for one in page["members"]
     ]
     print_table(["member", "version", "state", "release", ""], rows)

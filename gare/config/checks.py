@@ -90,6 +90,12 @@ def project_problems(
                 "Write an `approval` beside it, or `rollback: at once`.",
             )
     yield from _rights(document, project.rights, station.people)
+    if project.rights.train is not None:
+        yield document.problem(
+            ("rights", "train"),
+            "trains are the station's.",
+            "Write it in station.yaml; who may `release` the project is asked for its trains too.",
+        )
     yield from _patterns(document, project)
     known = Known(project.environments)
     yield from own_problems(document, project.freezes, project.name, known)

@@ -87,6 +87,8 @@ class Rights(Settings):
     """Groups that may start hotfixes; an empty list is nobody."""
     rollback: tuple[Slug, ...] | None = None
     """Groups that may start rollbacks; an empty list is nobody."""
+    train: tuple[Slug, ...] | None = None
+    """Groups that may let trains depart, skip, hold and resume them; an empty list is nobody. The station's alone."""
     freeze: tuple[Slug, ...] | None = None
     """Groups that may add freezes and stop the line; an empty list is nobody."""
     lift: tuple[Slug, ...] | None = None

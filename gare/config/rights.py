@@ -33,6 +33,11 @@ def check_hold_right(person: Voter, station: StationConfig, project: ProjectConf
     _check(person, "hold", f"let automation of {project.name} go on", station, project)
 
 
+def check_train_right(person: Voter, station: StationConfig) -> None:
+    """Raise PermissionDenied unless the person may let trains depart, skip, hold and resume them."""
+    _check(person, "train", "steer trains", station, None)
+
+
 def check_waive_right(person: Voter, station: StationConfig, project: ProjectConfig) -> None:
     """Raise PermissionDenied unless the person may let a line go without the fix of a hotfix."""
     _check(person, "waive", f"let lines of {project.name} go without a fix", station, project)

@@ -342,6 +342,11 @@ class Releases:
                 wake(connection, before.project, now)
             return self._get(connection, number)
 
+    def wake(self, release_id: str) -> None:
+        """Let a release that waits look again."""
+        with self._db.write() as connection:
+            wake_sleeper(connection, number_of(release_id))
+
     def next_ask(self, release_id: str) -> int:
         """Count one more suspension; engine keys built on it are never used twice."""
         number = number_of(release_id)

@@ -28,15 +28,20 @@ def board(
     ledger: Ledger,
     plan_release: PlanRelease,
     tickets_of: TicketsOf,
+    *,
+    is_preview: bool = False,
 ) -> Plan:
-    """Return the plan of one departure: every member as its branch stands now. Members are not planned in vain."""
+    """Return the plan of one departure: every member as its branch stands now.
+
+    Members are not planned in vain, except for who only wants to see them.
+    """
     now = ledger.now()
     slot = slot_of(train, request.slot, now)
     is_scheduled = train.timetable.has(slot)
     refusal = _refusal(train, slot, now, ledger) if is_scheduled else ""
     if request.slot and not refusal:
         refusal = missed(slot, now, train.config.grace)
-    members = () if refusal else train.members
+    members = () if refusal and not is_preview else train.members
     scope = _scope(train.config.board, slot)
     candidates = [_candidate(member, plan_release, scope, tickets_of) for member in members]
     return make_train(train.config, slot, candidates, is_scheduled=is_scheduled, refusal=refusal)
@@ -65,14 +70,7 @@ def slot_of(train: Train, asked: str, now: datetime) -> Slot:
     if not asked:
         return train.timetable.at(now)
     if asked != BOARDING:
-        try:
-            return train.timetable.slot(asked)
-        except ValueError:
-            raise ConfigError(
-                f"{asked} is no time of a departure.",
-                where=f"train {train.config.name}",
-                hint="Write local time, such as 2026-11-24T1000; `gare train status` lists the next ones.",
-            ) from None
+        return slot_named(train, asked)
     slot = train.timetable.boarding(now)
     if slot is None:
         raise ConfigError(
@@ -81,6 +79,18 @@ def slot_of(train: Train, asked: str, now: datetime) -> Slot:
             hint="Let it depart with `gare train depart`, or give it a `schedule`.",
         )
     return slot
+
+
+def slot_named(train: Train, name: str) -> Slot:
+    """Return the departure at a local time. Raises ConfigError for what is no time."""
+    try:
+        return train.timetable.slot(name)
+    except ValueError:
+        raise ConfigError(
+            f"{name} is no time of a departure.",
+            where=f"train {train.config.name}",
+            hint="Write local time, such as 2026-11-24T1000; `gare train status` lists the next ones.",
+        ) from None
 
 
 def _refusal(train: Train, slot: Slot, now: datetime, ledger: Ledger) -> str:
