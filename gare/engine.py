@@ -247,12 +247,10 @@ class Engine:
 
     def artifact(self, key: str) -> str:
         """Return the id of the newest artifact with this key; empty when there is none."""
-        try:
-            found = self._call("GET", f"/artifacts/{key}/latest", what=f"find the artifact {key}")
-        except NotFound:
-            return ""
-        # Its own id is that of all versions together.
-        return str(found["latest_id"])
+        # What `/artifacts/KEY/latest` calls its id is that of all versions together, which cannot be changed.
+        body = {"artifacts": {"key": {"any_": [key]}}, "limit": 1}
+        found = self._call("POST", "/artifacts/latest/filter", body, what=f"find {key}")
+        return str(found[0]["latest_id"]) if found else ""
 
     def publish_progress(
         self, run_id: str, key: str, percent: float, description: str, *, artifact: str = ""

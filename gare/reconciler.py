@@ -13,6 +13,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from gare.config.train_files import has_trains
+from gare.departures import note_cancelled
 from gare.domain.plan import Kind
 from gare.domain.releases import Release, ReleaseState
 from gare.engine import LATE
@@ -226,9 +227,10 @@ class Reconciler:
         ]
         for release in ledger.runs.of_runs(cancelled).values():
             if not release.is_closed:
-                ledger.releases.mark(
+                ended = ledger.releases.mark(
                     release.id, ReleaseState.CANCELLED, actor="engine", end="the run was cancelled"
                 )
+                note_cancelled(self._gare, ended, actor="engine")
                 done.append(f"{release.id} is cancelled")
         return done
 

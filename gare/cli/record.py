@@ -207,8 +207,15 @@ def explanation(gare: Gare, release: Release) -> Explanation:
         holds=_holds(gare, release, plan),
         ways=gare.freezes.ahead(plan, states, release.id) if release.is_moving else (),
         owed=owed_by(gare.ledger, release) if release.is_closed else (),
+        others=_others(gare, release),
     )
     return explain(view)
+
+
+def _others(gare: Gare, release: Release) -> dict[str, Explanation]:
+    """Return why the releases that a train waits for stand where they stand; they are no trains: one step deep."""
+    ids = [wait.release for wait in release.waits if wait.release and release.is_moving]
+    return {one: explanation(gare, gare.ledger.releases.get(one)) for one in ids}
 
 
 def _holds(gare: Gare, release: Release, plan: Plan) -> dict[str, Hold]:

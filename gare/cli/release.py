@@ -104,12 +104,17 @@ def cancel(release_id: str, reason: str) -> None:
     from contextlib import suppress
 
     from gare.change_ticket import tell_end
+    from gare.cli.starting import check_train_right_here
     from gare.cli.station_here import gare_here
+    from gare.departures import note_cancelled
+    from gare.domain.plan import Kind
     from gare.domain.releases import ReleaseState
     from gare.errors import NotFound, Refused
 
     gare = gare_here()
     found = gare.ledger.releases.get(release_id)
+    if found.kind is Kind.TRAIN:
+        check_train_right_here(gare, requester(gare))
     if found.is_closed:
         raise Refused(
             f"{found.id} has ended already: {found.state}.",
@@ -121,9 +126,9 @@ def cancel(release_id: str, reason: str) -> None:
         gare.engine.cancel(found.flow_run_id, has_process=_has_process(gare, found.flow_run_id))
         _wait_until_over(gare, found.flow_run_id)
     end = "cancelled" + (f": {reason}" if reason else "")
-    ended = gare.ledger.releases.mark(
-        found.id, ReleaseState.CANCELLED, actor=requester(gare) or "command line", end=end
-    )
+    actor = requester(gare) or "command line"
+    ended = gare.ledger.releases.mark(found.id, ReleaseState.CANCELLED, actor=actor, end=end)
+    note_cancelled(gare, ended, actor=actor)
     done = [
         effect.target for effect in gare.ledger.effects.of(found.id) if effect.receipt is not None
     ]

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 def train_page(gare: Gare, found: Train) -> dict[str, Any]:
     """Return what is known about a train: the next departures with what people said, and the last ones."""
     from gare.cli.train_steering import NEXT
+    from gare.domain.plan import of_train
     from gare.frozen import closed_at
 
     skips = gare.ledger.trains.skips(found.config.name)
     calendar = gare.freezes.whole_calendar()
-    releases = gare.ledger.releases.find(project=f"train:{found.config.name}", limit=10)
+    releases = gare.ledger.releases.find(project=of_train(found.config.name), limit=10)
     return {
         **train_line(gare, found),
         "departures": [
@@ -46,15 +47,14 @@ def train_page(gare: Gare, found: Train) -> dict[str, Any]:
 
 def departure_page(gare: Gare, departure: Release) -> dict[str, Any]:
     """Return where every member of one departure stands."""
-    from gare.domain.journey import journey
+    from gare.domain.journey import journey, value_of
     from gare.reports.train import as_json
 
     plan = gare.plan(departure.plan)
     ledger = gare.ledger
-    members = journey(
-        plan, ledger.releases.steps(departure.id), ledger.releases.members(departure.id)
-    )
-    stop = ledger.trains.stopped(departure.id)
+    steps, releases = ledger.releases.steps(departure.id), ledger.releases.members(departure.id)
+    members = journey(plan, steps, releases, departure.waits)
+    stop, arrived = ledger.trains.stopped(departure.id), value_of(steps, "arrival")
     return {
         "release": departure.id,
         "train": plan.details["train"],
@@ -64,16 +64,21 @@ def departure_page(gare: Gare, departure: Release) -> dict[str, Any]:
         "held": stop.reason if stop else "",
         "waiting": list(departure.waiting),
         "members": as_json(members),
+        "lead_time_s": arrived.get("lead_time_s"),
+        "waiting_s": arrived.get("waiting_s", {}),
+        "left_over": value_of(steps, "version").get("left", []),
     }
 
 
 def train_line(gare: Gare, found: Train) -> dict[str, Any]:
     """Return a train in a line: when it departs next, and what stands still or is under way."""
+    from gare.domain.plan import of_train
+
     name = found.config.name
     slot = next(found.timetable.after(gare.ledger.now()), None)
     stop = gare.ledger.trains.stopped(name)
     skips = gare.ledger.trains.skips(name)
-    under_way = gare.ledger.releases.find(project=f"train:{name}", is_open=True, limit=5)
+    under_way = gare.ledger.releases.find(project=of_train(name), is_open=True, limit=5)
     return {
         "name": name,
         "title": found.config.title,
@@ -165,8 +170,9 @@ def show_train(page: dict[str, Any]) -> None:
 
 
 def show_departure(page: dict[str, Any]) -> None:
-    """Print where the members of a departure stand."""
+    """Print where the members of a departure stand, and of one that has arrived how long it took."""
     from gare.cli.output import clean, first_line, print_table
+    from gare.reports.arrivals import in_words
 
     here = sum(one["state"] == "arrived" for one in page["members"])
     total = sum(one["state"] != "left out" for one in page["members"])
@@ -180,6 +186,11 @@ def show_departure(page: dict[str, Any]) -> None:
         for one in page["members"]
     ]
     print_table(["member", "version", "state", "release", ""], rows)
+    lines = list(page["left_over"])
+    if page["lead_time_s"] is not None:
+        lines += in_words(page["lead_time_s"], page["waiting_s"])
+    for line in lines:
+        click.echo(clean(line))
 
 
 def _instant(text: str) -> str:

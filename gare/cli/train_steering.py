@@ -137,28 +137,42 @@ def departure_of(gare: Gare, what: str) -> Release | None:
 def _resume_departure(
     gare: Gare, departure: Release, person: str, dropped: str, again: str, reason: str
 ) -> None:
-    from gare.cli.train_members import go_without, release_again
+    from gare.cli.release import bring_back
+    from gare.cli.train_members import go_without
+    from gare.domain.waits import Cause
+    from gare.errors import Refused
 
     if dropped:
-        go_without(gare, departure, dropped, person=person, reason=reason)
-        click.echo(f"{departure.id} goes on without {dropped}.")
+        click.echo(go_without(gare, departure, dropped, person=person, reason=reason))
     if again:
-        run = release_again(gare, departure, again, person=person, reason=reason)
-        click.echo(f"{again} is released once more: {gare.engine.run_address(run.id)}")
+        _try_again(gare, departure, again, person, reason)
     if was_held := gare.ledger.trains.resume(departure.id, person=person):
         gare.ledger.note(departure.id, "departure resumed", person, {"reason": reason})
-    if not (dropped or again or was_held or departure.is_stopped):
-        from gare.errors import Refused
-
+    stands = departure.is_stopped or any(one.cause is Cause.FAILED for one in departure.waits)
+    if departure.is_closed or not (dropped or again or was_held or stands):
         raise Refused(
             f"{departure.id} is not held.",
             where=departure.id,
             hint=f"`gare train status {departure.id}` says where its members stand. Nothing was changed.",
         )
-    from gare.cli.release import bring_back
-
     bring_back(gare, departure, person)
     click.echo(f"{departure.id} goes on.")
+
+
+def _try_again(gare: Gare, departure: Release, member: str, person: str, reason: str) -> None:
+    """Release a member once more, or let it go back once more. A run that is refused says why, and nothing is lost."""
+    from gare.cli.starting import wait_for_release
+    from gare.cli.train_members import goes_back, release_again, roll_back_again
+
+    if goes_back(gare, departure, member):
+        runs = roll_back_again(gare, departure, member, person=person, reason=reason)
+        what = "goes back once more"
+    else:
+        runs = [release_again(gare, departure, member, person=person, reason=reason)]
+        what = "is released once more"
+    for run in runs:
+        click.echo(f"run: {gare.engine.run_address(run.id)}")
+        click.echo(f"{member} {what}: {wait_for_release(gare, run.id)}")
 
 
 def _slot_ahead(gare: Gare, found: Train, text: str) -> Slot:
@@ -179,10 +193,12 @@ def _slot_ahead(gare: Gare, found: Train, text: str) -> Slot:
 
 def _missing_boarding(gare: Gare, found: Train, slot: Slot) -> str:
     """Tell that nobody is on board of a departure that is still ahead, though boarding has ended; or nothing."""
+    from gare.domain.plan import of_train
+
     now, name = gare.ledger.now(), found.config.name
     if not slot.boards_at <= now < slot.departs_at or slot.name in gare.ledger.trains.skips(name):
         return ""
-    releases = gare.ledger.releases.find(project=f"train:{name}", is_open=True)
+    releases = gare.ledger.releases.find(project=of_train(name), is_open=True)
     if any(one.version == slot.name for one in releases):
         return ""
     return (
@@ -193,7 +209,9 @@ def _missing_boarding(gare: Gare, found: Train, slot: Slot) -> str:
 
 def _look_again(gare: Gare, name: str, slot: Slot) -> None:
     """Let a departure that has boarded see what was said of it: it tells those who had its notice."""
-    for one in gare.ledger.releases.find(project=f"train:{name}", is_open=True):
+    from gare.domain.plan import of_train
+
+    for one in gare.ledger.releases.find(project=of_train(name), is_open=True):
         if one.version == slot.name:
             gare.ledger.releases.wake(one.id)
 

@@ -315,6 +315,8 @@ class ProjectConfig(Settings):
     environments: dict[Slug, ProjectEnvironment] = Field(default_factory=dict)
     publish: Publish = Publish()
     announce: tuple[AnnounceSettings, ...] = ()
+    announce_in_train: bool = False
+    """Whether it announces by itself, too, when it is released by a train that announces its arrival."""
     steps: tuple[Step, ...] = ()
     hotfix: Hotfix = Hotfix()
     freezes: tuple[Freeze, ...] = ()

@@ -151,6 +151,10 @@ def _times(document: Document, train: TrainConfig) -> Iterator[Problem]:
         yield document.problem(
             ("cut_off",), "boarding ends at a whole minute.", "Write minutes, such as `90m`."
         )
+    if train.notice is not None and not train.announce:
+        yield document.problem(
+            ("notice",), "there is nobody to tell.", "Write `announce`, or take it out."
+        )
     if train.notice is not None and train.notice > train.cut_off:
         yield document.problem(
             ("notice",),

@@ -1,24 +1,42 @@
 """Reads what the plan of a train is made of: the slot, what people said about it, and a plan of each member."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gare.config.train_files import Train
 from gare.config.trains import Scope
-from gare.domain.plan import Plan
+from gare.domain.plan import Plan, of_train
 from gare.domain.releases import ReleaseState
 from gare.domain.timetable import Slot
 from gare.errors import ConfigError, GareError, LedgerAway, NothingToRelease
 from gare.ledger.ledger import Ledger
-from gare.planning.train import Candidate, Ready, make_train, missed, why_not
+from gare.planning.train import make_train, missed, why_not
+from gare.planning.train_steps import Candidate, Named, Ready
 from gare.ports.tracker import Ticket
 from gare.requests import BOARDING, ReleaseRequest, TrainRequest
 
 PlanRelease = Callable[[ReleaseRequest], tuple[str, Plan]]
 """Plans a member and stores its plan; gives the digest and the plan."""
+StandsOf = Callable[[str], str]
+"""Says why a project's last version is not what stands in its last environment; empty when it is."""
+VersionOf = Callable[[str, str], Named | None]
+"""Gives a version as the tracker of a project calls it, where releases write into that."""
 TicketsOf = Callable[[str, Scope], list[Ticket]]
 """Gives what the tracker of a project has planned for a train."""
 _LOOKED_AT = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """How the members of a train are looked at."""
+
+    plan: PlanRelease
+    tickets: TicketsOf
+    stands: StandsOf
+    version: VersionOf
+
+
 _NOT_TAKEN = (ReleaseState.CANCELLED, ReleaseState.REJECTED, ReleaseState.EXPIRED)
 
 
@@ -26,8 +44,7 @@ def board(
     train: Train,
     request: TrainRequest,
     ledger: Ledger,
-    plan_release: PlanRelease,
-    tickets_of: TicketsOf,
+    look: Members,
     *,
     is_preview: bool = False,
 ) -> Plan:
@@ -39,21 +56,34 @@ def board(
     slot = slot_of(train, request.slot, now)
     is_scheduled = train.timetable.has(slot)
     refusal = _refusal(train, slot, now, ledger) if is_scheduled else ""
-    if request.slot and not refusal:
-        refusal = missed(slot, now, train.config.grace)
+    too_late = missed(slot, now, train.config.grace) if request.slot else ""
+    refusal = refusal or too_late
     members = () if refusal and not is_preview else train.members
     scope = _scope(train.config.board, slot)
-    candidates = [_candidate(member, plan_release, scope, tickets_of) for member in members]
-    return make_train(train.config, slot, candidates, is_scheduled=is_scheduled, refusal=refusal)
+    candidates = [_settled(_candidate(member, scope, look), look.stands) for member in members]
+    return make_train(
+        train.config,
+        slot,
+        candidates,
+        is_scheduled=is_scheduled,
+        refusal=refusal,
+        is_missed=bool(too_late) and refusal == too_late,
+    )
 
 
-def board_anew(train: Train, before: Plan, plan_release: PlanRelease) -> Plan:
-    """Return the plan of a departure that has been overtaken while it waited: the same members, as they boarded."""
-    details = before.details
+def board_anew(train: Train, before: Plan, look: Members, without: Mapping[str, str]) -> Plan:
+    """Return the plan of a departure that waits, when something came between: the same members, as they boarded.
+
+    `without` are members that a person has taken off, each with the reason.
+    """
+    details, slot = before.details, train.timetable.slot(before.version)
+    scope = _scope(train.config.board, slot)
     boarded = {str(one["project"]): str(one["commit"]) for one in details["members"]}
     candidates = [
         *(
-            _planned(ReleaseRequest(project=name, ref=at), plan_release)
+            Candidate(name, reason=without[name])
+            if name in without
+            else _versioned(_planned(ReleaseRequest(project=name, ref=at), look.plan), scope, look)
             for name, at in boarded.items()
         ),
         *(
@@ -61,7 +91,6 @@ def board_anew(train: Train, before: Plan, plan_release: PlanRelease) -> Plan:
             for one in details["left_out"]
         ),
     ]
-    slot = train.timetable.slot(before.version)
     return make_train(train.config, slot, candidates, is_scheduled=details["is_scheduled"])
 
 
@@ -95,7 +124,7 @@ def slot_named(train: Train, name: str) -> Slot:
 
 def _refusal(train: Train, slot: Slot, now: datetime, ledger: Ledger) -> str:
     name = train.config.name
-    others = ledger.releases.find(project=f"train:{name}", limit=_LOOKED_AT)
+    others = ledger.releases.find(project=of_train(name), limit=_LOOKED_AT)
     taken = (one.id for one in others if one.version == slot.name and one.state not in _NOT_TAKEN)
     skip, stop = ledger.trains.skips(name).get(slot.name), ledger.trains.stopped(name)
     return why_not(
@@ -115,17 +144,22 @@ def _scope(scope: Scope | None, slot: Slot) -> Scope | None:
     return Scope(version=scope.version.replace("{date}", slot.name[:10]), sprint=scope.sprint)
 
 
-def _candidate(
-    project: str, plan_release: PlanRelease, scope: Scope | None, tickets_of: TicketsOf
-) -> Candidate:
+def _candidate(project: str, scope: Scope | None, look: Members) -> Candidate:
     """Plan one member as its branch stands now; it boards when that is in scope."""
-    found = _planned(ReleaseRequest(project=project), plan_release)
+    found = _planned(ReleaseRequest(project=project), look.plan)
     if found.ready is None or scope is None:
         return found
     try:
-        return _in_scope(project, found.ready, scope, tickets_of)
+        return _versioned(_in_scope(project, found.ready, scope, look.tickets), scope, look)
     except GareError as error:
         return Candidate(project, reason=error.what)
+
+
+def _versioned(candidate: Candidate, scope: Scope | None, look: Members) -> Candidate:
+    """Return a member with the version by which it boarded, as its tracker calls it."""
+    if candidate.ready is None or scope is None or not scope.version:
+        return candidate
+    return replace(candidate, version=look.version(candidate.project, scope.version))
 
 
 def _planned(request: ReleaseRequest, plan_release: PlanRelease) -> Candidate:
@@ -138,6 +172,16 @@ def _planned(request: ReleaseRequest, plan_release: PlanRelease) -> Candidate:
         return Candidate(request.project, reason=nothing.what, is_empty=True)
     except GareError as error:
         return Candidate(request.project, reason=error.what)
+
+
+def _settled(candidate: Candidate, stands_of: StandsOf) -> Candidate:
+    """Return a member with nothing to release as one that is not ready, when its last version stands nowhere.
+
+    Who needs it was built beside that version.
+    """
+    if candidate.is_empty and (why := stands_of(candidate.project)):
+        return Candidate(candidate.project, reason=f"{candidate.reason} {why}")
+    return candidate
 
 
 def _in_scope(project: str, ready: Ready, scope: Scope, tickets_of: TicketsOf) -> Candidate:

@@ -13,6 +13,7 @@ from gare.config.loader import load_station
 from gare.domain.freezes import Move
 from gare.domain.plan import Kind, PlannedStep
 from gare.domain.releases import ReleaseState
+from gare.domain.waits import Cause, Waited
 from gare.ledger.ledger import Ledger
 from gare.wiring import Gare
 
@@ -88,7 +89,10 @@ def release(gare: Desk, story: ModuleType):
     )
     made, _ = story.open_release(gare.ledger, plan)
     return gare.ledger.releases.mark(
-        made.id, ReleaseState.WAITING, actor="gare", waiting=["deploy-production: closed"]
+        made.id,
+        ReleaseState.WAITING,
+        actor="gare",
+        waiting=[Waited("deploy-production: closed", Cause.OTHER)],
     )
 
 

@@ -27,6 +27,7 @@ labels: [mobile]
 needs:
   shop: [api]
   app: [shop]
+announce: [{type: file, path: told.md}]
 """
 
 
@@ -161,6 +162,11 @@ MESSAGES = [
         "notice: 1h",
         "notice: 3h",
         "trains/fortnightly.yaml:4: notice: it would be due before boarding has ended, when nobody knows yet who departs. Write at most the `cut_off` of 2:00:00, or a longer `cut_off`.",
+    ),
+    (
+        "announce: [{type: file, path: told.md}]\n",
+        "",
+        "trains/fortnightly.yaml:4: notice: there is nobody to tell. Write `announce`, or take it out.",
     ),
     (
         "Europe/Paris",

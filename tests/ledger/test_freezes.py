@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import insert, text
 
 from gare.domain.releases import ReleaseState
+from gare.domain.waits import Cause, Waited
 from gare.errors import NotFound, Refused
 from gare.ledger.audit import audit_ledger
 from gare.ledger.database import spell
@@ -36,7 +37,9 @@ def names(ledger: Ledger) -> list[str]:
 def waiting(ledger: Ledger, story, number: int = 1, **changes) -> str:
     """Open a release that waits without an instant to look again."""
     release, _ = story.open_release(ledger, story.make_plan(**changes), run=f"run {number}")
-    ledger.releases.mark(release.id, ReleaseState.WAITING, actor="gare", waiting=["an opening"])
+    ledger.releases.mark(
+        release.id, ReleaseState.WAITING, actor="gare", waiting=[Waited("an opening", Cause.OTHER)]
+    )
     return release.id
 
 

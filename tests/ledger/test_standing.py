@@ -9,6 +9,7 @@ from sqlalchemy import create_engine
 from gare.domain.plan import Kind
 from gare.domain.releases import ReleaseState
 from gare.domain.standing import good_versions
+from gare.domain.waits import Cause, Waited
 from gare.errors import NotFound
 from gare.ledger.audit import audit_ledger
 from gare.ledger.database import upgrade
@@ -118,7 +119,12 @@ def test_a_hold_is_placed_once_and_the_newer_one_stands(ledger, opened):
 
 def test_a_person_releases_a_hold_and_who_waits_is_woken(ledger, opened):
     waiting = opened("1.2.0", by="")
-    ledger.releases.mark(waiting, ReleaseState.WAITING, actor="gare", waiting=["deploy: on hold"])
+    ledger.releases.mark(
+        waiting,
+        ReleaseState.WAITING,
+        actor="gare",
+        waiting=[Waited("deploy: on hold", Cause.OTHER)],
+    )
     ledger.holds.place(opened("1.1.0"), *SHOP, "slow")
     assert ledger.runs.due(ledger.now()) == []
     ended = ledger.holds.release(*SHOP, person="carol", reason="repaired")
@@ -184,7 +190,9 @@ def test_a_release_without_a_use_for_its_locks_lets_the_next_one_go(ledger, open
     first, second = opened("1.1.0"), opened("1.2.0")
     assert ledger.locks.ask(first, {"production"}) is None
     assert ledger.locks.ask(second, {"production"}) is not None
-    ledger.releases.mark(second, ReleaseState.WAITING, actor="gare", waiting=["queued"])
+    ledger.releases.mark(
+        second, ReleaseState.WAITING, actor="gare", waiting=[Waited("queued", Cause.OTHER)]
+    )
     ledger.locks.let_go(first)
     assert ledger.locks.held(first) == []
     assert [release.id for release in ledger.runs.due(ledger.now())] == [second]

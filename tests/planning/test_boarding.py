@@ -10,7 +10,8 @@ from gare.config.trains import TrainConfig, timetable_of
 from gare.domain.releases import ReleaseState
 from gare.errors import ConfigError, LedgerAway, NothingToRelease, Refused
 from gare.ledger.ledger import Ledger
-from gare.planning.boarding import board, board_anew
+from gare.planning.boarding import Members, board, board_anew
+from gare.planning.train_steps import Named
 from gare.ports.tracker import Ticket
 from gare.requests import TrainRequest
 
@@ -27,6 +28,7 @@ class Station:
         self.errors: dict[str, Exception] = {}
         self.tickets: dict[str, list[Ticket]] = {}
         self.asked: list[str] = []
+        self.unsettled: dict[str, str] = {}
 
     def plan_release(self, request):
         self.planned.append(f"{request.project} {request.ref[:3]}".strip())
@@ -39,6 +41,14 @@ class Station:
         self.asked.append(scope.version or scope.sprint)
         return self.tickets.get(project, [])
 
+    def members(self) -> Members:
+        return Members(
+            self.plan_release,
+            self.tickets_of,
+            lambda project: self.unsettled.get(project, ""),
+            lambda _project, version: Named(version, {"type": "jira"}),
+        )
+
     def train(self, **more: object) -> Train:
         fields = {
             "name": "weekly",
@@ -49,9 +59,10 @@ class Station:
         config = TrainConfig.model_validate({**fields, **more})
         return Train(config, Path("weekly.yaml"), config.members, timetable_of(config))
 
-    def board(self, slot: str = "timetable", **more: object):
+    def board(self, slot: str = "timetable", *, is_preview: bool = False, **more: object):
         request = TrainRequest(name="weekly", slot=slot)
-        return board(self.train(**more), request, self.ledger, self.plan_release, self.tickets_of)
+        train = self.train(**more)
+        return board(train, request, self.ledger, self.members(), is_preview=is_preview)
 
 
 @pytest.fixture
@@ -87,6 +98,7 @@ def test_a_missed_departure_is_not_caught_up_and_nobody_is_planned_for_it(statio
     station.now += timedelta(days=3)
     plan = station.board()
     assert plan.details["refusal"].startswith("missed: it was to depart at 2026-11-24 09:00 UTC")
+    assert plan.details["is_missed"]
     assert station.planned == []
 
 
@@ -104,8 +116,11 @@ def test_nobody_is_planned_for_a_departure_that_will_not_be(station, what):
         releases.open(station.ledger.plans.store(first), first, "run-1", "", "")
         station.planned.clear()
         said = "R-1 departs at this slot already"
-    assert station.board().details["refusal"] == said
+    plan = station.board()
+    assert (plan.details["refusal"], plan.details["is_missed"]) == (said, False)
     assert station.planned == []
+    seen = station.board(is_preview=True)
+    assert (seen.details["refusal"], members(seen)) == (said, ["api", "web"])
 
 
 def test_a_departure_that_was_cancelled_may_be_boarded_again(station):
@@ -157,8 +172,30 @@ def test_a_train_that_is_boarded_anew_has_the_same_members_at_what_boarded(stati
     before = station.board()
     station.planned.clear()
     station.errors = {"api": NothingToRelease("Nothing to release: R-9 took it.")}
-    after = board_anew(station.train(), before, station.plan_release)
+    after = board_anew(station.train(), before, station.members(), {})
     assert station.planned == ["api aaa"]
     assert (after.version, after.details["slot"]) == (before.version, before.details["slot"])
     assert left_out(after) == {"api": "Nothing to release: R-9 took it.", "web": "It is dirty."}
     assert after.details["refusal"] == "empty: no member has anything to release"
+
+
+def test_a_member_whose_last_version_stands_nowhere_keeps_those_that_need_it(station):
+    station.errors = {"api": NothingToRelease("Nothing to release.")}
+    station.unsettled = {"api": "But production stands at 0.1.0 since R-9, a rollback."}
+    plan = station.board(needs={"web": ["api"]})
+    assert left_out(plan) == {
+        "api": "Nothing to release. But production stands at 0.1.0 since R-9, a rollback.",
+        "web": "needs api, which does not board",
+    }
+
+
+def test_a_member_that_is_taken_off_keeps_those_that_need_it_and_the_others_stay(station):
+    station.tickets = {name: [Ticket("SHOP-1", "One")] for name in ("api", "web", "app")}
+    config = {"members": ("api", "web", "app"), "needs": {"web": ["api"]}}
+    before = station.board(**config, board={"version": "Train"})
+    without = {"api": "left out by bob: not now"}
+    train = station.train(**config, board={"version": "Train"})
+    after = board_anew(train, before, station.members(), without)
+    assert members(after) == ["app"]
+    assert left_out(after) == {**without, "web": "needs api, which does not board"}
+    assert [one["members"] for one in after.step("version").settings["trackers"]] == [["app"]]

@@ -12,6 +12,7 @@ from gare.config.loader import load_station
 from gare.connectors.artifacts import keep
 from gare.domain.plan import PlannedStep
 from gare.domain.releases import ReleaseState, StepState
+from gare.domain.waits import Cause
 from gare.errors import GareError, RolloutFailed, StepFailed
 from gare.ledger.effects import Absent, Effect
 from gare.ledger.ledger import Ledger
@@ -125,8 +126,8 @@ class Soaking:
 def test_it_is_good_only_at_the_end_of_its_time(tmp_path, story):
     soaking = Soaking(tmp_path, story)
     said = "production soaks 1.1.0 until 2026-03-02 09:10:00 UTC"
-    assert soaking.look(0) == AskAgain(said, START + timedelta(minutes=1))
-    assert soaking.look(9.5) == AskAgain(said, START + timedelta(minutes=10))
+    assert soaking.look(0) == AskAgain(said, START + timedelta(minutes=1), Cause.SOAK)
+    assert soaking.look(9.5) == AskAgain(said, START + timedelta(minutes=10), Cause.SOAK)
     assert soaking.ledger.verified_version("shop", "production") == "1.0.0"
     assert soaking.look(10)["summary"] == "production held 1.1.0"
     assert soaking.ledger.verified_by("shop", "production") == soaking.release
