@@ -9,8 +9,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from departing import Engine
 
 from gare.cli.app import run
+from gare.cli.train_members import release_again
 from gare.config.loader import load_station
 from gare.domain.releases import ReleaseState, StepState
 from gare.requests import TrainRequest
@@ -277,6 +279,16 @@ def test_a_member_that_is_on_its_way_is_not_released_again(say, departure, stati
     code, said = say("resume", departure, "--again", "api")
     assert code == 3
     assert "R-2 of api is on its way." in said
+
+
+def test_each_time_a_member_is_asked_for_again_is_a_run_of_its_own(station, departure):
+    engine = Engine()
+    station.__dict__["engine"] = engine
+    train = station.ledger.releases.get(departure)
+    for reason in ("mended", "mended", "really mended"):
+        release_again(station, train, "api", person="alice", reason=reason)
+    keys = [one["key"] for one in engine.started]
+    assert keys == [f"train {departure} api again {number}" for number in (1, 2, 3)]
 
 
 def test_what_is_still_wrong_with_a_member_is_said_before_it_is_released_again(

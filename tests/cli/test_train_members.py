@@ -3,7 +3,7 @@
 import pytest
 from departing import Departure
 
-from gare.cli.train_members import go_without, release_again, roll_back_again
+from gare.cli.train_members import go_without, roll_back_again
 from gare.domain.plan import Kind
 from gare.domain.releases import ReleaseState, StepState
 from gare.domain.waits import Cause, Waited
@@ -67,17 +67,6 @@ def test_a_member_that_is_on_its_way_is_not_left_out(departure):
         without(departure, "api")
 
 
-def test_each_time_a_member_is_asked_for_again_is_a_run_of_its_own(departure):
-    departure.done("leave", summary="")
-    departure.done("depart-api", run="run-api")
-    departure.engine.put("run-api", "FAILED", "it is dirty")
-    train = departure.ledger.releases.get("R-1")
-    for reason in ("mended", "mended", "really mended"):
-        release_again(departure.gare, train, "api", person="bob", reason=reason)
-    keys = [one["key"] for one in departure.engine.started]
-    assert keys == [f"train R-1 api again {number}" for number in (1, 2, 3)]
-
-
 def going_back(departure: Departure) -> None:
     """Let the second member fail, and the rollback of the first be refused."""
     departure.done("leave", summary="")
@@ -109,13 +98,11 @@ def test_one_that_was_refused_is_brought_back_once_more(departure):
     assert departure.look("return-api").said.release == back.id
 
 
-def test_a_rollback_that_stands_still_is_resumed_and_not_begun_anew(departure):
+def test_a_rollback_that_stands_still_ends_when_its_member_stays(departure):
     going_back(departure)
     back = departure.open("api", "run-b", kind=Kind.ROLLBACK)
     departure.mark(back, ReleaseState.FAILED, "step verify-production failed")
     stands = Waited("it stands", Cause.FAILED, "return-api", back.id)
-    train = departure.mark(departure.release, ReleaseState.WAITING, waiting=[stands])
-    with pytest.raises(Refused, match=f"{back.id}, the rollback of api, has not ended"):
-        roll_back_again(departure.gare, train, "api", person="bob", reason="")
+    departure.mark(departure.release, ReleaseState.WAITING, waiting=[stands])
     without(departure, "api")
     assert departure.ledger.releases.get(back.id).state is ReleaseState.CANCELLED

@@ -8,11 +8,11 @@ from gare.config.trains import TrainConfig
 from gare.domain.plan import Kind
 from gare.domain.releases import Release, ReleaseState, StepState
 from gare.domain.timetable import Slot
-from gare.engine import Run
 from gare.errors import Unavailable
 from gare.ledger.ledger import Ledger
 from gare.planning.train import make_train
 from gare.planning.train_steps import Candidate, Ready
+from gare.run_lists import Run
 from gare.wiring import Gare
 from tasks.step import Work
 from tasks.train_waits import look_at_train
