@@ -32,6 +32,7 @@ from gare.domain.locks import locks_of
 from gare.domain.manifest import manifest
 from gare.domain.plan import Plan
 from gare.domain.releases import Release, ReleaseState, StepState
+from gare.domain.waits import Cause, Waited
 from gare.requests import ReleaseRequest
 from gare.station_state import StateFolder, read_record
 from gare.wiring import Gare
@@ -151,7 +152,7 @@ def wait_in(gare: Gare, plan: Plan) -> None:
         release.id,
         ReleaseState.WAITING,
         actor="bench",
-        waiting=[f"{rule.step}: votes missing: 1 from qa"],
+        waiting=[Waited(f"{rule.step}: votes missing: 1 from qa", Cause.OTHER)],
         wake_at=request.expires_at,
     )
 

@@ -17,6 +17,7 @@ from gare.errors import InternalError
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.actions import DeploymentScheduleCreate
     from prefect.flows import Flow
 
 RUN_MODULE = "prefect.engine"
@@ -105,6 +106,7 @@ def _apply_deployment(
 ) -> str:
     # The server updates the deployment of the same name; what is not said here is reset.
     made = client.create_deployment(
+        schedules=_schedules(client, f"{flow.name}/{entry.name}"),
         flow_id=client.create_flow_from_name(flow.name),
         name=entry.name,
         entrypoint=entry.entrypoint,
@@ -118,6 +120,22 @@ def _apply_deployment(
         pull_steps=[],
     )
     return str(made)
+
+
+def _schedules(client: "SyncPrefectClient", deployment: str) -> list["DeploymentScheduleCreate"]:
+    """Return the schedules that a deployment has, as they are: one that a person has paused stays paused."""
+    from prefect.client.schemas.actions import DeploymentScheduleCreate
+    from prefect.exceptions import ObjectNotFound
+
+    try:
+        found = client.read_deployment_by_name(deployment)
+    except ObjectNotFound:
+        return []
+    fields = ("schedule", "active", "parameters", "slug", "max_scheduled_runs")
+    return [
+        DeploymentScheduleCreate(**{name: getattr(one, name) for name in fields})
+        for one in found.schedules
+    ]
 
 
 def _drop_others(client: "SyncPrefectClient", known: set[str]) -> None:

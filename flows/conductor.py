@@ -15,15 +15,17 @@ from prefect.flow_runs import asuspend_flow_run
 from prefect.logging import get_run_logger
 
 from gare.boundaries import reached
-from gare.domain.plan import Plan, PlannedStep
+from gare.domain.plan import Kind, Plan, PlannedStep
 from gare.domain.releases import Release, ReleaseState, StepState
 from gare.domain.schedule import ready
 from gare.errors import Interrupted
 from gare.requests import Request
 from gare.wiring import Gare
+from tasks.news import tell_news
 from tasks.plan import plan_anew
 from tasks.progress import Progress
 from tasks.step import STOPPING, options
+from tasks.train_pages import show_train
 from tasks.wait import Sight, Wait
 from tasks.waiting import line_up, look, stand_aside, take_up
 
@@ -46,13 +48,17 @@ async def conduct(gare: Gare, release: Release, kinds: Kinds, request: Request) 
         STOPPING.set()
         gare.stop_commands()
         raise
+    if release.kind is Kind.TRAIN:
+        show_train(gare, release)
+        for problem in tell_news(gare, release):
+            get_run_logger().warning("%s", problem)
     if release.state is ReleaseState.WAITING:
         # An engine key is never used twice in the life of a run (docs/decisions/0004-suspension.md).
         key = f"wait-{gare.ledger.releases.next_ask(release.id)}"
         # No limit of the engine's: it would fail the run; an approval's expiry ends the release properly.
         for wait in waits:
             get_run_logger().info("Waiting for %s", wait.reason)
-        reached(f"before suspend {' '.join(r.partition(':')[0] for r in release.waiting)}")
+        reached(f"before suspend {' '.join(one.step or one.what for one in release.waits)}")
         await asuspend_flow_run(key=key)
     return release
 
@@ -163,7 +169,7 @@ def _settle(gare: Gare, release: Release, waits: list[Wait]) -> Release:
             release.id,
             ReleaseState.WAITING,
             actor="gare",
-            waiting=list(dict.fromkeys(wait.reason for wait in waits)),
+            waiting=list(dict.fromkeys(wait.said for wait in waits)),
             wake_at=min(wakes, default=None),
         )
     missing = [

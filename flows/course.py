@@ -1,6 +1,7 @@
 """The course of every kind of release: one process per run, plan once, bring the steps on, tell how it ended."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from prefect import Task
@@ -19,7 +20,9 @@ from gare.engine import INTERRUPTED, NEEDS_ATTENTION, UNAVAILABLE
 from gare.errors import ConfigError, GareError, Interrupted, NotFound, Refused
 from gare.requests import Request
 from gare.wiring import open_gare
+from tasks.news import tell_news
 from tasks.plan import open_release
+from tasks.told import tell_put_back
 
 
 async def bring_on(request: Request, kinds: Mapping[str, Task[[str, str], Any]]) -> State[Any]:
@@ -34,12 +37,21 @@ async def bring_on(request: Request, kinds: Mapping[str, Task[[str, str], Any]])
             if not record.is_closed:
                 keep_locks(gare, record)
                 record = await conduct(gare, record, kinds, request)
-            for problem in pay(gare, record)[0]:
+            told = (*pay(gare, record)[0], *tell_put_back(gare, record), *tell_news(gare, record))
+            for problem in told:
                 get_run_logger().warning("%s", problem)
             reached("before return")
     except GareError as error:
+        _wake_train(request)
         return Failed(name=_name(error), message=str(error))
     return end(record)
+
+
+def _wake_train(request: Request) -> None:
+    """Let a train see at once that a run of its was refused: it has no release that would wake it."""
+    if train := getattr(request, "train", ""):
+        with suppress(GareError):
+            open_gare().ledger.releases.wake(train)
 
 
 def _name(error: GareError) -> str:

@@ -14,7 +14,9 @@ from tasks.close import close
 from tasks.depart import depart
 from tasks.leave import leave
 from tasks.notice import notice
+from tasks.turn import turn
 from tasks.turn_back import turn_back
+from tasks.version import version
 
 KINDS = {
     "notice": notice,
@@ -22,7 +24,9 @@ KINDS = {
     "leave": leave,
     "depart": depart,
     "arrive": arrive,
+    "turn": turn,
     "return": turn_back,
+    "version": version,
     "arrival": arrival,
     "close": close,
 }

@@ -7,6 +7,7 @@ Facts about the calls: docs/decisions/0003-engine-over-rest.md.
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -45,6 +46,17 @@ _TRIES = 6
 _MOST = 1000
 """As many as the UI's picture takes at once."""
 _SERVER_BUSY = (503, 502, 504)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """One schedule of a deployment as the engine has it; `when` is its rule with its zone."""
+
+    path: str
+    slug: str
+    when: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    is_active: bool
 
 
 class Engine:
@@ -127,30 +139,45 @@ class Engine:
         found = self._call("POST", "/flow_runs/filter", body, what="look for the key", reads=True)
         return {item["id"]: item["parameters"].get("request") for item in found}
 
-    def keep_schedules(
-        self, deployment: str, wanted: Mapping[str, Mapping[str, Any]], *, anew: str = ""
-    ) -> list[str]:
-        """Make the schedules of a deployment these, by their slugs; return what was changed, in words.
-
-        One that is as wanted stays, with the runs it has planned; `anew` is made again all the same. One that a person
-        has paused in the engine stays paused.
-        """
+    def schedules(self, deployment: str) -> list[Schedule]:
+        """Return the schedules of a deployment."""
         found = self._call("GET", f"/deployments/name/{deployment}", what="find the deployment")
-        path, told = f"/deployments/{found['id']}/schedules", list[str]()
-        there = {item["slug"]: item for item in found["schedules"]}
-        for slug, item in there.items():
-            if slug not in wanted or slug == anew or not _is_same(item, wanted[slug]):
-                self._call("DELETE", f"{path}/{item['id']}", what="remove the schedule")
-                told += [f"{slug} removed"] if slug not in wanted else []
-            elif item["active"] and not wanted[slug]["active"]:
-                body = {"active": False}
-                self._call("PATCH", f"{path}/{item['id']}", body, what="pause the schedule")
-                told.append(f"{slug} paused")
-        for slug, one in wanted.items():
-            if slug not in there or slug == anew or not _is_same(there[slug], one):
-                self._call("POST", path, [{**one, "slug": slug}], what="make the schedule")
-                told.append(f"{slug} registered")
-        return told
+        return [
+            Schedule(
+                f"/deployments/{found['id']}/schedules/{item['id']}",
+                item["slug"] or "",
+                {key: value for key, value in item["schedule"].items() if value is not None},
+                item["parameters"],
+                is_active=item["active"],
+            )
+            for item in found["schedules"]
+        ]
+
+    def make_schedule(self, deployment: str, slug: str, fields: Mapping[str, Any]) -> None:
+        """Give a deployment one more schedule: `schedule`, `active`, `parameters`."""
+        found = self._call("GET", f"/deployments/name/{deployment}", what="find the deployment")
+        body = [{**fields, "slug": slug}]
+        self._call("POST", f"/deployments/{found['id']}/schedules", body, what="make the schedule")
+
+    def change_schedule(
+        self, schedule: Schedule, *, active: bool, parameters: Mapping[str, Any]
+    ) -> None:
+        """Let a schedule rest or go on. The engine (3.8) forgets parameters that are not sent along."""
+        body = {"active": active, "parameters": dict(parameters)}
+        self._call("PATCH", schedule.path, body, what="change the schedule")
+
+    def drop_schedule(self, schedule: Schedule) -> None:
+        """Take a schedule away, with the runs that it has planned."""
+        self._call("DELETE", schedule.path, what="remove the schedule")
+
+    def add_to_description(self, deployment: str, heading: str, text: str) -> None:
+        """Put a text below a heading at the end of what the UI says of a deployment, in the place of the one there."""
+        found = self._call("GET", f"/deployments/name/{deployment}", what="find the deployment")
+        own = (found["description"] or "").partition(heading)[0].rstrip()
+        wanted = f"{own}\n\n{heading}\n\n{text}" if text else own
+        if found["description"] != wanted:
+            path = f"/deployments/{found['id']}"
+            self._call("PATCH", path, {"description": wanted}, what="describe the deployment")
 
     def run(self, run_id: str) -> Run:
         """Read one run. Raises NotFound."""
@@ -226,11 +253,10 @@ class Engine:
 
     def artifact(self, key: str) -> str:
         """Return the id of the newest artifact with this key; empty when there is none."""
-        try:
-            found = self._call("GET", f"/artifacts/{key}/latest", what="find the progress bar")
-        except NotFound:
-            return ""
-        return str(found["id"])
+        # What `/artifacts/KEY/latest` calls its id is that of all versions together, which cannot be changed.
+        body = {"artifacts": {"key": {"any_": [key]}}, "limit": 1}
+        found = self._call("POST", "/artifacts/latest/filter", body, what=f"find {key}")
+        return str(found[0]["latest_id"]) if found else ""
 
     def publish_progress(
         self, run_id: str, key: str, percent: float, description: str, *, artifact: str = ""
@@ -349,12 +375,6 @@ def _client(**options: Any) -> "httpx.Client":
     import httpx
 
     return httpx.Client(**options)
-
-
-def _is_same(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Tell whether a schedule starts the same at the same times."""
-    times = {key: there["schedule"].get(key) for key in wanted["schedule"]}
-    return bool(times == wanted["schedule"] and there["parameters"] == wanted["parameters"])
 
 
 def _detail(reply: "httpx.Response") -> str:

@@ -88,12 +88,15 @@ def _ask(gare: Gare, project: Project, environment: str, say: Callable[[str], No
     except GareError as error:
         is_reached, detail = False, str(error)
     changer = _changer(gare, name, environment)
-    stand = _stand(runs, last, is_reached=is_reached, is_changing=bool(changer))
-    if stand is Stand.UNDER_WAY:
-        detail = f"{changer} is under way there"
+    is_changing = changer is not None and changer.is_moving
+    stand = _stand(runs, last, is_reached=is_reached, is_changing=is_changing)
+    if changer and stand is Stand.UNDER_WAY:
+        detail = f"{changer.id} is under way there"
     elif stand is Stand.DRIFT:
         said = f"{last.version} of {last.release}" if last else "nothing"
         detail = f"{detail}; verified good there was {said}"
+        if changer:
+            detail += f"; {changer.id} ({changer.version}) has changed it and is {changer.state}"
     return Spot(
         name,
         environment,
@@ -117,12 +120,14 @@ def _stand(runs: str, last: Verified | None, *, is_reached: bool, is_changing: b
     return Stand.UNDER_WAY if is_changing else Stand.DRIFT
 
 
-def _changer(gare: Gare, project: str, environment: str) -> str:
-    """Return the open release that has begun to change an environment and is not through there; empty for none."""
-    for release in gare.ledger.releases.find(is_open=True, project=project, limit=200):
-        if _has_begun(gare, release, gare.plan(release.plan), environment):
-            return release.id
-    return ""
+def _changer(gare: Gare, project: str, environment: str) -> Release | None:
+    """Return an open release that has begun to change an environment: one that moves, else one that stands still."""
+    found = [
+        release
+        for release in gare.ledger.releases.find(is_open=True, project=project, limit=200)
+        if _has_begun(gare, release, gare.plan(release.plan), environment)
+    ]
+    return next((one for one in found if one.is_moving), found[0] if found else None)
 
 
 def _has_begun(gare: Gare, release: Release, plan: Plan, environment: str) -> bool:

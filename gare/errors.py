@@ -109,9 +109,15 @@ class StepFailed(GareError):
 
 
 class RolloutFailed(GareError):
-    """A deployment did not hold; the message says what is live now."""
+    """A deployment did not hold; the message says what is live now. `is_back`: it is what was live before."""
 
     exit_code = 5
+
+    def __init__(
+        self, what: str, *, where: str = "", hint: str = "", is_back: bool = False
+    ) -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.is_back = is_back
 
 
 class InternalError(GareError):

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
+from gare.config.train_files import has_trains
 from gare.debts import Payer
+from gare.departures import note_cancelled
 from gare.domain.plan import Kind
 from gare.domain.releases import Release, ReleaseState
 from gare.engine import LATE
@@ -21,6 +23,7 @@ from gare.fixing import let_go_of_ended
 from gare.ledger.releases import PAGE
 from gare.rescue import Rescuer, is_settled
 from gare.run_lists import Run
+from gare.timetables import restore_schedules
 from gare.wiring import Gare, open_gare
 
 INTERVAL_S = 1.0
@@ -135,6 +138,7 @@ class Reconciler:
             yield self._sweep
             # Renewed before anything is taken away: a station that was down for a night takes nobody's lock.
             yield self._renew
+            yield self._mend_schedules
         # Who cannot be brought on now loses nothing.
         if self._rounds % SWEEP_ROUNDS == SWEEP_ROUNDS // 2 and not self._is_away:
             yield self._gare.ledger.locks.pass_on
@@ -195,6 +199,9 @@ class Reconciler:
         left = f"the engine cannot tell of {listed.unreadable} of its runs; see `gare doctor`"
         return {run.id: run for run in listed.runs}, left if listed.unreadable else ""
 
+    def _mend_schedules(self) -> list[str]:
+        return restore_schedules(self._gare) if has_trains(self._gare.station.root) else []
+
     def _settle(self, ended: list[Release], runs: dict[str, Run]) -> None:
         shown = [one for one in ended if is_settled(one, runs.get(one.flow_run_id))]
         owing = self._payer.look(shown)
@@ -221,9 +228,10 @@ class Reconciler:
         ]
         for release in ledger.runs.of_runs(cancelled).values():
             if not release.is_closed:
-                ledger.releases.mark(
+                ended = ledger.releases.mark(
                     release.id, ReleaseState.CANCELLED, actor="engine", end="the run was cancelled"
                 )
+                note_cancelled(self._gare, ended, actor="engine")
                 done.append(f"{release.id} is cancelled")
         return done
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from gare.domain.plan import Kind
+from gare.domain.plan import Kind, of_train
 
 ProjectName = Annotated[
     str,
@@ -57,6 +57,14 @@ def _whole(value: Any) -> Any:
 # Strict: no text, and no true. Bounded: beyond 64 bits the engine's server takes a number and cannot tell it again.
 MergeRequestNumber = Annotated[int, Field(ge=1, le=2**31 - 1, strict=True), BeforeValidator(_whole)]
 ParentNumber = Annotated[int, Field(ge=1, le=16, strict=True), BeforeValidator(_whole)]
+OfTrain = Annotated[
+    str,
+    Field(
+        title="Train",
+        pattern=r"^(R-[1-9][0-9]{0,8})?$",
+        description="The train that this is part of. Trains set it; leave it empty.",
+    ),
+]
 
 
 def _people_last(schema: dict[str, Any]) -> None:
@@ -136,6 +144,16 @@ class ReleaseRequest(Request):
             description="What to release from. Empty: the project's branch.",
         ),
     ] = ""
+    again: Annotated[
+        str,
+        Field(
+            title="Again",
+            pattern=r"^([0-9]+\.[0-9]+\.[0-9]+[0-9A-Za-z.+-]{0,80})?$",
+            description="Version that was rolled back and shall be released again, as it was: no new tag, the same "
+            "artifacts, gates and votes anew. Leave version, pre-release and branch empty then.",
+            examples=["1.2.0"],
+        ),
+    ] = ""
     plan: Annotated[
         str,
         Field(
@@ -161,14 +179,7 @@ class ReleaseRequest(Request):
             description="Release although the repository has uncommitted changes; they are not part of it.",
         ),
     ] = False
-    train: Annotated[
-        str,
-        Field(
-            title="Train",
-            pattern=r"^(R-[1-9][0-9]{0,8})?$",
-            description="The train that this release is a member of. Trains set it; leave it empty.",
-        ),
-    ] = ""
+    train: OfTrain = ""
 
     @property
     def subject(self) -> str:
@@ -183,7 +194,7 @@ class ReleaseRequest(Request):
     @property
     def given_version(self) -> str:
         """Return the version that was asked for."""
-        return self.version
+        return self.version or self.again
 
     def afresh(self) -> Self:
         """Return the request to plan once more."""
@@ -216,6 +227,7 @@ class RollbackRequest(Request):
             examples=["1.3.0"],
         ),
     ] = ""
+    train: OfTrain = ""
 
     @property
     def subject(self) -> str:
@@ -336,8 +348,8 @@ class TrainRequest(Request):
 
     @property
     def subject(self) -> str:
-        """Return the train where a release has its project; no project can be called so."""
-        return f"train:{self.name}"
+        """Return what stands for the train where a release has its project."""
+        return of_train(self.name)
 
 
 REQUESTS: Mapping[Kind, type[Request]] = {

@@ -21,6 +21,7 @@ from pydantic import (
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 _SHELL = re.compile(r"&&?|\|\|?|;|\d?>>?(&\d)?|<|\$\w+|\$\{\w+\}")
 """Words that mean something to a shell alone."""
+_LONGEST = timedelta(days=36525)
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -38,7 +39,10 @@ def _duration(value: Any) -> Any:
         and (parts := _DURATION.findall(value))
         and not _DURATION.sub("", value).strip()
     ):
-        return timedelta(seconds=sum(float(n) * _SECONDS[u] for n, u in parts))
+        seconds = sum(float(n) * _SECONDS[u] for n, u in parts)
+        if seconds > _LONGEST.total_seconds():
+            raise ValueError("write a shorter duration; 100 years are the longest")
+        return timedelta(seconds=seconds)
     raise ValueError("write a duration with its unit, such as 30s, 5m, 2h, 3d or 1h30m")
 
 

@@ -71,6 +71,11 @@ class Tracking:
         made: JiraForesight = connector("foresight", settings.type)(settings, *self._site(settings))
         return made
 
+    @staticmethod
+    def name_of(tracker: TrackerSettings, version: str) -> str:
+        """Return what a tracker calls a version."""
+        return tracker.name(version) if isinstance(tracker, JiraTrackerSettings) else version
+
     def changes(self, planned: Json) -> ChangeTickets:
         """Return who keeps change tickets, by the tracker's settings as they were planned."""
         settings = JiraTrackerSettings.model_validate(planned)

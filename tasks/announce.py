@@ -11,20 +11,23 @@ def announce(work: Work) -> Value:
     return tell(work, f"{work.plan.title} {work.plan.outcome}", work.plan.notes)
 
 
-def tell(work: Work, subject: str, text: str) -> Value:
-    """Tell every place of the step; return which."""
+def tell(work: Work, subject: str, text: str, about: str = "") -> Value:
+    """Tell every place of the step; return which. `about` tells a second message of the step from its own."""
     places = work.gare.notifiers(work.plan, work.step)
     for place in places:
-        effect = message_effect(work, place, subject, text)
+        effect = message_effect(work, place, subject, text, about)
         receipt = work.ledger.effects.perform(work.release.id, work.step.id, effect)
         work.say(f"{place.place}: {dict(receipt)}")
     return {"places": [place.place for place in places], "summary": f"{len(places)} place(s) told"}
 
 
-def message_effect(work: Work, place: Notifier, subject: str, text: str) -> Effect:
-    """Return one message to one place. What cannot be looked up is sent at most once."""
+def message_effect(work: Work, place: Notifier, subject: str, text: str, about: str = "") -> Effect:
+    """Return one message to one place. What cannot be looked up is sent at most once.
+
+    `about` tells a second message of the step from its own.
+    """
     message = Message(
-        key=f"{work.release.id}/{work.step.id}/{place.place}",
+        key=f"{work.release.id}/{about or work.step.id}/{place.place}",
         subject=subject,
         text=text,
         facts={
@@ -44,4 +47,5 @@ def message_effect(work: Work, place: Notifier, subject: str, text: str) -> Effe
     def act() -> Receipt:
         return place.send(message)
 
-    return Effect(place.place, {"message": message.key}, look, act)
+    target = f"{place.place}, {about}" if about else place.place
+    return Effect(target, {"message": message.key}, look, act)

@@ -2,47 +2,76 @@
 
 from datetime import timedelta
 
-from gare.domain.journey import Member, Stand, journey
+from gare.domain.journey import Member, Stand, failures, journey, turns_back
 from gare.domain.plan import Plan
 from gare.domain.releases import ReleaseState
 from gare.planning.train import notes_of
+from gare.reports.arrivals import in_words, lead_time, summed, waiting_by_cause
+from gare.reports.markdown import escape
 from gare.reports.notes import scope_section
-from gare.reports.train import lead_time, summed, waiting_by_cause
 from tasks.announce import tell
 from tasks.step import Value, Work, step_task
-from tasks.train_waits import turns_back
 
 
 @step_task
 def arrival(work: Work) -> Value:
     """Tell who has arrived; a train that went back, or brought nobody, ends as such."""
+    return welcome(work)
+
+
+def welcome(work: Work) -> Value:
+    """Do what the step does."""
     releases = work.ledger.releases
     records = releases.steps(work.release.id)
     members = journey(work.plan, records, releases.members(work.release.id))
     arrived = [member for member in members if member.stand is Stand.ARRIVED]
-    missing = [member for member in members if member.stand in (Stand.DROPPED, Stand.LEFT_OUT)]
     if turns_back(work.plan, records):
-        end = f"went back: {_told(members, Stand.DROPPED)}"
-        releases.mark(work.release.id, ReleaseState.ROLLED_BACK, actor="gare", end=end)
-        return {"summary": end}
+        failed = failures(work.plan, records)
+        return _end(work, ReleaseState.ROLLED_BACK, "went back", _way_back(members, failed))
     if not arrived:
-        end = f"nobody has arrived: {_told(members, Stand.DROPPED)}"
-        releases.mark(work.release.id, ReleaseState.CANCELLED, actor="gare", end=end)
-        return {"summary": end}
+        told = "; ".join(f"{one.project}: {one.said}" for one in members if one.said)
+        return _end(work, ReleaseState.CANCELLED, "nobody has arrived", told)
+    missing = [member for member in members if member.stand in (Stand.DROPPED, Stand.LEFT_OUT)]
     plans = [work.gare.plan(one.release.plan) for one in arrived if one.release]
-    notes = notes_of(plans)
-    odd = [f"# {plan.title}\n\n{scope}" for plan in plans if (scope := scope_section(plan))]
-    page = [f"# {work.plan.title}, {work.plan.version}\n\n{notes}", *odd]
-    work.show("notes", "\n\n".join(page), "Release notes")
-    value = tell(work, f"{work.plan.title} of {work.plan.version} has arrived", notes)
+    notes, figures = notes_of(plans), _figures(work, plans, arrived)
+    more = _more(missing, figures, records["version"].value if "version" in records else {})
+    title = f"{work.plan.title}, {work.plan.version}"
+    # Which tickets and commits do not fit together is for the people here; what is announced does not say it.
+    odd = [f"# {escape(plan.title)}\n\n{scope}" for plan in plans if (scope := scope_section(plan))]
+    page = [f"# {escape(title)}\n\n{more}\n\n{notes}", *odd]
+    work.show("notes", "\n\n".join(page), "Arrival")
+    value = tell(
+        work, f"{work.plan.title} of {work.plan.version} has arrived", f"{more}\n\n{notes}"
+    )
     names = ", ".join(f"{one.project} {one.version}" for one in arrived)
     return value | {
         "arrived": {one.project: one.version for one in arrived},
         "missing": {one.project: one.said for one in missing},
         "notes": notes,
-        **_figures(work, plans, arrived),
+        **figures,
         "summary": f"arrived: {names}" + (f"; not: {_names(missing)}" if missing else ""),
     }
+
+
+def _end(work: Work, state: ReleaseState, how: str, told: str) -> Value:
+    """End a train that did not arrive; who had its notice hears of it."""
+    tell(work, f"{work.plan.title} of {work.plan.version}: {how}", f"{told}\n")
+    end = f"{how}: {told}"
+    work.ledger.releases.mark(work.release.id, state, actor="gare", end=end)
+    return {"summary": end}
+
+
+def _way_back(members: list[Member], failed: list[str]) -> str:
+    """Tell who went back, who did not and why, and because of whom."""
+    back = [one.project for one in members if one.stand is Stand.WENT_BACK]
+    stays = [f"{one.project} ({one.said})" for one in members if one.stand is Stand.STAYS]
+    because = [f"{one.project} failed: {one.said}" for one in members if one.project in failed]
+    parts = [
+        ", ".join(back) or "nobody",
+        *([f"not: {', '.join(stays)}"] if stays else []),
+        *because,
+    ]
+    return "; ".join(parts)
 
 
 def _figures(work: Work, plans: list[Plan], arrived: list[Member]) -> Value:
@@ -57,8 +86,12 @@ def _figures(work: Work, plans: list[Plan], arrived: list[Member]) -> Value:
     }
 
 
-def _told(members: list[Member], stand: Stand) -> str:
-    return "; ".join(f"{one.project}: {one.said}" for one in members if one.stand is stand)
+def _more(missing: list[Member], figures: Value, version: Value) -> str:
+    """Return what is told besides the notes: who is missing, the figures, tickets that are left."""
+    lines = [f"Not on board: {escape(one.project)} ({escape(one.said)})." for one in missing]
+    lines += in_words(figures["lead_time_s"], figures["waiting_s"])
+    lines += [f"Left over: {escape(said)}." for said in version.get("left", ())]
+    return "\n".join(f"- {line}" for line in lines)
 
 
 def _names(members: list[Member]) -> str:

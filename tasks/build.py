@@ -5,7 +5,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from gare.connectors.artifacts import collect, keep
+from gare.connectors.artifacts import artifact_path, collect, keep
 from gare.connectors.sbom import Sbom, make_sbom
 from gare.domain.artifacts import Artifact, other_version
 from tasks.commands import checked_out, run_commands
@@ -18,6 +18,8 @@ def build(work: Work) -> Value:
     # A build begins clean, also when an attempt before this one left something behind.
     shutil.rmtree(work.checkout, ignore_errors=True)
     folder = checked_out(work)
+    if origin := work.step.settings.get("artifacts_of"):
+        return _as_built_by(work, origin, run_commands(work, folder))
     sbom, kept = _bill_of_materials(work, folder)
     seconds = run_commands(work, folder)
     artifacts = [*collect(folder, work.step.settings["artifacts"], work.gare.store), *kept]
@@ -34,6 +36,18 @@ def build(work: Work) -> Value:
         "seconds": round(seconds, 1),
         "summary": "; ".join([f"{len(artifacts)} artifact(s) in {seconds:.1f} s", *strangers]),
     }
+
+
+def _as_built_by(work: Work, origin: str, seconds: float) -> Value:
+    """Return what another release has built of the same commit: a version is not made twice.
+
+    It was built anew all the same, so that tests and the project's own steps find what they need.
+    """
+    value = work.ledger.releases.steps(origin)["build"].value
+    for artifact in value["artifacts"]:
+        artifact_path(work.gare.store, artifact["sha256"])
+    count = len(value["artifacts"])
+    return {**value, "seconds": round(seconds, 1), "summary": f"{count} artifact(s) of {origin}"}
 
 
 def _bill_of_materials(work: Work, folder: Path) -> tuple[Sbom, list[Artifact]]:

@@ -1,11 +1,11 @@
 """depart: a member's own release begins, as a run of its own, exactly as its stored plan says."""
 
-from gare.domain.journey import value_of
+from gare.domain.journey import turns_back, value_of
 from gare.engine import deployment_of
 from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt
 from gare.requests import ReleaseRequest
+from tasks.member_runs import member_release
 from tasks.step import Value, Work, step_task
-from tasks.train_waits import member_release, turns_back
 
 
 @step_task

@@ -1,21 +1,15 @@
 """deploy: the environment switches to the version. When the switch itself fails, what was there is put back at once."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-from gare.connectors.artifacts import artifact_path
 from gare.domain.plan import Kind
-from gare.domain.releases import ReleaseState
 from gare.domain.standing import Verified, good_versions, no_return
 from gare.domain.versions import is_between
-from gare.errors import InternalError, Refused, RolloutFailed
+from gare.errors import GareError, Refused, RolloutFailed, StepFailed
 from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt
 from gare.ledger.releases import number_of
-from gare.ports.target import Shipment
 from gare.strategies.rollout import rollout
+from tasks.put_back import deployed, end_put_back, hold, make_shipment, put_back_by_itself
 from tasks.record import show_running
 from tasks.step import STOPPING, Value, Work, step_task
-from tasks.undo import take_back_own
 
 
 @step_task
@@ -26,7 +20,7 @@ def deploy(work: Work) -> Value:
     show_running(work)
     target = work.gare.target(plan, work.step, work.release.id)
     artifacts = work.artifacts
-    shipment = make_shipment(work, work.release.id, artifacts)
+    shipment = make_shipment(work, work.release.id, artifacts, plan.version)
     good = [work.ledger.verified_version(plan.project, environment)]
 
     def look() -> Look:
@@ -37,19 +31,32 @@ def deploy(work: Work) -> Value:
         kept = [version for version in good if version]
         return rollout(target, shipment, work.say, kept, stays=stays_because(work))
 
-    files = {artifact["name"]: artifact["sha256"] for artifact in _deployed(artifacts)}
+    files = {artifact["name"]: artifact["sha256"] for artifact in deployed(artifacts)}
     wanted = {"version": plan.version, "place": target.place, "files": files}
     effect = Effect(f"deploy {environment}", wanted, look, act)
     try:
         receipt = work.ledger.effects.perform(work.release.id, work.step.id, effect)
-    except RolloutFailed as error:
-        if STOPPING.is_set():
-            raise  # somebody ends the release: it is cancelled, not rolled back
-        take_back_own(work)
-        roll_back_end(work, f"{environment}: {error}")
+    except (RolloutFailed, StepFailed) as error:
+        # When somebody ends the release it is cancelled, not rolled back.
+        if not STOPPING.is_set():
+            end_failed_rollout(work, error, target.live())
         raise
     owe_checks(work)
     return {"receipt": dict(receipt), "summary": f"{plan.version} at {target.place}"}
+
+
+def end_failed_rollout(work: Work, error: GareError, live: str) -> None:
+    """End a release whose rollout failed with the version before live again; else put that back from elsewhere.
+
+    Where nothing was touched, or nothing may be put back, it is left to a person.
+    """
+    if isinstance(error, RolloutFailed):
+        if not error.is_back:
+            put_back_by_itself(work, error)
+        hold(work, f"{work.step.environment}: {error.what}")
+        end_put_back(work, error, error.what, live)
+    elif stays_because(work):
+        hold(work, f"{work.step.environment}: {error.what}")
 
 
 def owe_checks(work: Work) -> None:
@@ -99,31 +106,3 @@ def stays_because(work: Work) -> str:
     states = work.ledger.releases.step_states(work.release.id)
     step = no_return(work.plan, states, work.step.environment)
     return f"step {step.id} is a point of no return: {step.point_of_no_return}." if step else ""
-
-
-def make_shipment(work: Work, release_id: str, artifacts: Sequence[Mapping[str, Any]]) -> Shipment:
-    """Return what a release has made, found by content in the store."""
-    return Shipment(
-        project=work.plan.project,
-        environment=work.step.environment,
-        release=release_id,
-        version=work.plan.version,
-        commit=work.plan.commit,
-        files={
-            artifact["name"]: artifact_path(work.gare.store, artifact["sha256"])
-            for artifact in _deployed(artifacts)
-        },
-    )
-
-
-def _deployed(artifacts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return what is deployed: all artifacts but the bill of materials."""
-    return [artifact for artifact in artifacts if artifact["kind"] != "sbom"]
-
-
-def roll_back_end(work: Work, end: str) -> None:
-    """End the release as rolled back; automation waits there until a person releases it."""
-    if work.release.is_closed:
-        raise InternalError("a closed release was deployed", where=work.release.id)
-    work.ledger.holds.place(work.release.id, work.plan.project, work.step.environment, end)
-    work.ledger.releases.mark(work.release.id, ReleaseState.ROLLED_BACK, actor="gare", end=end)

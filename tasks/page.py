@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from gare.connectors.artifacts import artifact_path
 from gare.ledger.effects import Absent, AsWanted, Different, Effect, Look, Receipt
+from gare.planning.again import AGAIN
 from gare.ports.packages import Packages
 from gare.ports.release_page import Link, ReleaseEntry, ReleasePage
 from tasks.away import unless_away
@@ -20,6 +21,8 @@ def publish_page(work: Work) -> Value:
     """Make what is missing of the release in GitLab."""
     settings = work.step.settings
     gitlab = work.gare.hosting.at(settings["gitlab"])
+    if settings.get(AGAIN):
+        return _say_again(work, gitlab.release_page)
     links = [Link(name, address) for name, address in settings["links"].items()]
     if settings["packages"]:
         links += _uploaded(work, gitlab.packages)
@@ -27,6 +30,35 @@ def publish_page(work: Work) -> Value:
     _perform(work, evidence_effect(work, gitlab.release_page))
     work.show_link(receipt["url"], f"Release {settings['tag_name']}")
     return {"receipt": dict(receipt), "url": receipt["url"], "summary": receipt["url"]}
+
+
+def _say_again(work: Work, there: ReleasePage) -> Value:
+    """Put on top of the page's notes, which stay, that the version is released again."""
+    tag, plan = work.step.settings["tag_name"], work.plan
+    if there.look(tag) is None:
+        return {"url": "", "summary": f"there is no release of {tag}"}
+    mark = (
+        f"> **Released again.** {plan.title} {plan.version} is released again. ({work.release.id})"
+    )
+    receipt = _perform(work, mark_effect(there, tag, mark))
+    return {"receipt": dict(receipt), "summary": f"release of {tag}: released again"}
+
+
+def mark_effect(there: ReleasePage, tag: str, mark: str) -> Effect:
+    """Return a mark on top of the notes of a release, which stay."""
+
+    def notes() -> str:
+        found = there.look(tag)
+        return found.notes if found else ""
+
+    def look() -> Look:
+        return AsWanted({"tag": tag}) if mark in notes() else Absent()
+
+    def act() -> Receipt:
+        there.rewrite(tag, f"{mark}\n\n{notes()}")
+        return {"tag": tag}
+
+    return Effect(f"release page {tag}", {"mark": mark}, look, act)
 
 
 def page_effect(work: Work, there: ReleasePage, links: Sequence[Link]) -> Effect:

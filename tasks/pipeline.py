@@ -10,6 +10,7 @@ from typing import Any
 from gare.archives import unpack
 from gare.connectors.artifacts import collect, keep
 from gare.domain.artifacts import Artifact
+from gare.domain.waits import Cause
 from gare.errors import StepFailed
 from gare.gates.junit_writer import write_report
 from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt
@@ -36,10 +37,14 @@ def bring_on(work: Work) -> Value | AskAgain:
     receipt = work.ledger.effects.perform(work.release.id, work.step.id, start_effect(work, ci))
     found = ci.pipeline(int(receipt["pipeline"]))
     next_look = work.ledger.now() + timedelta(seconds=work.step.settings["every_s"])
-    if waits_for := play_jobs(work, ci, found):
-        return AskAgain(waits_for, next_look)
+    if played := play_jobs(work, ci, found):
+        # What people must do keeps the pipeline for longer than a job that has been started.
+        cause = min(played, key=lambda one: not one.cause.needs_people).cause
+        return AskAgain("; ".join(map(str, played)), next_look, cause)
     if not found.state.has_ended:
-        return AskAgain(_standing(ci, found), next_look)
+        is_blocked = found.state is PipelineState.BLOCKED
+        cause = Cause.PEOPLE if is_blocked else Cause.SYSTEMS
+        return AskAgain(_standing(ci, found), next_look, cause)
     work.show_link(found.url, f"Pipeline {found.id}")
     if found.state is not PipelineState.SUCCESS:
         raise _failure(work, ci, found)
@@ -115,6 +120,10 @@ def _artifacts(work: Work, ci: Ci, found: Pipeline) -> dict[str, Any]:
     wanted = work.step.settings.get("artifacts") or {}
     if not wanted:
         return {}
+    if origin := work.step.settings.get("artifacts_of"):
+        # A version is not made twice: what its pipeline makes now is not what was released then.
+        then = work.ledger.releases.steps(origin).get(work.step.id)
+        return {"artifacts": then.value.get("artifacts", []) if then and then.value else []}
     jobs = {job.name: job for job in ci.jobs(found.id)}
     taken = list[Artifact]()
     for name, patterns in wanted.items():

@@ -11,11 +11,14 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from gare.boundaries import reached
+from gare.departures import BEFORE_DEPARTURE, taken_off
 from gare.domain.journey import NOTHING_LEFT
 from gare.domain.plan import Kind, Plan
 from gare.domain.releases import Release, ReleaseState, StepState
 from gare.domain.versions import is_prerelease, pick_previous
 from gare.errors import LosesFix, NotFound, Refused
+from gare.planning.again import AGAIN
+from gare.planning.boarding import slot_of
 from gare.reports.markdown import plan_page
 from gare.reports.train import plan_of_train_page
 from gare.requests import HotfixRequest, ReleaseRequest, Request, TrainRequest, request_of
@@ -42,6 +45,8 @@ def plan_first(kind: str, request: dict[str, Any], run_id: str) -> str:
     gare, wanted = open_gare(), request_of(kind, request)
     if wanted.requested_by:
         gare.voter(wanted.requested_by)
+    if isinstance(wanted, TrainRequest):
+        _name_departure(gare, wanted, run_id)
     found = gare.ledger.releases.of_run(run_id)
     stored = found.plan if found else wanted.stored_plan
     digest, plan = (stored, gare.plan(stored)) if stored else _planned(gare, wanted, run_id)
@@ -70,7 +75,8 @@ def _end_former(gare: Gare, release: Release) -> None:
     """End the release of a train's member that stands still: this one has come in its place."""
     members = gare.ledger.releases.members(release.train) if release.train else ()
     for former in members:
-        if former.project == release.project and former.id != release.id and former.is_stopped:
+        is_same = (former.project, former.kind) == (release.project, release.kind)
+        if is_same and former.id != release.id and former.is_stopped:
             with suppress(NotFound):
                 gare.engine.cancel(former.flow_run_id, has_process=False)
             end = f"released once more as {release.id}"
@@ -81,6 +87,12 @@ def _planned(gare: Gare, wanted: Request, run_id: str) -> tuple[str, Plan]:
     """Plan what is asked for; a boarding that comes too late says what kept it."""
     before = gare.ledger.rescues.get(run_id)
     return gare.make_plan(wanted, kept_by=before.reason if before and before.outages else "")
+
+
+def _name_departure(gare: Gare, request: TrainRequest, run_id: str) -> None:
+    """Name a run after its train and slot: one of a schedule has a name of the engine's, and planning takes a while."""
+    slot = slot_of(gare.station.train(request.name), request.slot, gare.ledger.now())
+    gare.engine.rename(run_id, f"{request.subject} {slot.name}", [f"project:{request.subject}"])
 
 
 def plan_anew(gare: Gare, release: Release, request: Request) -> Release:
@@ -162,30 +174,36 @@ def _hold(gare: Gare, plan: Plan) -> None:
 
 
 def _board_anew(gare: Gare, release: Release, request: TrainRequest) -> Release:
-    """Plan a train again whose members were released while it waited, so that people say go to what departs."""
+    """Plan a train again whose members were released, or taken off, while it waited: people say go to what departs."""
     plan = gare.plan(release.plan)
-    if request.is_fixed or plan.details["refusal"] or _has_begun(gare, release):
+    if plan.details["refusal"]:
         return release
     names = [str(one["project"]) for one in plan.details["members"]]
-    ended = gare.ledger.releases.ended_since_plan
-    took = [other for name in names for other in ended(release, name)]
-    if took:
-        reason = ", ".join(f"{other.id} of {other.project}" for other in took)
-        board_again.with_options(task_run_name=f"plan {release.project} again")(release.id, reason)
+    reasons = []
+    if off := taken_off(gare.ledger, release, plan):
+        reasons = [f"{name} was {why}" for name, why in off.items()]
+    elif not request.is_fixed and not _has_begun(gare, release):
+        ended = gare.ledger.releases.ended_since_plan
+        took = [other for name in names for other in ended(release, name)]
+        reasons = [f"overtaken by {other.id} of {other.project}" for other in took]
+    if reasons:
+        board_again.with_options(task_run_name=f"plan {release.project} again")(
+            release.id, ", ".join(reasons), off
+        )
     return gare.ledger.releases.get(release.id)
 
 
 @task(name="plan", cache_policy=NO_CACHE, persist_result=False)
-def board_again(release_id: str, reason: str) -> None:
-    """Plan the train on what stands now, with the commits that boarded."""
+def board_again(release_id: str, reason: str, without: dict[str, str]) -> None:
+    """Plan the train on what stands now, with the commits that boarded, without who was taken off."""
     gare = open_gare()
     release = gare.ledger.releases.get(release_id)
-    digest, plan = gare.board_anew(gare.plan(release.plan))
+    digest, plan = gare.board_anew(gare.plan(release.plan), without)
     if digest != release.plan:
         _show(gare, release, digest, plan)
         value = _value(digest, plan)
         gare.ledger.releases.replan(
-            release_id, digest, plan, value, reason=f"overtaken by {reason}"
+            release_id, digest, plan, value, reason=reason, anew=BEFORE_DEPARTURE
         )
 
 
@@ -197,11 +215,14 @@ def _overtaken(gare: Gare, release: Release, plan: Plan, *, is_fixed: bool) -> s
     """Say what came between the plan of a release that has not begun and its turn; empty when nothing did."""
     others = gare.ledger.releases.ended_since_plan(release)
     took = next((other for other in others if other.state is ReleaseState.RELEASED), None)
+    again = plan.details.get(AGAIN, "")
     taker = gare.ledger.effects.deployed(plan.project).get(plan.version, release.id)
-    is_taken = taker != release.id or _has_moved(gare, plan)
+    is_deployed = taker not in (release.id, again)
+    # What is released again has its tag already.
+    is_taken = is_deployed or (not again and _has_moved(gare, plan))
     if took and (is_taken or not is_fixed):
         return f"{took.id} took it with {took.version}"
-    if taker != release.id:
+    if is_deployed:
         return f"{taker} deployed {plan.version} already"
     if is_taken:
         return f"the tags of {plan.project} are others than when it was planned"

@@ -4,34 +4,37 @@ A job of a protected environment is approved first, in the connection's name; an
 (GitLab docs, "Deployment approvals").
 """
 
+from gare.domain.waits import Cause, Waited
 from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt
 from gare.ports.ci import Ci, Job, Pipeline
 from gare.ports.environments import DeploymentRecord, Environments
 from tasks.step import Work
 
 
-def play_jobs(work: Work, ci: Ci, found: Pipeline) -> str:
-    """Start the named jobs that wait; return what is waited for now, empty when none of them is to be started."""
+def play_jobs(work: Work, ci: Ci, found: Pipeline) -> list[Waited]:
+    """Start the named jobs that wait; return what is waited for now, nothing when none of them is to be started."""
     named = work.step.settings.get("play", ())
     if not named:
-        return ""
+        return []
     there = work.gare.hosting.at(work.step.settings["gitlab"]).environments
     jobs = [job for job in ci.jobs(found.id) if job.name in named]
     for job in (job for job in jobs if job.has_begun):
         _perform(work, _start(ci, there, found, job))  # its receipt, where the answer was lost
-    return "; ".join([_play(work, ci, there, found, job) for job in jobs if job.can_be_played])
+    return [_play(work, ci, there, found, job) for job in jobs if job.can_be_played]
 
 
-def _play(work: Work, ci: Ci, there: Environments, found: Pipeline, job: Job) -> str:
+def _play(work: Work, ci: Ci, there: Environments, found: Pipeline, job: Job) -> Waited:
     deployment = there.of_job(job.id)
     if deployment and (deployment.pending_approvals or there.user in deployment.approved_by):
         _perform(work, _approval(there, deployment, job))
         deployment = there.get(deployment.id)
         if deployment.pending_approvals:
             missing = deployment.pending_approvals
-            return f"{missing} more approval(s) in GitLab for {job.name} ({job.url})"
+            what = f"{missing} more approval(s) in GitLab for {job.name} ({job.url})"
+            return Waited(what, Cause.APPROVALS)
     _perform(work, _start(ci, there, found, job))
-    return f"{job.name}, which was started in pipeline {found.id} ({job.url})"
+    what = f"{job.name}, which was started in pipeline {found.id} ({job.url})"
+    return Waited(what, Cause.SYSTEMS)
 
 
 def _perform(work: Work, effect: Effect) -> None:

@@ -2,11 +2,9 @@
 
 import time
 
-from gare.domain.plan import Kind
 from gare.domain.releases import Release
 from gare.errors import ConnectorError
 from gare.wiring import Gare
-from tasks.train_pages import show_train
 
 INTERVAL_S = 3.0
 
@@ -20,8 +18,6 @@ class Progress:
 
     def show(self, done: int, *, is_last: bool = False) -> None:
         """Show that `done` steps are done; at most one call each few seconds goes to the engine."""
-        if is_last and self._release.kind is Kind.TRAIN:
-            show_train(self._gare, self._release)
         if done and not self._shown_at:
             # A woken run: the process before the wait drew this bar, and the first step is waiting for its start.
             self._shown_at = time.monotonic()

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from gare.domain.waits import Cause
 from tasks.step import AskAgain, Value, Work, step_task
 from tasks.verify import check_or_put_back
 
@@ -22,6 +23,6 @@ def watch(work: Work) -> Value | AskAgain:
     if now < until:
         next_look = now + timedelta(seconds=work.step.settings["every_s"])
         said = f"{environment} soaks {version} until {until:%Y-%m-%d %H:%M:%S} UTC"
-        return AskAgain(said, min(next_look, until))
+        return AskAgain(said, min(next_look, until), Cause.SOAK)
     work.ledger.set_verified(work.release.id, work.plan.project, environment, version)
     return {"running": version, "evidence": evidence, "summary": f"{environment} held {version}"}

@@ -7,7 +7,7 @@ nothing of any one step.
 import os
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,13 @@ from gare.boundaries import reached
 from gare.domain.artifacts import all_made
 from gare.domain.plan import Plan, PlannedStep
 from gare.domain.releases import Release, StepState
+from gare.domain.waits import Cause
 from gare.errors import ConnectorError, GareError, InternalError, LedgerAway, StepFailed
 from gare.ledger.ledger import Ledger
 from gare.ports.target import Say
 from gare.reports.markdown import escape
 from gare.wiring import Gare, open_gare
+from tasks.wait import Wait
 from tasks.waiting import look_at_freezes
 
 Value = dict[str, Any]
@@ -41,6 +43,9 @@ class AskAgain:
 
     reason: str
     at: datetime
+    cause: Cause = Cause.SYSTEMS
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """What the step keeps meanwhile."""
 
 
 Body = Callable[["Work"], Value | AskAgain]
@@ -158,7 +163,7 @@ def _run(body: Body, release_id: str, step_id: str) -> State[Any]:
     try:
         # Once more, and before each attempt: a window may have closed since the step was found ready.
         closed = look_at_freezes(gare, release, plan, step)
-        value = AskAgain(closed.reason, gare.ledger.now()) if closed else body(work)
+        value = _put_off(closed, gare.ledger.now()) if closed else body(work)
     except Exception as error:
         if not STOPPING.is_set():
             _note_failure(gare.ledger, release_id, step, error)
@@ -166,7 +171,12 @@ def _run(body: Body, release_id: str, step_id: str) -> State[Any]:
     state = StepState.DONE
     if isinstance(value, AskAgain):
         state = StepState.WAITING
-        value = {"summary": value.reason, "again_at": value.at.isoformat()}
+        value = {
+            "summary": value.reason,
+            "again_at": value.at.isoformat(),
+            "cause": value.cause.value,
+            **value.more,
+        }
     reached(f"before end {step_id}")
     # What it took to get here is not done twice for a ledger that is away for a moment.
     gare.ledger.database.lasting(
@@ -174,6 +184,10 @@ def _run(body: Body, release_id: str, step_id: str) -> State[Any]:
     )
     reached(f"after end {step_id}")
     return Completed(message=str(value.get("summary", "")) or "Done.")
+
+
+def _put_off(closed: Wait, now: datetime) -> AskAgain:
+    return AskAgain(closed.reason, now, closed.said.cause)
 
 
 def _note_failure(ledger: Ledger, release_id: str, step: PlannedStep, error: Exception) -> None:

@@ -1,4 +1,4 @@
-"""The tracker's version of a release: made and put in its place, released, and old ones archived. Part of `tickets`."""
+"""The versions of a tracker: made and put in their place, released, and old ones archived."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -32,11 +32,10 @@ def make_versions(work: Work, there: VersionWriter) -> Iterator[Effect]:
         )
 
 
-def released(work: Work, there: VersionWriter) -> Iterator[Effect]:
-    """Yield the release of the version, to the next one what is open of it, where the rule says so."""
-    name, rule = work.step.settings["version"], work.step.settings["rule"]
+def released(work: Work, there: VersionWriter, name: str, is_moved: str = "") -> Effect:
+    """Return the release of a version; `is_moved` hands what is open of it to the next one."""
     wanted: dict[str, Any] = {"version": name, "released": True}
-    if is_moved := rule.get("move_open_to", ""):
+    if is_moved:
         wanted["open_to"] = is_moved
 
     def act() -> Receipt:
@@ -47,7 +46,7 @@ def released(work: Work, there: VersionWriter) -> Iterator[Effect]:
         return there.release_version(name, work.ledger.now().astimezone().date(), to)
 
     look = _version(there, name, lambda found: found.is_released)
-    yield Effect(f"release of {name} in {there.place}", wanted, look, act)
+    return Effect(f"release of {name} in {there.place}", wanted, look, act)
 
 
 def archived(work: Work, there: VersionWriter) -> Iterator[Effect]:

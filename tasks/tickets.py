@@ -41,7 +41,9 @@ def tell(work: Work) -> Value:
     told, refused = _tell_each(work, writer, stands)
     # The version last, so that it is complete when it is out.
     if rule["version"]:
-        count += _perform(work, released(work, writer.versions))
+        move = rule.get("move_open_to", "")
+        version = work.step.settings["version"]
+        count += _perform(work, [released(work, writer.versions, version, move)])
         count += _perform(work, archived(work, writer.versions))
     if refused:
         _refuse(work, writer, refused, count=len(stands))

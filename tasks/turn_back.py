@@ -1,26 +1,69 @@
 """turn_back: a member goes back where its version was verified, because another member of its train has failed."""
 
+from collections.abc import Mapping
+
+from gare.domain.journey import staying, turns_back
+from gare.domain.releases import Release
+from gare.domain.waits import Cause
 from gare.engine import deployment_of
 from gare.ledger.effects import Absent, Effect, Look, Receipt
 from gare.requests import RollbackRequest
-from tasks.step import Value, Work, step_task
-from tasks.train_waits import member_release, turns_back
+from tasks.member_runs import member_release
+from tasks.step import AskAgain, Value, Work, step_task
+from tasks.train_back import look_at_rollbacks
+from tasks.wait import Sight
 
 
 @step_task
-def turn_back(work: Work) -> Value:
-    """Start the rollbacks of one member, once each; nothing to do when nobody has failed."""
+def turn_back(work: Work) -> Value | AskAgain:
+    """Start the rollbacks of one member, once each, and see them through; nothing to do when nobody has failed."""
+    return bring_back(work)
+
+
+def bring_back(work: Work) -> Value | AskAgain:
+    """Do what the step does. A member stays that others need which stay."""
     member = str(work.step.settings["member"])
-    if not turns_back(work.plan, work.ledger.releases.steps(work.release.id)):
+    records = work.ledger.releases.steps(work.release.id)
+    if not turns_back(work.plan, records):
         return {"summary": "not needed"}
+    if needing := staying(work.plan, records, member):
+        said = f"it is needed by {', '.join(needing)}, which stays"
+        return {"stays": said, "summary": f"{member} stays: {said}"}
     own = member_release(work.gare, work.release, member)
-    places = [
-        environment
-        for environment in work.step.settings["environments"]
-        if own is not None and work.ledger.verified_by(member, environment) == own.id
-    ]
-    runs = {place: _begin(work, member, place) for place in places}
-    return {"runs": runs, "summary": ", ".join(places) or f"{member} has changed nothing"}
+    runs = _begin_all(work, member, own)
+    if not runs:
+        return {"summary": f"nothing to take back: {_untouched(work, own)}"}
+    wait = look_at_rollbacks(Sight(work.gare, work.release), work.step, runs)
+    if wait is not None:
+        return AskAgain(wait.said.what, work.ledger.now(), Cause.MEMBERS, {"runs": runs})
+    back = {place: work.ledger.verified_version(member, place) for place in runs}
+    told = ", ".join(f"{place} is back at {version}" for place, version in back.items())
+    return {"back": back, "summary": told}
+
+
+def _begin_all(work: Work, member: str, own: Release | None) -> Mapping[str, str]:
+    """Begin the rollbacks that are due; those that had begun before count whatever stands there by now."""
+    begun = {
+        one.target for one in work.ledger.effects.of(work.release.id) if one.step == work.step.id
+    }
+    return {
+        place: _begin(work, member, place)
+        for place in work.step.settings["environments"]
+        if own is not None
+        and (_target(member, place) in begun or work.ledger.verified_by(member, place) == own.id)
+    }
+
+
+def _untouched(work: Work, own: Release | None) -> str:
+    if own is None:
+        return "it has not departed"
+    if not work.step.settings["environments"]:
+        return "it has no environment, and what it has published stays"
+    return "its version was not verified good anywhere"
+
+
+def _target(member: str, environment: str) -> str:
+    return f"roll back {member} in {environment}"
 
 
 def _begin(work: Work, member: str, environment: str) -> str:
@@ -29,6 +72,7 @@ def _begin(work: Work, member: str, environment: str) -> str:
         environment=environment,
         requested_by=work.release.requested_by,
         reason=f"{work.release.id} goes back: a member has failed",
+        train=work.release.id,
     )
     key = f"train {work.release.id} {member} back {environment}"
 
@@ -43,5 +87,5 @@ def _begin(work: Work, member: str, environment: str) -> str:
         )
         return {"run": run.id, "key": key}
 
-    effect = Effect(f"roll back {member} in {environment}", {"key": key}, look, act)
+    effect = Effect(_target(member, environment), {"key": key}, look, act)
     return str(work.ledger.effects.perform(work.release.id, work.step.id, effect)["run"])

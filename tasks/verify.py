@@ -1,13 +1,11 @@
 """verify: ask the environment what really runs. When it is not the version, or not well, the last good one returns."""
 
 from gare.domain.plan import Kind
-from gare.errors import GareError, LedgerAway, RolloutFailed, StepFailed
-from gare.ledger.effects import Absent, Effect, Receipt
+from gare.errors import RolloutFailed, StepFailed
 from gare.ports.target import Target
-from gare.strategies.rollout import revert
-from tasks.deploy import roll_back_end, stays_because
+from tasks.deploy import stays_because
+from tasks.put_back import hold, put_back_by_itself
 from tasks.step import STOPPING, Value, Work, step_task
-from tasks.undo import take_back_own
 
 
 @step_task
@@ -34,8 +32,7 @@ def check_or_put_back(work: Work) -> dict[str, str]:
         if STOPPING.is_set() or work.plan.kind is Kind.ROLLBACK:
             raise
         _refuse_no_return(work, error)
-        _put_back(work, target, error)
-        raise
+        put_back_by_itself(work, error)
 
 
 def _check(work: Work, target: Target) -> dict[str, str]:
@@ -55,51 +52,10 @@ def _check(work: Work, target: Target) -> dict[str, str]:
 def _refuse_no_return(work: Work, error: StepFailed) -> None:
     """Raise RolloutFailed when the environment cannot go back: then what fails is left running, for a person."""
     if stays := stays_because(work):
+        hold(work, f"{work.step.environment}: {error.what}")
         raise RolloutFailed(
             f"{error.what} It is not put back: {stays}",
             where=f"{work.step.environment}, {error.where}",
             hint=f"{work.step.environment} needs a person now. Repair it, then "
             f"`gare resume {work.release.id}`; or release a repaired version.",
         ) from error
-
-
-def _put_back(work: Work, target: Target, error: StepFailed) -> None:
-    """Put the version last verified good there back, end the release, and raise RolloutFailed."""
-    environment = work.step.environment
-    before = good_version(work)
-    work.say(f"{error} Putting {before or 'nothing'} back.")
-
-    def act() -> Receipt:
-        return revert(target, before, work.say)
-
-    effect = Effect(
-        f"put back {environment}", {"version": before, "place": target.place}, Absent, act
-    )
-    try:
-        work.ledger.effects.perform(work.release.id, work.step.id, effect)
-    except LedgerAway:
-        raise  # says nothing about the environment: looked at again when the ledger is back
-    except GareError as second:
-        raise RolloutFailed(
-            f"Verification failed ({error.what}) and {before or 'nothing'} could not be put back: {second.what}",
-            where=second.where or target.place,
-            hint=f"{environment} needs a person now. {second.hint}",
-        ) from error
-    take_back_own(work)
-    live = f"{before} is live again." if before else "Nothing is live there now."
-    roll_back_end(work, f"{environment}: {error.what} {live}")
-    raise RolloutFailed(
-        f"{error.what} {live}", where=f"{environment}, {error.where}", hint=error.hint
-    ) from error
-
-
-def good_version(work: Work) -> str:
-    """Return the version to go back to: last verified good there, else what was live before this release."""
-    verified = work.ledger.verified_version(work.plan.project, work.step.environment)
-    if verified and verified != work.plan.version:
-        return verified
-    for step in work.plan.steps:
-        value = work.values.get(step.id)
-        if step.type == "deploy" and step.environment == work.step.environment and value:
-            return str(value["receipt"].get("previous", ""))
-    return ""

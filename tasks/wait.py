@@ -5,18 +5,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
+from gare.domain.journey import forward, rollbacks
 from gare.domain.releases import Release, StepRecord
+from gare.domain.waits import Waited
 from gare.wiring import Gare
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """One thing waited for. `reason` names whom; the run is woken at `wake_at` at the latest."""
+    """One thing waited for. The run is woken at `wake_at` at the latest."""
 
-    reason: str
+    said: Waited
     wake_at: datetime | None = None
     is_refusal: bool = False
     """Nothing will come: the release ends."""
+
+    @property
+    def reason(self) -> str:
+        """Return what is waited for, in words."""
+        return str(self.said)
 
 
 @dataclass(frozen=True)
@@ -35,3 +42,13 @@ class Sight:
     def members(self) -> Sequence[Release]:
         """Return the releases that a train has started."""
         return self.gare.ledger.releases.members(self.release.id)
+
+    @cached_property
+    def own(self) -> Mapping[str, Release]:
+        """Return each member's own release, the newest."""
+        return forward(self.members)
+
+    @cached_property
+    def back(self) -> Mapping[str, Sequence[Release]]:
+        """Return the rollbacks of each member."""
+        return rollbacks(self.members)

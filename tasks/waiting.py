@@ -8,10 +8,11 @@ from gare.domain.approvals import Decision
 from gare.domain.freezes import is_outward, move_of
 from gare.domain.locks import PRIORITIES, Priority, locks_of
 from gare.domain.manifest import manifest
-from gare.domain.plan import Kind, Plan, PlannedStep
+from gare.domain.plan import Plan, PlannedStep
 from gare.domain.releases import Release, ReleaseState, StepState
 from gare.domain.schedule import ready
 from gare.domain.standing import is_automatic
+from gare.domain.waits import Cause, Waited
 from gare.errors import ConnectorError
 from gare.reports.markdown import approval_page
 from gare.wiring import Gare
@@ -26,7 +27,7 @@ def line_up(gare: Gare, release: Release, plan: Plan) -> Wait | None:
     """
     priority = PRIORITIES.get(plan.kind, Priority.RELEASE)
     place = gare.ledger.locks.ask(release.id, locks_of(plan), priority=priority)
-    return None if place is None else Wait(str(place))
+    return None if place is None else Wait(Waited(str(place), Cause.QUEUE))
 
 
 def take_up(gare: Gare, release: Release, plan: Plan) -> Wait | None:
@@ -50,7 +51,7 @@ def stand_aside(gare: Gare, release: Release, plan: Plan) -> list[Wait]:
     states = gare.ledger.releases.step_states(release.id)
     done = {step for step, state in states.items() if state is StepState.DONE}
     held = [look_at_hold(gare, release, plan, step) for step in ready(plan.steps, done, done)]
-    waits = [wait for wait in held if wait is not None]
+    waits = [one for one in held if one is not None]
     if not waits or len(waits) < len(held):
         return []
     gare.ledger.locks.let_go(release.id)
@@ -59,33 +60,34 @@ def stand_aside(gare: Gare, release: Release, plan: Plan) -> list[Wait]:
 
 def look_at_hold(gare: Gare, release: Release, plan: Plan, step: PlannedStep) -> Wait | None:
     """Return what a deployment waits for that no person asked for, where a rollback has put automation on hold."""
-    if step.type != "deploy" or plan.kind is Kind.ROLLBACK or not is_automatic(release):
+    if step.type != "deploy" or not is_automatic(release):
         return None
     hold = gare.ledger.holds.get(plan.project, step.environment)
-    return Wait(f"{step.id}: {hold}") if hold else None
+    if hold is None or not hold.keeps(release):
+        return None
+    return Wait(Waited(str(hold), Cause.ON_HOLD, step.id))
 
 
 def look(sight: Sight, plan: Plan, step: PlannedStep) -> Wait | None:
     """Return what the step waits for, or None when it can run now. Asks for an approval when due."""
     gare, release = sight.gare, sight.release
     # First: most members of a long train wait for a place, and cost no question to the ledger.
-    if (wait := look_at_train(sight, plan, step)) is not None:
-        return wait
+    if (found := look_at_train(sight, plan, step)) is not None:
+        return found
     if (place := gare.ledger.locks.give_way(release.id)) is not None:
-        return Wait(str(place))
-    if (wait := look_at_freezes(gare, release, plan, step)) is not None:
-        return wait
-    if (wait := look_at_hold(gare, release, plan, step)) is not None:
-        return wait
+        return Wait(Waited(str(place), Cause.QUEUE))
+    if (found := look_at_freezes(gare, release, plan, step)) is not None:
+        return found
+    if (found := look_at_hold(gare, release, plan, step)) is not None:
+        return found
     if step.type == "approve":
         return _approval(gare, release, plan, step)
-    if (wait := _asked_again(gare, release, step)) is not None:
-        return wait
+    if (found := _asked_again(gare, release, step)) is not None:
+        return found
     if step.type == "manual":
         wanted = step.settings.get("instructions") or step.title
-        return Wait(
-            f"{step.id}: somebody to do and tick off: {wanted} (gare done {release.id} {step.id})"
-        )
+        what = f"somebody to do and tick off: {wanted} (gare done {release.id} {step.id})"
+        return Wait(Waited(what, Cause.PEOPLE, step.id))
     return None
 
 
@@ -96,7 +98,8 @@ def look_at_freezes(gare: Gare, release: Release, plan: Plan, step: PlannedStep)
     found = gare.freezes.clearance(move_of(plan, step), release.id)
     if found.is_open or _has_begun(gare, release, step):
         return None
-    return Wait(f"{step.id}: {found}", found.wake_at, found.is_refusal)
+    said = Waited(str(found), Cause.FREEZES, step.id)
+    return Wait(said, found.wake_at, found.is_refusal)
 
 
 def _has_begun(gare: Gare, release: Release, step: PlannedStep) -> bool:
@@ -121,9 +124,10 @@ def _asked_again(gare: Gare, release: Release, step: PlannedStep) -> Wait | None
         return None
     value = gare.ledger.releases.steps(release.id)[step.id].value
     again_at = datetime.fromisoformat(value["again_at"])
-    return (
-        Wait(f"{step.id}: {value['summary']}", again_at) if again_at > gare.ledger.now() else None
-    )
+    if again_at <= gare.ledger.now():
+        return None
+    cause = Cause(value.get("cause", Cause.SYSTEMS))
+    return Wait(Waited(value["summary"], cause, step.id), again_at)
 
 
 def _approval(gare: Gare, release: Release, plan: Plan, step: PlannedStep) -> Wait | None:
@@ -147,7 +151,7 @@ def _approval(gare: Gare, release: Release, plan: Plan, step: PlannedStep) -> Wa
         approval_page(plan, rule, release, wanted.digest, values),
         is_new=is_new,
     )
-    return Wait(f"{step.id}: {standing}", request.expires_at)
+    return Wait(Waited(str(standing), Cause.APPROVALS, step.id), request.expires_at)
 
 
 def _show(gare: Gare, release: Release, step: PlannedStep, page: str, *, is_new: bool) -> None:

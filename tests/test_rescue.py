@@ -8,6 +8,7 @@ import pytest
 
 from gare.config.models import RescueSettings
 from gare.domain.releases import ReleaseState, StepState
+from gare.domain.waits import Cause, Waited
 from gare.engine import ALIVE
 from gare.errors import Refused, Unavailable, UnexpectedReply
 from gare.ledger.ledger import Ledger
@@ -103,7 +104,7 @@ def clock():
 def gare(tmp_path, clock):
     ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", clock=lambda: clock.now)
     settings = RescueSettings(quiet=timedelta(microseconds=50), attempts=3)
-    station = SimpleNamespace(config=SimpleNamespace(rescue=settings))
+    station = SimpleNamespace(config=SimpleNamespace(rescue=settings), root=tmp_path)
     made = SimpleNamespace(
         ledger=ledger, engine=FakeEngine(), station=station, work_folder=tmp_path / "work"
     )
@@ -253,7 +254,7 @@ def test_a_waiting_release_is_woken_by_its_moment_and_not_before(gare, release, 
         release.id,
         ReleaseState.WAITING,
         actor="gare",
-        waiting=["people"],
+        waiting=[Waited("people", Cause.OTHER)],
         wake_at=NOW + timedelta(hours=1),
     )
     clock.now += timedelta(minutes=59)
@@ -264,7 +265,9 @@ def test_a_waiting_release_is_woken_by_its_moment_and_not_before(gare, release, 
 
 def test_a_step_ticked_off_by_a_person_wakes_the_release(gare, release, reconciler):
     gare.engine.put(release.flow_run_id, "PAUSED", "Suspended")
-    gare.ledger.releases.mark(release.id, ReleaseState.WAITING, actor="gare", waiting=["somebody"])
+    gare.ledger.releases.mark(
+        release.id, ReleaseState.WAITING, actor="gare", waiting=[Waited("somebody", Cause.OTHER)]
+    )
     gare.ledger.releases.begin_step(release.id, "check", actor="alice")
     gare.ledger.releases.end_step(release.id, "check", StepState.DONE, actor="alice")
     assert rounds(reconciler, 1) == [f"{release.id} goes on"]
@@ -329,7 +332,9 @@ def test_without_the_engines_list_the_runs_of_releases_are_brought_on_and_the_re
     waiting = story.open_release(gare.ledger, run="waits")[0]
     gare.ledger.locks.ask(waiting.id, {"production"})
     gare.engine.put(waiting.flow_run_id, "PAUSED", "Suspended")
-    gare.ledger.releases.mark(waiting.id, ReleaseState.WAITING, actor="gare", waiting=["people"])
+    gare.ledger.releases.mark(
+        waiting.id, ReleaseState.WAITING, actor="gare", waiting=[Waited("people", Cause.OTHER)]
+    )
     gare.engine.put(release.flow_run_id, "CRASHED", message="killed")
     gare.engine.is_listless = True
     told = rounds(reconciler)

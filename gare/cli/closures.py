@@ -33,7 +33,7 @@ def calendar(project: str, days: int, file: str, *, as_json: bool) -> None:
     if project:
         gare.project(project)
     found = gare.freezes.calendar(project) if project else gare.freezes.whole_calendar()
-    _refuse_unreadable(found)
+    _tell_unreadable(found)
     now = gare.ledger.now()
     if file:
         _write_calendar(found, now, file)
@@ -48,15 +48,14 @@ def calendar(project: str, days: int, file: str, *, as_json: bool) -> None:
         click.echo(f"Nothing is closed in the coming {days} days.")
 
 
-def _refuse_unreadable(calendar: Calendar) -> None:
-    from gare.errors import ConfigError
+def _tell_unreadable(calendar: Calendar) -> None:
+    from gare.cli.output import clean
 
     for one in calendar.unreadable:
-        raise ConfigError(
-            f"{one.name} cannot be read: {one.problem}",
-            where="calendars",
-            hint="What it may be about is closed until it can be read.",
+        told = (
+            f"{one.name} cannot be read: {one.problem} What it may be about is closed until it can."
         )
+        click.echo(f"note: {clean(told)}", err=True)
 
 
 def _write_calendar(calendar: Calendar, now: datetime, file: str) -> None:

@@ -9,6 +9,7 @@ from gare.cli.output import clean, elapsed, first_line, is_terminal
 from gare.domain.approvals import Decision
 from gare.domain.plan import Plan
 from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
+from gare.domain.waits import Cause, Waited
 from gare.engine import Engine
 from gare.station_state import api_url
 from gare.wiring import Gare
@@ -40,10 +41,10 @@ def follow(gare: Gare, release_id: str, *, until_waiting: bool = False, since: s
             if is_new and not release.is_moving:
                 return _tell_end(gare, release)
             if waits := [] if turn.is_queued else _open_waits(gare, release, plan):
-                if "; ".join(waits) != told:
-                    told = "; ".join(waits)
+                if "; ".join(map(str, waits)) != told:
+                    told = "; ".join(map(str, waits))
                     _tell_waits(release, plan, waits)
-                if until_waiting and is_new:
+                if until_waiting and is_new and not _go_on_alone(gare, waits):
                     return 0
             _tick(release, plan, seen)
             station.look()
@@ -127,7 +128,18 @@ def _spoken(record: StepRecord) -> str:
     return f"done in {took}{again}" + (f": {clean(str(summary))}" if summary else "")
 
 
-def _open_waits(gare: Gare, release: Release, plan: Plan) -> list[str]:
+def _go_on_alone(gare: Gare, waits: list[Waited]) -> bool:
+    """Tell whether all that is waited for are members of a train, none of which waits for people itself."""
+    members = [
+        gare.ledger.releases.get(one.release)
+        for one in waits
+        if one.cause is Cause.MEMBERS and one.release
+    ]
+    need_people = any(wait.cause.needs_people for one in members for wait in one.waits)
+    return all(one.cause is Cause.MEMBERS for one in waits) and not need_people
+
+
+def _open_waits(gare: Gare, release: Release, plan: Plan) -> list[Waited]:
     """Return what people still have to do: a run that is just being woken has not written down that it goes on."""
     if release.state is not ReleaseState.WAITING:
         return []
@@ -137,14 +149,14 @@ def _open_waits(gare: Gare, release: Release, plan: Plan) -> list[str]:
         for rule in plan.approvals
         if gare.ledger.approvals.standing(release.id, rule).decision is not Decision.PENDING
     }
-    return [reason for reason in release.waiting if reason.partition(":")[0] not in settled]
+    return [one for one in release.waits if one.step not in settled]
 
 
-def _tell_waits(release: Release, plan: Plan, waits: list[str]) -> None:
-    for reason in waits:
-        click.echo(f"waits for {clean(reason)}")
+def _tell_waits(release: Release, plan: Plan, waits: list[Waited]) -> None:
+    for wait in waits:
+        click.echo(f"waits for {clean(wait)}")
     for rule in plan.approvals:
-        if any(reason.startswith(f"{rule.step}:") for reason in waits):
+        if any(wait.step == rule.step for wait in waits):
             click.echo(f"  vote: GARE_TOKEN=… gare approve {release.id} --env {rule.environment}")
 
 

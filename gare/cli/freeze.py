@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from gare.config.freezes import Freeze
+    from gare.config.freeze_problems import Known
     from gare.domain.approvals import Voter
-    from gare.domain.freezes import Clearance, Stop, Unreadable, Window
+    from gare.domain.clearance import Clearance
     from gare.domain.releases import Release
-    from gare.reports.freezes import Hit, TrainAhead, TrainHit
+    from gare.frozen import Foresight
     from gare.wiring import Gare
 
 Command = Callable[..., Any]
@@ -21,7 +21,11 @@ NAME = click.argument("name")
 _SCOPE = (
     click.option("--project", "projects", multiple=True, help="Project or pattern; several times."),
     click.option("--env", "environments", multiple=True, help="Environment or pattern; several."),
-    click.option("--lets", multiple=True, help="Kind of release let through; default: rollback."),
+    click.option(
+        "--lets",
+        multiple=True,
+        help="Kind of release let through, or none; default: rollback.",
+    ),
 )
 _WINDOW = (
     click.option("--start", default="", help="Local day and time, such as '2026-12-18 18:00'."),
@@ -65,17 +69,20 @@ def add(name: str, **said: Any) -> None:
     When: --start and --end, or --day with --after and --before, or --rrule with --start and --lasts, or --holidays.
     """
     from gare.cli.station_here import gare_here
+    from gare.config.freeze_problems import read_freeze
     from gare.config.rights import check_freeze_right
     from gare.domain.freezes import WindowKind
     from gare.freezing import WINDOW, body_of
+    from gare.frozen import foresee
 
     gare = gare_here()
     person = _person(gare)
     check_freeze_right(person, "freeze", gare.station.config)
     _refuse_taken(gare, name)
-    made = _read(gare, "gare freeze add", name, said)
+    told = {"name": name, **_given(said)}
+    made = read_freeze("gare freeze add", told, _known(gare), gare.ledger.now())
     window = made.window(made.times(), "")
-    _show_hits(_hits(gare, window))
+    _show(foresee(gare, window))
     gare.ledger.freezes.add(
         name,
         body_of(WINDOW, made),
@@ -95,24 +102,30 @@ def add(name: str, **said: Any) -> None:
 )
 @_with(_SCOPE)
 def stop(name: str, **said: Any) -> None:
-    """Stop the line at once, as NAME, until it is lifted. In your name: with your token in GARE_TOKEN."""
+    """Stop the line at once, as NAME, until it is lifted. In your name: with your token in GARE_TOKEN.
+
+    With `--lets none` rollbacks are kept, too.
+    """
     from gare.cli.station_here import gare_here
-    from gare.config.freezes import StopOrder, read_settings
+    from gare.config.freeze_problems import read_stop
     from gare.config.rights import check_freeze_right
-    from gare.domain.freezes import when
+    from gare.domain.clearance import when
     from gare.freezing import STOP, as_added, body_of
+    from gare.frozen import foresee, zone_of
 
     gare = gare_here()
     person = _person(gare)
     check_freeze_right(person, "freeze", gare.station.config)
     _refuse_taken(gare, name)
-    order = read_settings("gare freeze stop", StopOrder, {"name": name, **_given(said)})
+    order = read_stop("gare freeze stop", {"name": name, **_given(said)}, _known(gare))
     until = gare.ledger.now() + order.lasts if order.lasts else None
     record = gare.ledger.freezes.add(name, body_of(STOP, order), person=person.name, until=until)
     made = as_added(record)
-    end = f"until {when(until)} at the latest" if until else "until somebody lifts it"
+    end = "until somebody lifts it"
+    if until:
+        end = f"until {when(until, zone_of(made))} at the latest"
     click.echo(f"{name}: the line is stopped, {end}: `gare freeze lift {name}`.")
-    _show_hits(_hits(gare, made))
+    _show(foresee(gare, made))
 
 
 @freeze.command()
@@ -171,22 +184,25 @@ def preview(name: str, *, as_json: bool, **said: Any) -> None:
     """
     from gare.cli.output import print_json
     from gare.cli.station_here import gare_here
+    from gare.config.freeze_problems import read_freeze
     from gare.domain.freezes import WindowKind
+    from gare.frozen import foresee, known_freeze
 
     gare = gare_here()
+    is_allowing = False
     if given := _given(said):
-        made = _read(gare, "gare freeze preview", name, said)
-        window = made.window(made.times(), "")
-        found = _hits(gare, window)
-        is_allowing = given.get("kind") == WindowKind.ALLOW
+        told = {"name": name, **given}
+        made = read_freeze("gare freeze preview", told, _known(gare), gare.ledger.now())
+        found = foresee(gare, made.window(made.times(), ""))
+        is_allowing = made.kind is WindowKind.ALLOW
     else:
-        found, is_allowing = _hits(gare, _known(gare, name)), False
+        found = foresee(gare, known_freeze(gare, name))
     if as_json:
-        print_json([hit.as_json() for hit in found])
+        print_json([hit.as_json() for hit in found.found])
         return
-    _show_hits(found)
+    _show(found)
     if is_allowing:
-        click.echo("It allows: one more that allows opens what others keep closed.")
+        click.echo("It allows: one more that allows opens what others of the station keep closed.")
 
 
 @freeze.command()
@@ -196,28 +212,39 @@ def preview(name: str, *, as_json: bool, **said: Any) -> None:
 def override(release_id: str, environment: str, reason: str) -> None:
     """Let one release go on in a closed environment. In your name: with your token in GARE_TOKEN.
 
-    Sets aside what closes the environment now, for this release alone. A freeze that begins later counts again.
+    Sets aside what closes the environment now, for this release alone, until it would be over. The next Friday, another
+    stop, whatever begins later counts again.
     """
     from gare.cli.station_here import gare_here
-    from gare.config.rights import check_freeze_right
+    from gare.frozen import closed_for
+    from gare.ledger.freezes import Spared
 
     gare = gare_here()
     person = _person(gare)
     release = gare.ledger.releases.get(release_id)
-    own = gare.project(release.project).config if release.project in gare.station.projects else None
-    check_freeze_right(person, "override", gare.station.config, own)
-    closed = _closed(gare, release, environment)
+    closed = closed_for(gare, release, environment)
+    _check_override(gare, person, release, closed)
+    now = gare.ledger.now()
     gare.ledger.freezes.override(
         release.id,
         closed.environment,
-        {closing.name: closing.what for closing in closed.closings},
+        [Spared(one.key, one.what, one.spared_until(now)) for one in closed.closings],
         person=person.name,
         reason=reason,
     )
-    names = ", ".join(closing.name for closing in closed.closings)
+    names = ", ".join(str(closing.name) for closing in closed.closings)
     click.echo(
         f"{release.id} goes on in {closed.environment} in spite of {names}, on {person.name}'s word."
     )
+
+
+def _check_override(gare: Gare, person: Voter, release: Release, closed: Clearance) -> None:
+    """Raise PermissionDenied unless the person may override each of the closings: the project's own by its rights."""
+    from gare.config.rights import check_freeze_right
+
+    for closing in closed.closings:
+        own = gare.project(closing.project).config if closing.project else None
+        check_freeze_right(person, "override", gare.station.config, own)
 
 
 _FLAGS = {"allow": ("kind", "allow"), "refuse": ("on_closed", "refuse")}
@@ -230,17 +257,21 @@ def _given(said: dict[str, Any]) -> dict[str, Any]:
         if value:
             key, wanted = _FLAGS.get(option, (option, value))
             found[key] = list(wanted) if isinstance(wanted, tuple) else wanted
+    if found.get("lets") == ["none"]:
+        found["lets"] = []
     return found
 
 
-def _read(gare: Gare, command: str, name: str, said: dict[str, Any]) -> Freeze:
-    from gare.config.freezes import read_freeze
+def _known(gare: Gare) -> Known:
+    """Return what a freeze can be about. While a project's file is broken, nobody knows all projects."""
+    from gare.config.freeze_problems import Known
 
-    return read_freeze(command, {"name": name, **_given(said)}, gare.station.config.environments)
+    projects = gare.station.projects
+    return Known(gare.station.config.environments, () if projects.problems else list(projects))
 
 
 def _refuse_taken(gare: Gare, name: str) -> None:
-    """Refuse a name that stands in station.yaml: an override names what it sets aside."""
+    """Refuse a name that stands in station.yaml: `gare freeze lift` would be thought to lift that one."""
     from gare.errors import Refused
 
     config = gare.station.config
@@ -256,83 +287,12 @@ def _person(gare: Gare) -> Voter:
     return gare.voter(person_here(gare))
 
 
-def _known(gare: Gare, name: str) -> Window | Stop:
-    from gare.config.problems import listed, nearest
-    from gare.errors import NotFound
-
-    calendar = gare.freezes.whole_calendar()
-    known: dict[str, Window | Stop] = {one.name: one for one in calendar.windows}
-    known |= {one.name: one for one in calendar.stops}
-    if name not in known:
-        raise NotFound(
-            f"There is no freeze `{name}`.",
-            where="station.yaml, gare.yaml, ledger",
-            hint=f"{nearest(name, known)}There are {listed(known)}. Or say when it would be: "
-            "`gare freeze preview --help`.",
-        )
-    return known[name]
-
-
-def _hits(gare: Gare, freeze: Window | Stop | Unreadable) -> list[Hit | TrainHit]:
-    from gare.domain.freezes import Unreadable
-    from gare.reports.freezes import OpenRelease, hits, train_hits
-
-    if isinstance(freeze, Unreadable):
-        return []
-    releases = gare.ledger.releases
-    found = [
-        OpenRelease(one, gare.plan(one.plan), releases.step_states(one.id))
-        for one in reversed(releases.find(is_open=True, limit=1000))
-    ]
-    return [*hits(freeze, found, gare.ledger.now()), *train_hits(freeze, _trains(gare))]
-
-
-def _trains(gare: Gare) -> Iterator[TrainAhead]:
-    """Yield every train with its departures of the coming month that nobody has skipped."""
-    from itertools import takewhile
-
-    from gare.domain.freezes import Move
-    from gare.reports.freezes import SIGHT, TrainAhead
-
-    now = gare.ledger.now()
-    for name, train in gare.station.trains.items():
-        skips = gare.ledger.trains.skips(name)
-        slots = takewhile(lambda slot: slot.departs_at < now + SIGHT, train.timetable.after(now))
-        members = [gare.project(member).config for member in train.members]
-        yield TrainAhead(
-            name,
-            [slot.departs_at for slot in slots if slot.name not in skips],
-            [Move(one.name, place) for one in members for place in one.environments],
-        )
-
-
-def _show_hits(found: Sequence[Hit | TrainHit]) -> None:
+def _show(found: Foresight) -> None:
     from gare.cli.output import clean
 
-    for hit in found:
+    for hit in found.found:
         click.echo(f"hits {clean(hit)}")
-    if not found:
-        click.echo("It hits no open release, and no train of the coming month.")
-
-
-def _closed(gare: Gare, release: Release, environment: str) -> Clearance:
-    """Return what closes an environment (or the only one that is closed) for a release now."""
-    from gare.domain.freezes import Move, is_outward, move_of
-    from gare.errors import Refused
-
-    plan = gare.plan(release.plan)
-    moves = dict.fromkeys(move_of(plan, step) for step in plan.steps if is_outward(step))
-    if environment:
-        moves = dict.fromkeys([Move(plan.project, environment, plan.kind)])
-    closed = [
-        found for move in moves if not (found := gare.freezes.clearance(move, release.id)).is_open
-    ]
-    if len(closed) == 1:
-        return closed[0]
-    raise Refused(
-        f"{' and '.join(one.environment for one in closed)} are closed: which one?"
-        if closed
-        else f"Nothing keeps {environment or release.id} closed.",
-        where=release.id,
-        hint="Write `--env`." if closed else "Nothing was changed.",
-    )
+    if not found.found:
+        click.echo(f"It hits no open release, and no train until {found.trains_until:%Y-%m-%d}.")
+    for problem in found.unread:
+        click.echo(f"note: a train was not looked at: {clean(problem)}", err=True)

@@ -60,10 +60,12 @@ def release(project: str, environment: str, reason: str) -> None:
     """Let automation deploy to ENVIRONMENT of PROJECT again. In your name: with your token in GARE_TOKEN."""
     from gare.cli.station_here import gare_here
     from gare.cli.token import person_here
+    from gare.config.rights import check_hold_right
     from gare.planning.standing import check_environment
 
     gare = gare_here()
-    person = person_here(gare)
-    check_environment(gare.project(project).config, environment)
+    person, own = person_here(gare), gare.project(project).config
+    check_environment(own, environment)
+    check_hold_right(gare.voter(person), gare.station.config, own)
     ended = gare.ledger.holds.release(project, environment, person=person, reason=reason)
     click.echo(f"{project}/{environment} is no longer on hold (it was since {ended.release}).")

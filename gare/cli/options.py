@@ -19,6 +19,16 @@ UNTIL = click.option(
     "--until-waiting", is_flag=True, help="Follow until people must act, then return."
 )
 
+REASON = click.option("--reason", default="", help="Why; kept in the record.")
+
+
+AGAIN = click.option(
+    "--again",
+    default="",
+    metavar="VERSION",
+    help="A version that was rolled back, as it was: no new tag, the same artifacts.",
+)
+
 
 class Wanted(TypedDict):
     """What `wanted` brings to a command; each is the field of that name in `ReleaseRequest`."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gare.cli.options import wanted
+from gare.cli.options import AGAIN, wanted
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @wanted
+@AGAIN
 @click.option("--json", "as_json", is_flag=True, help="Print the stored plan as JSON.")
-def plan(project: str | None, *, as_json: bool, **asked: Unpack[Wanted]) -> None:
+def plan(project: str | None, again: str, *, as_json: bool, **asked: Unpack[Wanted]) -> None:
     """Show what releasing PROJECT would do: version, notes, steps, effects outside, approvals.
 
     Changes nothing. Without PROJECT: the station's only one.
@@ -29,7 +30,7 @@ def plan(project: str | None, *, as_json: bool, **asked: Unpack[Wanted]) -> None
     from gare.requests import ReleaseRequest
 
     gare = gare_here()
-    digest, made = gare.make_plan(request_of(gare, project, ReleaseRequest, **asked))
+    digest, made = gare.make_plan(request_of(gare, project, ReleaseRequest, again=again, **asked))
     print_plan(gare, digest, made, as_json=as_json)
 
 

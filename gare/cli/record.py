@@ -212,18 +212,22 @@ def explanation(gare: Gare, release: Release) -> Explanation:
         holds=_holds(gare, release, plan),
         ways=gare.freezes.ahead(plan, states, release.id) if release.is_moving else (),
         owed=owed_by(gare.ledger, release) if release.is_closed else (),
+        others=_others(gare, release),
     )
     return explain(view)
 
 
-def _holds(gare: Gare, release: Release, plan: Plan) -> dict[str, Hold]:
-    from gare.domain.plan import Kind
-    from gare.domain.standing import is_automatic
+def _others(gare: Gare, release: Release) -> dict[str, Explanation]:
+    """Return why the releases that a train waits for stand where they stand; they are no trains: one step deep."""
+    ids = [wait.release for wait in release.waits if wait.release and release.is_moving]
+    return {one: explanation(gare, gare.ledger.releases.get(one)) for one in ids}
 
-    if release.is_closed or plan.kind is Kind.ROLLBACK or not is_automatic(release):
+
+def _holds(gare: Gare, release: Release, plan: Plan) -> dict[str, Hold]:
+    if release.is_closed:
         return {}
     found = {name: gare.ledger.holds.get(plan.project, name) for name in plan.environments}
-    return {name: hold for name, hold in found.items() if hold is not None}
+    return {name: hold for name, hold in found.items() if hold and hold.keeps(release)}
 
 
 def _engine_state(gare: Gare, release: Release) -> EngineState:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gare.cli.options import FOLLOW, UNTIL, wanted
+from gare.cli.options import AGAIN, FOLLOW, UNTIL, wanted
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -22,6 +22,7 @@ _START_S = 30
 
 @click.command()
 @wanted
+@AGAIN
 @click.option(
     "--plan", "plan_digest", default="", metavar="DIGEST", help="Execute exactly this stored plan."
 )
@@ -33,6 +34,7 @@ _START_S = 30
 )
 def release(
     project: str | None,
+    again: str,
     plan_digest: str,
     reason: str,
     *,
@@ -56,15 +58,16 @@ def release(
         gare,
         project,
         ReleaseRequest,
+        again=again,
         plan=plan_digest,
         reason=reason,
         requested_by=requester(gare),
         **asked,
     )
-    if plan_digest and (asked["version"] or asked["prerelease"] or asked["ref"]):
+    if plan_digest and (again or asked["version"] or asked["prerelease"] or asked["ref"]):
         raise ConfigError(
             "--plan names a stored plan, which has its version and commit already.",
-            where="--version, --prerelease, --ref",
+            where="--version, --prerelease, --ref, --again",
             hint="Leave these out, or plan anew with them.",
         )
     check_right(gare, request)
@@ -100,13 +103,18 @@ def cancel(release_id: str, reason: str) -> None:
     """End a release: its commands are stopped, nothing further is done. What was done outside stays."""
     from contextlib import suppress
 
+    from gare.cli.starting import check_train_right_here
     from gare.cli.station_here import gare_here
     from gare.debts import pay
+    from gare.departures import note_cancelled
+    from gare.domain.plan import Kind
     from gare.domain.releases import ReleaseState
     from gare.errors import NotFound, Refused
 
     gare = gare_here()
     found = gare.ledger.releases.get(release_id)
+    if found.kind is Kind.TRAIN:
+        check_train_right_here(gare, requester(gare))
     if found.is_closed:
         raise Refused(
             f"{found.id} has ended already: {found.state}.",
@@ -118,9 +126,9 @@ def cancel(release_id: str, reason: str) -> None:
         gare.engine.cancel(found.flow_run_id, has_process=_has_process(gare, found.flow_run_id))
         _wait_until_over(gare, found.flow_run_id)
     end = "cancelled" + (f": {reason}" if reason else "")
-    ended = gare.ledger.releases.mark(
-        found.id, ReleaseState.CANCELLED, actor=requester(gare) or "command line", end=end
-    )
+    actor = requester(gare) or "command line"
+    ended = gare.ledger.releases.mark(found.id, ReleaseState.CANCELLED, actor=actor, end=end)
+    note_cancelled(gare, ended, actor=actor)
     done = [
         effect.target for effect in gare.ledger.effects.of(found.id) if effect.receipt is not None
     ]

@@ -12,6 +12,9 @@ from gare.wiring import Gare
 HINTS = {
     "version": "Write MAJOR.MINOR.PATCH without the tag's prefix, such as 1.4.0 (semver.org).",
     "prerelease": "Write a short word in lower case, such as rc or beta; Gare adds the number.",
+    "again": "Write MAJOR.MINOR.PATCH without the tag's prefix, such as 1.4.0 (semver.org).",
+    "to": "Write MAJOR.MINOR.PATCH without the tag's prefix, such as 1.4.0 (semver.org).",
+    "environment": "Write the name of an environment as in the files: lower case, digits, dots, dashes.",
     "ref": "Write the name of a branch or tag, or a full commit id.",
     "plan": "Write the whole digest that `gare plan` printed, such as sha256:0c2b….",
     "reason": "Write at most 500 characters.",
@@ -24,7 +27,12 @@ HINTS = {
 """What to write instead, by option."""
 
 
-_OPTIONS = {"commits": "commit", "merge_requests": "mr", "parents": "parent"}
+_OPTIONS = {
+    "commits": "commit",
+    "environment": "env",
+    "merge_requests": "mr",
+    "parents": "parent",
+}
 """Options that are called otherwise than their fields."""
 _Wanted = TypeVar("_Wanted", bound=Request)
 

@@ -12,6 +12,7 @@ from gare.engine import deployment_of
 from gare.reports.status import queue_line
 
 if TYPE_CHECKING:
+    from gare.domain.approvals import Voter
     from gare.domain.locks import Place
     from gare.requests import Request
     from gare.wiring import Gare
@@ -31,7 +32,7 @@ def start(
     if not as_json:
         click.echo(f"run: {gare.engine.run_address(run.id)}")
     try:
-        opened = _wait_for_release(gare, run.id)
+        opened = wait_for_release(gare, run.id)
     except KeyboardInterrupt:
         click.echo(
             "\nLeft; the run goes on without you. `gare status` shows its release.", err=True
@@ -54,19 +55,38 @@ def start(
     click.echo(f"{stands}; follow it with `gare watch {opened}`.")
 
 
+def check_train_right_here(gare: Gare, person: str) -> None:
+    """Raise PermissionDenied when `rights` name groups for trains and this person, or nobody, is in none of them."""
+    from gare.config.rights import check_train_right
+
+    check_train_right(_somebody(gare, person), gare.station.config)
+
+
+def _somebody(gare: Gare, person: str) -> Voter:
+    from gare.domain.approvals import Voter
+
+    nobody = Voter("Who has no token in GARE_TOKEN", frozenset(), frozenset())
+    return gare.voter(person) if person else nobody
+
+
 def check_right(gare: Gare, request: Request) -> None:
     """Raise PermissionDenied when `rights` name groups for this and the requester is in none of them."""
     from gare.config import rights
-    from gare.domain.approvals import Voter
+    from gare.domain.plan import Kind
+    from gare.requests import TrainRequest
 
-    project: str = getattr(request, "project", "")
-    if project:  # a train is started for everybody on its timetable
-        nobody = Voter("Who has no token in GARE_TOKEN", frozenset(), frozenset())
-        person = gare.voter(request.requested_by) if request.requested_by else nobody
-        rights.check_right(person, request.kind, gare.station.config, gare.project(project).config)
+    person = _somebody(gare, request.requested_by)
+    station, names, kind = gare.station, [request.subject], request.kind
+    if isinstance(request, TrainRequest):
+        check_train_right_here(gare, request.requested_by)
+        # One whose file is wrong is left out, and released by nobody.
+        names = [name for name in station.train(request.name).members if name in station.projects]
+        kind = Kind.RELEASE
+    for name in names:
+        rights.check_right(person, kind, station.config, gare.project(name).config)
 
 
-def _wait_for_release(gare: Gare, run_id: str) -> str:
+def wait_for_release(gare: Gare, run_id: str) -> str:
     """Wait until the run has opened its release; a run that ends before says why."""
     from gare.engine import BROUGHT_ON
     from gare.errors import Refused, Unavailable

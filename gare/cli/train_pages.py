@@ -9,18 +9,23 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from gare.config.train_files import Train
     from gare.domain.plan import Plan
     from gare.domain.releases import Release
     from gare.wiring import Gare
 
-NEXT = 3
-
 
 def train_page(gare: Gare, found: Train) -> dict[str, Any]:
     """Return what is known about a train: the next departures with what people said, and the last ones."""
+    from gare.cli.train_steering import NEXT
+    from gare.domain.plan import of_train
+    from gare.frozen import closed_at
+
     skips = gare.ledger.trains.skips(found.config.name)
-    releases = gare.ledger.releases.find(project=f"train:{found.config.name}", limit=10)
+    calendar = gare.freezes.whole_calendar()
+    releases = gare.ledger.releases.find(project=of_train(found.config.name), limit=10)
     return {
         **train_line(gare, found),
         "departures": [
@@ -29,6 +34,7 @@ def train_page(gare: Gare, found: Train) -> dict[str, Any]:
                 "boards_at": slot.boards_at.isoformat(),
                 "departs_at": slot.departs_at.isoformat(),
                 "skipped": str(skips.get(slot.name, "")),
+                "closed_by": closed_at(gare, calendar, found, slot.departs_at),
             }
             for slot in islice(found.timetable.after(gare.ledger.now()), NEXT)
         ],
@@ -41,15 +47,14 @@ def train_page(gare: Gare, found: Train) -> dict[str, Any]:
 
 def departure_page(gare: Gare, departure: Release) -> dict[str, Any]:
     """Return where every member of one departure stands."""
-    from gare.domain.journey import journey
+    from gare.domain.journey import journey, value_of
     from gare.reports.train import as_json
 
     plan = gare.plan(departure.plan)
     ledger = gare.ledger
-    members = journey(
-        plan, ledger.releases.steps(departure.id), ledger.releases.members(departure.id)
-    )
-    stop = ledger.trains.stopped(departure.id)
+    steps, releases = ledger.releases.steps(departure.id), ledger.releases.members(departure.id)
+    members = journey(plan, steps, releases, departure.waits)
+    stop, arrived = ledger.trains.stopped(departure.id), value_of(steps, "arrival")
     return {
         "release": departure.id,
         "train": plan.details["train"],
@@ -59,21 +64,27 @@ def departure_page(gare: Gare, departure: Release) -> dict[str, Any]:
         "held": stop.reason if stop else "",
         "waiting": list(departure.waiting),
         "members": as_json(members),
+        "lead_time_s": arrived.get("lead_time_s"),
+        "waiting_s": arrived.get("waiting_s", {}),
+        "left_over": value_of(steps, "version").get("left", []),
     }
 
 
 def train_line(gare: Gare, found: Train) -> dict[str, Any]:
     """Return a train in a line: when it departs next, and what stands still or is under way."""
+    from gare.domain.plan import of_train
+
     name = found.config.name
     slot = next(found.timetable.after(gare.ledger.now()), None)
     stop = gare.ledger.trains.stopped(name)
     skips = gare.ledger.trains.skips(name)
-    under_way = gare.ledger.releases.find(project=f"train:{name}", is_open=True, limit=5)
+    under_way = gare.ledger.releases.find(project=of_train(name), is_open=True, limit=5)
     return {
         "name": name,
         "title": found.config.title,
         "members": list(found.members),
         "next": slot.name if slot else "",
+        "has_timetable": found.timetable.rule is not None,
         "skipped": bool(slot and slot.name in skips),
         "zone": found.timetable.zone,
         "stopped": stop.reason if stop else "",
@@ -86,12 +97,22 @@ def next_word(line: dict[str, Any]) -> str:
     if line["stopped"]:
         return f"stands still: {line['stopped']}"
     skipped = " (skipped)" if line["skipped"] else ""
-    return f"{line['next']} {line['zone']}{skipped}" if line["next"] else "by hand"
+    if line["next"]:
+        return f"{line['next']} {line['zone']}{skipped}"
+    return "none ahead: its timetable has ended" if line["has_timetable"] else "by hand"
+
+
+def show_closed(closed: Mapping[str, Sequence[str]]) -> None:
+    """Print what keeps environments of members closed at the departure."""
+    from gare.cli.output import clean
+
+    for what, members in closed.items():
+        click.echo(f"at the departure: {', '.join(members)}: {clean(what)}")
 
 
 def show_plan(plan: Plan, digest: str) -> None:
     """Print the plan of a departure for people."""
-    from gare.cli.output import clean, clean_block, print_table
+    from gare.cli.output import clean, clean_block, first_line, print_table
 
     details = plan.details
     slot = details["slot"]
@@ -109,38 +130,49 @@ def show_plan(plan: Plan, digest: str) -> None:
         click.echo()
         print_table(["member", "version", "commit", "after"], rows)
     for one in details["left_out"]:
-        click.echo(f"left out: {one['project']}: {clean(one['reason'])}")
+        click.echo(f"left out: {one['project']}: {clean(first_line(one['reason']))}")
     rules = details["rules"]
     click.echo(f"\na member that fails: {rules['on_failure']}; at once: {rules['limit']}")
     for rule in plan.approvals:
         votes = ", ".join(f"{count} of {group}" for group, count in sorted(rule.groups.items()))
         click.echo(f"go or no go: {votes}")
     click.echo(f"\n{clean_block(plan.notes)}\nplan {digest}")
-    click.echo(f"depart exactly so, now: gare train depart {details['train']} --plan {digest}")
+    when = _instant(slot["departs_at"])
+    click.echo(f"exactly so, at {when}: gare train depart {details['train']} --plan {digest}")
 
 
 def show_train(page: dict[str, Any]) -> None:
     """Print a train with its departures."""
-    from gare.cli.output import clean, print_table
+    from gare.cli.output import clean, first_line, print_table
 
     click.echo(f"{page['name']}: {', '.join(page['members'])}")
     if page["stopped"]:
         click.echo(f"stands still: {clean(page['stopped'])}; gare train resume {page['name']}")
     rows = [
-        [one["slot"], _instant(one["boards_at"]), _instant(one["departs_at"]), one["skipped"]]
+        [
+            one["slot"],
+            _instant(one["boards_at"]),
+            _instant(one["departs_at"]),
+            one["skipped"],
+            one["closed_by"],
+        ]
         for one in page["departures"]
     ]
     if rows:
-        print_table(["departure", "boarding ends", "departs", ""], rows)
+        print_table(["departure", "boarding ends", "departs", "", "closed by"], rows)
     if page["last"]:
         click.echo()
-        rows = [[one["release"], one["slot"], one["state"], one["end"]] for one in page["last"]]
+        rows = [
+            [one["release"], one["slot"], one["state"], first_line(one["end"])]
+            for one in page["last"]
+        ]
         print_table(["release", "slot", "state", ""], rows)
 
 
 def show_departure(page: dict[str, Any]) -> None:
-    """Print where the members of a departure stand."""
-    from gare.cli.output import clean, print_table
+    """Print where the members of a departure stand, and of one that has arrived how long it took."""
+    from gare.cli.output import clean, first_line, print_table
+    from gare.reports.arrivals import in_words
 
     here = sum(one["state"] == "arrived" for one in page["members"])
     total = sum(one["state"] != "left out" for one in page["members"])
@@ -150,10 +182,15 @@ def show_departure(page: dict[str, Any]) -> None:
     if page["held"]:
         click.echo(f"held: {clean(page['held'])}; gare train resume {page['release']}")
     rows = [
-        [one["project"], one["version"], one["state"], one["release"], one["said"]]
+        [one["project"], one["version"], one["state"], one["release"], first_line(one["said"])]
         for one in page["members"]
     ]
     print_table(["member", "version", "state", "release", ""], rows)
+    lines = list(page["left_over"])
+    if page["lead_time_s"] is not None:
+        lines += in_words(page["lead_time_s"], page["waiting_s"])
+    for line in lines:
+        click.echo(clean(line))
 
 
 def _instant(text: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 from gare.config.connections import connection_problems
 from gare.config.document import Document
-from gare.config.freezes import freezes_problems
+from gare.config.freeze_problems import Known, freezes_problems, own_problems
 from gare.config.hosting import hosting_problems
 from gare.config.models import (
     ApprovalRule,
@@ -56,8 +56,8 @@ def station_problems(document: Document, station: StationConfig) -> Iterator[Pro
     """Find what does not fit together in station.yaml."""
     yield from _people(document, station.people)
     yield from connection_problems(document, station)
-    yield from freezes_problems(document, station.freezes, "freezes", station.environments)
-    yield from freezes_problems(document, station.calendars, "calendars", station.environments)
+    lists = {"freezes": station.freezes, "calendars": station.calendars}
+    yield from freezes_problems(document, lists, Known(station.environments))
     yield from _rights(document, station.rights, station.people)
     for name, environment in station.environments.items():
         if environment.approval is not None:
@@ -92,8 +92,15 @@ def project_problems(
                 "Write an `approval` beside it, or `rollback: at once`.",
             )
     yield from _rights(document, project.rights, station.people)
+    if project.rights.train is not None:
+        yield document.problem(
+            ("rights", "train"),
+            "trains are the station's.",
+            "Write it in station.yaml; who may `release` the project is asked for its trains too.",
+        )
     yield from _patterns(document, project)
-    yield from freezes_problems(document, project.freezes, "freezes", project.environments)
+    known = Known(project.environments)
+    yield from own_problems(document, project.freezes, project.name, known)
     yield from _steps(document, project, station)
     yield from hosting_problems(document, project, station)
     yield from skips_problems(document, project, standard_steps(project, station))
@@ -345,6 +352,18 @@ def _step_keys(
             "undo",
             f"a `{step.type}` step is not taken back by a command.",
             "Take it out, or write `type: run`.",
+        )
+    if step.outward is not None and step.type != StepType.RUN:
+        yield found(
+            "outward",
+            f"whether a `{step.type}` step changes something outside is known.",
+            "Take it out.",
+        )
+    elif step.outward is False and step.environment:
+        yield found(
+            "outward",
+            f"the step changes `{step.environment}`.",
+            "Take it out, or take `environment` out.",
         )
     if step.type in _BY_KEY and standard is None:
         what, write = _BY_KEY[step.type]

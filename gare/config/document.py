@@ -86,6 +86,16 @@ def read_document(file: Path) -> Document:
     return Document(file, data, walk.lines, walk.raw, tuple(walk.problems))
 
 
+def read_name(file: Path, otherwise: str) -> tuple[str, dict[str, Any]]:
+    """Return the name that a file says is its own, and all it says, though something in it is wrong."""
+    try:
+        data = read_document(file).data
+    except InvalidFiles:
+        data = {}
+    name = data.get("name")
+    return (name if isinstance(name, str) else otherwise), data
+
+
 def _error(file: Path, line: int, what: str, write: str) -> InvalidFiles:
     return InvalidFiles([Problem(file, line, (), what, write)])
 

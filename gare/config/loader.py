@@ -9,7 +9,8 @@ from pathlib import Path
 from threading import RLock
 
 from gare.config.checks import project_problems, station_problems
-from gare.config.document import Document, read_document
+from gare.config.document import Document, read_document, read_name
+from gare.config.freeze_problems import Known, projects_problems
 from gare.config.models import ProjectConfig, StationConfig
 from gare.config.parsed import parsed
 from gare.config.problems import InvalidFiles, Problem, listed, nearest, shown
@@ -27,6 +28,14 @@ class Project:
     base: Path
 
 
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A project whose file is wrong, and what can be read of it all the same."""
+
+    labels: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+
 class Projects(Mapping[str, Project]):
     """The projects of a station by name. A file is read when somebody asks for a name that stands in it.
 
@@ -40,6 +49,7 @@ class Projects(Mapping[str, Project]):
         self._found: dict[str, Project] = {}
         self._ambiguous: set[str] = set()
         self._reading = RLock()
+        self._broken: dict[str, Broken] = {}
 
     def __getitem__(self, name: str) -> Project:
         """Return a project. Raises KeyError; then every file has been read."""
@@ -63,6 +73,18 @@ class Projects(Mapping[str, Project]):
         self._read(self._left)
         return tuple(self._problems)
 
+    @property
+    def broken(self) -> Mapping[str, Broken]:
+        """Return the projects whose files are wrong, by name."""
+        self._read(self._left)
+        return self._broken
+
+    @property
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """Return the labels of every project by name, those included whose files are wrong."""
+        known = {name: project.config.labels for name, project in self.items()}
+        return {name: found.labels for name, found in self._broken.items()} | known
+
     def _read(self, files: Iterable[Path]) -> None:
         with self._reading:  # members of a train are planned side by side
             self._read_left([file for file in files if file in self._left])
@@ -74,12 +96,23 @@ class Projects(Mapping[str, Project]):
                 project = load_project(file, self._config)
             except InvalidFiles as wrong:
                 self._problems += wrong.problems
+                name, broken = _broken(file, wrong)
+                self._broken.setdefault(name, broken)
                 continue
             again = list(_twice(project, self._found))
             self._problems += again
             if again:
                 self._ambiguous.add(project.config.name)
             self._found.setdefault(project.config.name, project)
+
+
+def _broken(file: Path, wrong: InvalidFiles) -> tuple[str, Broken]:
+    name, said = read_name(file, file.parent.name if file.name == PROJECT_FILE else file.stem)
+    labels = said.get("labels")
+    known = (
+        [label for label in labels if isinstance(label, str)] if isinstance(labels, list) else ()
+    )
+    return name, Broken(tuple(known), tuple(wrong.problems))
 
 
 def mentions(file: Path, name: str) -> bool:
@@ -105,6 +138,8 @@ class Station:
         """Return a project; without a name, the only one. Raises ConfigError that names those there are."""
         if name is not None and name in self.projects:
             return self.projects[name]
+        if broken := self.projects.broken.get(name or ""):
+            raise InvalidFiles(broken.problems)
         if self.projects.problems:
             raise InvalidFiles(self.projects.problems)
         if name is None and len(self.projects) == 1:
@@ -131,8 +166,8 @@ class Station:
         """Return a train. Raises ConfigError that names those there are."""
         if name in self.trains:
             return self.trains[name]
-        if self.trains.problems:
-            raise InvalidFiles(self.trains.problems)
+        if problems := self.trains.broken.get(name) or self.trains.problems:
+            raise InvalidFiles(problems)
         raise ConfigError(
             f"There is no train `{name}`.",
             where=shown(self.file),
@@ -151,12 +186,21 @@ def load_station(start: Path | None = None, *, leave_out_broken: bool = False) -
     config = load_station_file(file, document)
     root = file.parent
     projects = Projects(root, document, config)
-    trains = Trains(
-        root, config, lambda: {name: project.config.labels for name, project in projects.items()}
-    )
-    if not leave_out_broken and (problems := (*projects.problems, *trains.problems)):
+    trains = Trains(root, config, lambda: projects.labels)
+    if not leave_out_broken and (problems := _all_problems(document, config, projects, trains)):
         raise InvalidFiles(problems)
     return Station(config, root, file, (root / config.state).absolute(), projects, trains)
+
+
+def _all_problems(
+    document: Document, config: StationConfig, projects: Projects, trains: Trains
+) -> tuple[Problem, ...]:
+    """Return what is wrong with all files, and between station.yaml and them."""
+    found = (*projects.problems, *trains.problems)
+    if projects.problems:
+        return found  # which projects there are is not known
+    lists = {"freezes": config.freezes, "calendars": config.calendars}
+    return (*found, *projects_problems(document, lists, Known(projects=projects)))
 
 
 def files_of(station: Station) -> list[Path]:

@@ -87,12 +87,16 @@ class Rights(Settings):
     """Groups that may start hotfixes; an empty list is nobody."""
     rollback: tuple[Slug, ...] | None = None
     """Groups that may start rollbacks; an empty list is nobody."""
+    train: tuple[Slug, ...] | None = None
+    """Groups that may let trains depart, skip, hold and resume them; an empty list is nobody. The station's alone."""
     freeze: tuple[Slug, ...] | None = None
     """Groups that may add freezes and stop the line; an empty list is nobody."""
     lift: tuple[Slug, ...] | None = None
     """Groups that may lift what others have frozen or stopped; an empty list is nobody."""
     override: tuple[Slug, ...] | None = None
     """Groups that may let a release go on in a closed environment; left out, nobody may."""
+    hold: tuple[Slug, ...] | None = None
+    """Groups that may let automation go on after a rollback; an empty list is nobody."""
     waive: tuple[Slug, ...] | None = None
     """Groups that may let a line go without the fix of a hotfix; an empty list is nobody."""
 
@@ -208,6 +212,9 @@ class Step(Settings):
     """For `manual`: what the person does before ticking it off with `gare done`."""
     environment: str = ""
     """For `approve`, `deploy` and `verify`; for `run`, the environment that it changes."""
+    outward: bool | None = None
+    """For `run`: whether the command changes something outside, so that freezes keep it. Left out: yes, unless only
+    gates and votes wait for it."""
     undo: Command | None = None
     """For `run`: takes back what `command` did, in the same checkout; run by a rollback."""
     point_of_no_return: Annotated[str, Field(max_length=500)] = ""
@@ -312,6 +319,8 @@ class ProjectConfig(Settings):
     environments: dict[Slug, ProjectEnvironment] = Field(default_factory=dict)
     publish: Publish = Publish()
     announce: tuple[AnnounceSettings, ...] = ()
+    announce_in_train: bool = False
+    """Whether it announces by itself, too, when it is released by a train that announces its arrival."""
     steps: tuple[Step, ...] = ()
     hotfix: Hotfix = Hotfix()
     freezes: tuple[Freeze, ...] = ()

@@ -28,6 +28,16 @@ def check_freeze_right(
     _check(person, right, _DOES[right], station, project)
 
 
+def check_hold_right(person: Voter, station: StationConfig, project: ProjectConfig) -> None:
+    """Raise PermissionDenied unless the person may end a hold on automation of the project."""
+    _check(person, "hold", f"let automation of {project.name} go on", station, project)
+
+
+def check_train_right(person: Voter, station: StationConfig) -> None:
+    """Raise PermissionDenied unless the person may let trains depart, skip, hold and resume them."""
+    _check(person, "train", "steer trains", station, None)
+
+
 def check_waive_right(person: Voter, station: StationConfig, project: ProjectConfig) -> None:
     """Raise PermissionDenied unless the person may let a line go without the fix of a hotfix."""
     _check(person, "waive", f"let lines of {project.name} go without a fix", station, project)

@@ -4,13 +4,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gare.config.document import read_document
+from gare.config.document import read_document, read_name
 from gare.config.models import StationConfig
 from gare.config.parsed import parsed
 from gare.config.problems import InvalidFiles, Problem, shown
 from gare.config.trains import TrainConfig, members_of, timetable_of, train_problems
 from gare.domain.timetable import Timetable
 
+_FILES = "trains/*.y*ml"
 Labels = Mapping[str, Collection[str]]
 """The labels of each project, by its name."""
 
@@ -32,6 +33,7 @@ class Trains(Mapping[str, Train]):
         self._root, self._station, self._labels = root, station, labels
         self._found: dict[str, Train] | None = None
         self._problems: list[Problem] = []
+        self._broken: dict[str, tuple[Problem, ...]] = {}
 
     def __getitem__(self, name: str) -> Train:
         return self._read()[name]
@@ -48,10 +50,16 @@ class Trains(Mapping[str, Train]):
         self._read()
         return tuple(self._problems)
 
+    @property
+    def broken(self) -> Mapping[str, tuple[Problem, ...]]:
+        """Return the trains whose files are wrong, by name, each with what is."""
+        self._read()
+        return self._broken
+
     def _read(self) -> dict[str, Train]:
         if self._found is None:
             self._found = {}
-            files = sorted(self._root.glob("trains/*.y*ml"))
+            files = sorted(self._root.glob(_FILES))
             for train in self._good(files, self._labels() if files else {}):
                 if other := self._found.get(train.config.name):
                     self._problems.append(_twice(train, other))
@@ -64,6 +72,12 @@ class Trains(Mapping[str, Train]):
                 yield load_train(file, self._station, labels)
             except InvalidFiles as wrong:
                 self._problems += wrong.problems
+                self._broken[read_name(file, file.stem)[0]] = tuple(wrong.problems)
+
+
+def has_trains(root: Path) -> bool:
+    """Tell whether a station has files of trains, right or wrong."""
+    return next(root.glob(_FILES), None) is not None
 
 
 def load_train(file: Path, station: StationConfig, labels: Labels) -> Train:

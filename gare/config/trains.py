@@ -1,7 +1,7 @@
 """What a train says about itself: the models behind trains/*.yaml, and the checks across their keys. No I/O."""
 
 from collections.abc import Collection, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from graphlib import CycleError, TopologicalSorter
 from typing import Annotated, Any
@@ -13,16 +13,14 @@ from gare.config.document import Document
 from gare.config.models import ApprovalRule, StationConfig
 from gare.config.problems import Problem, listed, nearest
 from gare.connectors.registry import AnnounceSettings
-from gare.domain.timetable import (
-    Rule,
-    Timetable,
-    changing_time,
-    never_departs,
-    read_cron,
-    read_rrule,
-)
+from gare.domain.clock_changes import changing_time
+from gare.domain.recurrence import DAY_MINUTES, Rule
+from gare.domain.rule_reading import never_departs, read_cron, read_rrule
+from gare.domain.timetable import LISTED, Timetable
 from gare.settings import Duration, Settings, Slug
 
+LONGEST_CUT_OFF = timedelta(days=28)
+_STARTS = range(2000, 2100)
 LONGEST_MEMBER = 50
 """Characters of a member's name: the steps of its departure are named after it."""
 
@@ -142,9 +140,20 @@ def _rule(schedule: Schedule) -> Rule:
 
 
 def _times(document: Document, train: TrainConfig) -> Iterator[Problem]:
+    if train.cut_off > LONGEST_CUT_OFF:
+        yield document.problem(
+            ("cut_off",),
+            f"boarding ends at most {LONGEST_CUT_OFF.days} days before the departure.",
+            "Write a shorter one, such as `2h` or `1d`.",
+        )
+        return
     if train.cut_off.total_seconds() % 60:
         yield document.problem(
             ("cut_off",), "boarding ends at a whole minute.", "Write minutes, such as `90m`."
+        )
+    if train.notice is not None and not train.announce:
+        yield document.problem(
+            ("notice",), "there is nobody to tell.", "Write `announce`, or take it out."
         )
     if train.notice is not None and train.notice > train.cut_off:
         yield document.problem(
@@ -174,11 +183,9 @@ def _schedule(document: Document, train: TrainConfig, schedule: Schedule) -> Ite
             f"{nearest(schedule.zone, zones)}Write one such as `Europe/Paris`.",
         )
         return
-    if schedule.rrule and not _is_local(schedule.start):
+    if schedule.rrule and (what := _wrong_start(schedule.start)):
         yield document.problem(
-            ("schedule", "start"),
-            "an `rrule` has its first departure in local time, without a zone.",
-            "Write it such as `start: 2026-11-24T10:00`.",
+            ("schedule", "start"), what, "Write it such as `start: 2026-11-24T10:00`."
         )
         return
     try:
@@ -197,32 +204,36 @@ def _schedule(document: Document, train: TrainConfig, schedule: Schedule) -> Ite
 def _departures(
     document: Document, train: TrainConfig, rule: Rule, zone: str, key: str
 ) -> Iterator[Problem]:
-    place = ("schedule", key)
+    place, since = ("schedule", key), datetime.now(UTC).year
     if never_departs(rule):
         yield document.problem(
             place, "the train never departs by it.", "Name a day that there is, or take it out."
         )
         return
-    if at := changing_time(rule, zone):
+    if at := changing_time(rule.times, zone, since):
         yield document.problem(
             place, f"at {at} clocks change: that time comes never or twice.", _OTHER_TIME
         )
         return
-    try:
-        boards = rule.earlier(train.cut_off)
-    except ValueError as error:
-        yield document.problem(
-            ("cut_off",),
-            f"with this `{key}` the end of boarding cannot be planned: {error}.",
-            "Take a shorter one, or a daily or weekly rule with one departure a day.",
-        )
-        return
-    if at := changing_time(boards, zone):
+    cut_off = int(train.cut_off.total_seconds()) // 60
+    boards = [(minutes - cut_off) % DAY_MINUTES for minutes in rule.times]
+    if at := changing_time(boards, zone, since):
         yield document.problem(
             ("cut_off",),
             f"boarding would end at {at}, when clocks change: that time comes never or twice.",
             "Take a longer or a shorter one.",
         )
+    # One by one they must reach beyond the next start of the station.
+    if rule.earlier(train.cut_off) is None and _of_a_year(rule) > LISTED // 2:
+        yield document.problem(
+            ("cut_off",),
+            f"with this `{key}` the end of boarding cannot be planned: some end on the day before, some do not.",
+            "Take a shorter one, or a rule with one departure a day.",
+        )
+
+
+def _of_a_year(rule: Rule) -> int:
+    return len(list(rule.dates(rule.start + timedelta(days=366))))
 
 
 _OTHER_TIME = "Take another time than from 02:00 to 03:00, or than the hour at which this zone changes its clocks."
@@ -285,11 +296,19 @@ def _order(document: Document, train: TrainConfig, members: list[str]) -> Iterat
         )
 
 
-def _is_local(text: str) -> bool:
+def _wrong_start(text: str) -> str:
+    """Say why a text is no first departure; empty for one that is."""
     try:
-        return datetime.fromisoformat(text).tzinfo is None and "T" in text
+        start = datetime.fromisoformat(text)
     except ValueError:
-        return False
+        start = None
+    if start is None or start.tzinfo is not None or "T" not in text:
+        return "an `rrule` has its first departure in local time, without a zone."
+    if start.second or start.microsecond:
+        return "a train departs at a whole minute."
+    if start.year not in _STARTS:
+        return f"its year is not from {_STARTS[0]} to {_STARTS[-1]}."
+    return ""
 
 
 def _zones() -> set[str]:

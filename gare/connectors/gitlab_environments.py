@@ -126,10 +126,11 @@ class GitLabFreezes:
         """Name where they are kept."""
         return self._site.where
 
-    def freeze_periods(self) -> Sequence[FreezePeriod]:
+    def freeze_periods(self, *, is_hasty: bool = False) -> Sequence[FreezePeriod]:
         """Return every freeze period; python-gitlab has no call of its own for them."""
-        with self._site.asking("read the freeze periods"):
-            found = list(self._site.rows("freeze_periods"))
+        site = self._site.hasty if is_hasty else self._site
+        with site.asking("read the freeze periods"):
+            found = list(site.rows("freeze_periods"))
         return [
             FreezePeriod(
                 f"freeze period {one['id']}",

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from requests import PreparedRequest
 
 PAGE = 100
+_HASTE_S = 3
 READ, WRITE = "Reporter", "Developer"
 _LEVELS = {"Guest": 10, "Reporter": 20, "Developer": 30, "Maintainer": 40, "Owner": 50}
 _RAW = re.compile(r"/api/v4/projects/[^/]+/(jobs/\d+/(trace|artifacts)|packages/generic/)")
@@ -83,6 +84,12 @@ class GitLabSite:
     def url(self) -> str:
         """Return the address of the project's page."""
         return f"{self._connection.url}/{self.settings.project}"
+
+    @cached_property
+    def hasty(self) -> "GitLabSite":
+        """Return the same project, asked by somebody who does not wait: once, and not for long."""
+        policy = replace(self._policy, connect_s=_HASTE_S, read_s=_HASTE_S, patience_s=0)
+        return GitLabSite(self._connection, self.settings, self._base, policy)
 
     @cached_property
     def client(self) -> "Gitlab":

@@ -150,7 +150,7 @@ def _release_what_does_not_hold(show: Show) -> None:
     show.show_running("production", FIRST_VERSION)
     show.show_tag(NEXT_VERSION, "")
     show.show_vendors(
-        {"version 1.4.0": "unreleased", "TEA-30": "Done, in 1.4.0", "OPS-2": "Stopped"}
+        {"version 1.4.0": "unreleased", "TEA-30": "Done, in 1.4.0", "OPS-2": "Stopped, 1 comment"}
     )
 
 

@@ -13,6 +13,7 @@ from gare.doctor.machine import git, packages, python, requirements
 from gare.doctor.projects import projects
 from gare.doctor.station import configuration, ledger, server, state_folder
 from gare.doctor.trackers import trackers
+from gare.doctor.trains import timetables
 from gare.errors import GareError
 
 CHECKS: tuple[Examination, ...] = (
@@ -28,6 +29,7 @@ CHECKS: tuple[Examination, ...] = (
     hosting,
     trackers,
     calendars,
+    timetables,
 )
 
 

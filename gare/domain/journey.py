@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from gare.domain.plan import Plan
+from gare.domain.plan import Kind, Plan
 from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
+from gare.domain.waits import Cause, Waited
 
 NOTHING_LEFT = "nothing left to release"
 """How the end of a release begins that another one was faster than: no failure of its own."""
+ROLL_BACK = "roll back"
+"""The rule of a train whose members go back when one of them has failed."""
 
 
 class Stand(StrEnum):
@@ -21,7 +24,9 @@ class Stand(StrEnum):
     HELD = "held"
     ARRIVED = "arrived"
     DROPPED = "dropped"
+    GOING_BACK = "going back"
     WENT_BACK = "went back"
+    STAYS = "stays"
 
 
 MOVING = (Stand.ON_ITS_WAY, Stand.HELD)
@@ -40,15 +45,41 @@ class Member:
 
 
 def journey(
-    plan: Plan, records: Mapping[str, StepRecord], releases: Iterable[Release]
+    plan: Plan,
+    records: Mapping[str, StepRecord],
+    releases: Sequence[Release],
+    waits: Iterable[Waited] = (),
 ) -> list[Member]:
-    """Return every member in the order of departure, those left out last. `releases` are those of the train."""
-    newest = {release.project: release for release in releases}
-    members = [_member(one, records, newest.get(one["project"])) for one in plan.details["members"]]
+    """Return every member in the order of departure, those left out last.
+
+    `releases` are those of the train, rollbacks included; `waits` is what the train itself waits for.
+    """
+    own, back = forward(releases), rollbacks(releases)
+    held = {one.step: one.what for one in waits if one.cause is Cause.FAILED}
+    members = []
+    for one in plan.details["members"]:
+        name, release = str(one["project"]), own.get(one["project"])
+        stand, said = _stand(name, records, release, back.get(name, ()), held)
+        version = release.version if release else str(one["version"])
+        members.append(Member(name, version, tuple(one["needs"]), stand, said, release))
     return members + [
         Member(one["project"], "", (), Stand.LEFT_OUT, one["reason"])
         for one in plan.details["left_out"]
     ]
+
+
+def forward(releases: Iterable[Release]) -> dict[str, Release]:
+    """Return each member's own release, the newest, of all that a train has started."""
+    return {one.project: one for one in releases if one.kind is not Kind.ROLLBACK}
+
+
+def rollbacks(releases: Iterable[Release]) -> dict[str, list[Release]]:
+    """Return the rollbacks of each member that a train has started, the oldest first."""
+    found: dict[str, list[Release]] = {}
+    for one in releases:
+        if one.kind is Kind.ROLLBACK:
+            found.setdefault(one.project, []).append(one)
+    return found
 
 
 def value_of(records: Mapping[str, StepRecord], step: str) -> Mapping[str, Any]:
@@ -75,32 +106,48 @@ def failures(plan: Plan, records: Mapping[str, StepRecord]) -> list[str]:
     return [name for name in names if value_of(records, f"arrive-{name}").get("failed")]
 
 
-def _member(
-    one: Mapping[str, Any], records: Mapping[str, StepRecord], release: Release | None
-) -> Member:
-    name, version, needs = str(one["project"]), str(one["version"]), tuple(one["needs"])
-    stand, said = _stand(name, records, release)
-    if release is not None:
-        version = release.version
-    return Member(name, version, needs, stand, said, release)
+def turns_back(plan: Plan, records: Mapping[str, StepRecord]) -> bool:
+    """Tell whether a member has failed in a train that rolls back."""
+    return plan.details["rules"]["on_failure"] == ROLL_BACK and bool(failures(plan, records))
+
+
+def staying(plan: Plan, records: Mapping[str, StepRecord], member: str) -> list[str]:
+    """Return the members that need this one and do not go back: it stays below them."""
+    needing = [one["project"] for one in plan.details["members"] if member in one["needs"]]
+    return [name for name in needing if value_of(records, f"return-{name}").get("stays")]
 
 
 def _stand(
-    name: str, records: Mapping[str, StepRecord], release: Release | None
+    name: str,
+    records: Mapping[str, StepRecord],
+    release: Release | None,
+    back: Sequence[Release],
+    held: Mapping[str, str],
 ) -> tuple[Stand, str]:
-    arrived = value_of(records, f"arrive-{name}")
-    if value_of(records, f"return-{name}").get("runs"):
-        return Stand.WENT_BACK, str(arrived.get("summary", ""))
-    if arrived:
+    arrive, way_back = f"arrive-{name}", f"return-{name}"
+    if arrived := value_of(records, arrive):
+        returned = value_of(records, way_back)
+        if returned.get("back"):
+            return Stand.WENT_BACK, str(returned["summary"])
+        if returned.get("stays"):
+            return Stand.STAYS, str(returned["stays"])
+        if back or way_back in held:
+            is_held = way_back in held
+            return (Stand.HELD if is_held else Stand.GOING_BACK), held.get(way_back, _told(back))
         left = str(arrived.get("left", ""))
         return (Stand.DROPPED, left) if left else (Stand.ARRIVED, "")
+    if release is not None and has_failed(release):
+        return Stand.HELD, f"{release.id} {release.state}: {release.end}"
+    if arrive in held:
+        return Stand.HELD, held[arrive]
     if release is None:
         is_going = bool(value_of(records, f"depart-{name}"))
         return (Stand.ON_ITS_WAY, "its run begins") if is_going else (Stand.BOARDED, "")
-    if has_failed(release):
-        return Stand.HELD, f"{release.id} {release.state}: {release.end}"
-    return Stand.ON_ITS_WAY, f"{release.id} is {release.state}" + _for_what(release.waiting)
+    return Stand.ON_ITS_WAY, _told([release])
 
 
-def _for_what(waiting: Sequence[str]) -> str:
-    return f" for {'; '.join(waiting)}" if waiting else ""
+def _told(releases: Sequence[Release]) -> str:
+    return "; ".join(
+        f"{one.id} is {one.state}" + (f" for {'; '.join(one.waiting)}" if one.waiting else "")
+        for one in releases
+    )

@@ -12,7 +12,7 @@ from enum import IntEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
-from gare.domain.plan import Kind, Plan
+from gare.domain.plan import DEPARTURE, Kind, Plan, train_of
 from gare.domain.releases import StepState
 
 LINE = ""
@@ -119,14 +119,15 @@ def locks_of(plan: Plan) -> frozenset[str]:
     A rollback takes no version of the line.
     """
     line = () if plan.kind is Kind.ROLLBACK else (LINE,)
-    return frozenset({*line, *(step.environment for step in plan.steps if step.environment)})
+    places = {step.environment for step in plan.steps if step.environment}
+    return frozenset({*line, *places} - {DEPARTURE})
 
 
 def lock_names(project: str, locks: Iterable[str]) -> str:
-    """Name locks for people: `shop/production and the version line`."""
-    names = [
-        f"{project}/{lock}" if lock != LINE else "the version line" for lock in in_words(locks)
-    ]
+    """Name locks for people: `shop/production and the version line`. A train has one departure at a time."""
+    train = train_of(project)
+    line = f"one departure of {train} at a time" if train else "the version line"
+    names = [f"{project}/{lock}" if lock != LINE else line for lock in in_words(locks)]
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 

@@ -62,6 +62,21 @@ class PlannedTicket:
     commits: tuple[str, ...] = ()
 
 
+DEPARTURE = "departure"
+"""What a train's go or no go is about, where the approval of a release names an environment."""
+_TRAIN = "train:"
+
+
+def of_train(name: str) -> str:
+    """Return what stands for a train where a release has its project; no project can be called so."""
+    return f"{_TRAIN}{name}"
+
+
+def train_of(project: str) -> str:
+    """Return the train's name; empty for a project."""
+    return project.removeprefix(_TRAIN) if project.startswith(_TRAIN) else ""
+
+
 @dataclass(frozen=True, slots=True)
 class PlannedEffect:
     """One change outside Gare that the release will make, in words a person approves."""
@@ -161,7 +176,8 @@ class Plan:
             return f"{self.details['environment']} is back at {self.version}"
         if self.kind is Kind.TRAIN:
             return f"the train of {self.version} has arrived"
-        return f"{self.version} is released"
+        again = " again" if self.bump == "again" else ""
+        return f"{self.version} is released{again}"
 
     @property
     def effects(self) -> Sequence[PlannedEffect]:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from gare.domain.plan import Kind
+from gare.domain.waits import Waited
 
 
 class ReleaseState(StrEnum):
@@ -84,11 +85,16 @@ class Release:
     changed_at: datetime
     closed_at: datetime | None
     end: str
-    waiting: tuple[str, ...]
+    waits: tuple[Waited, ...]
     wake_at: datetime | None
     kind: Kind = Kind.RELEASE
     train: str = ""
     """The train that it is a member of, such as R-12; empty for none."""
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """Return what it waits for, in words."""
+        return tuple(map(str, self.waits))
 
     @property
     def is_closed(self) -> bool:

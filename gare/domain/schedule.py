@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
-from gare.domain.plan import PlannedStep
+from gare.domain.plan import Plan, PlannedStep
 from gare.errors import ConfigError
 
 
@@ -53,3 +53,35 @@ def behind(steps: Iterable[PlannedStep], step_id: str) -> set[str]:
             seen.add(step)
             todo.extend(needs[step])
     return seen
+
+
+def is_check(step_id: str, needs: Mapping[str, Collection[str]], kinds: Mapping[str, str]) -> bool:
+    """Tell whether only gates and votes wait for a step: what it does is looked at, before anything is deployed.
+
+    `needs` and `kinds` are those of all steps, by id.
+    """
+    todo, seen, judges = [step_id], {step_id}, 0
+    while todo:
+        done = todo.pop()
+        for waiting in (one for one, wanted in needs.items() if done in wanted and one not in seen):
+            if kinds[waiting] == "deploy":
+                return False
+            seen.add(waiting)
+            if kinds[waiting] in ("validate", "approve"):
+                judges += 1
+            else:
+                todo.append(waiting)
+    return judges > 0
+
+
+def environment_of(plan: Plan, step: PlannedStep) -> str:
+    """Return the environment that a step belongs to: its own, else that of the next deployment which waits for it.
+
+    What no deployment waits for belongs to the last environment.
+    """
+    if step.environment:
+        return step.environment
+    for deploy in plan.steps:
+        if deploy.type == "deploy" and step.id in behind(plan.steps, deploy.id):
+            return deploy.environment
+    return plan.environments[-1] if plan.environments else ""

@@ -6,19 +6,17 @@ shorter one when it is a time in which something is allowed (`is_short`). What i
 lines follow RFC 5545 3.3.5: a skipped time is as if the clock had not changed, of a repeated one the first counts.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from gare.domain.rules import parsed_rule
+
 DAY = timedelta(days=1)
-CRON_BACK = timedelta(days=370)
-"""How far back the beginning of a cron period that still lasts is looked for."""
-FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
-_UNTIL = re.compile(r"UNTIL=(\d{8})(T\d{6})?(Z)?", re.IGNORECASE)
+_SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -40,6 +38,10 @@ class Span:
 
 class Times(Protocol):
     """When something is. A value: equal ones have equal spans."""
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Return where its local times are meant."""
 
     def spans(self, begin: datetime, end: datetime) -> list[Span]:
         """Return the spans that overlap the time from `begin` to `end`, sorted."""
@@ -71,19 +73,18 @@ class Weekly:
 
     def spans(self, begin: datetime, end: datetime) -> list[Span]:
         """Return the hours of each such day."""
-        return _overlapping(map(self._of, self._dates(begin, end)), begin, end)
+        spans = (_by_the_wall(self, *hours) for hours in self.hours(begin, end))
+        return _overlapping(spans, begin, end)
 
-    def _dates(self, begin: datetime, end: datetime) -> Iterator[date]:
+    def hours(self, begin: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
+        """Yield start and end of each such day as the clock on the wall shows them, from two days before `begin` on."""
         day = begin.astimezone(self.zone).date() - 2 * DAY
         last = end.astimezone(self.zone).date() + DAY
         while day <= last:
             if day.weekday() in self.days:
-                yield day
+                opens, closes = (datetime.combine(day, at) for at in (self.after, self.before))
+                yield opens, closes if closes > opens else closes + DAY
             day += DAY
-
-    def _of(self, day: date) -> Span:
-        start, end = datetime.combine(day, self.after), datetime.combine(day, self.before)
-        return _by_the_wall(self, start, end if end > start else end + DAY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,19 +141,30 @@ class Crons:
     zone: ZoneInfo
 
     def spans(self, begin: datetime, end: datetime) -> list[Span]:
-        """Return a span for each start; a start within a span that lasts already changes nothing."""
-        from cronsim import CronSim
-
-        found: list[Span] = []
-        start = begin - CRON_BACK
-        while (start := self._next(CronSim, self.start, start)) < end:
-            if not found or start >= found[-1].end:
-                found.append(Span(start, self._next(CronSim, self.end, start)))
+        """Return the periods. In local time: a start and an end that a clock change moves together are one moment."""
+        last = _naive(end, self.zone) + DAY
+        found = list[Span]()
+        at = self._ended_before(_naive(begin, self.zone) - DAY)
+        # A start within a period changes nothing, one at an end begins nothing.
+        while self.start != self.end and (start := _next(self.start, at)) < last:
+            at = _next(self.end, start - _SECOND)
+            found.append(Span(instant(start, self.zone), instant(at, self.zone)))
         return _overlapping(found, begin, end)
 
-    def _next(self, cron: Any, line: str, after: datetime) -> datetime:
-        found: datetime = next(cron(line, after.astimezone(self.zone)))
-        return found.astimezone(UTC)
+    def _ended_before(self, local: datetime) -> datetime:
+        """Return the last end until a local time: what began before it is over."""
+        from cronsim import CronSim
+
+        found: datetime = next(CronSim(self.end, local + _SECOND, reverse=True))
+        return found
+
+
+def _next(line: str, after: datetime) -> datetime:
+    """Return the first moment of a cron line after a local time."""
+    from cronsim import CronSim
+
+    found: datetime = next(CronSim(line, after))
+    return found
 
 
 def merged(spans: Iterable[Span]) -> list[Span]:
@@ -188,47 +200,6 @@ def instant(local: datetime, zone: ZoneInfo) -> datetime:
     return local.replace(tzinfo=zone, fold=0).astimezone(UTC)
 
 
-def parsed_rule(text: str, start: datetime, zone: ZoneInfo) -> Any:
-    """Return the rule over local times. Raises ValueError for a text that is no rule."""
-    return _parsed(_UNTIL.sub(lambda found: _local_until(found, zone), text), start)
-
-
-@lru_cache(maxsize=256)
-def _parsed(text: str, start: datetime) -> Any:
-    from dateutil.rrule import rrulestr
-
-    return rrulestr(text, dtstart=start)
-
-
-def rule_problem(text: str, start: datetime, zone: ZoneInfo) -> str:
-    """Say in a sentence why a rule cannot be used; empty when it can."""
-    parts = [part.partition("=") for part in text.upper().removeprefix("RRULE:").split(";")]
-    if odd := next(("".join(part) for part in parts if not part[1] or not part[2]), None):
-        return f"`{odd}` in it is no NAME=VALUE."
-    named = {name: value for name, _, value in parts}
-    if named.get("FREQ") not in FREQUENCIES:
-        return f"its FREQ is none of {', '.join(FREQUENCIES)}."
-    if not named.get("INTERVAL", "1").strip("0"):
-        return "its INTERVAL is not above 0."
-    try:
-        rule = parsed_rule(text, start, zone)
-    except (ValueError, TypeError) as error:
-        return f"this is no rule of RFC 5545 ({error})."
-    # Asked by the year first: a day that no year has is looked for day by day until the year 9999 otherwise.
-    by_year = rule.replace(freq=0, interval=1, count=None, until=None, bysetpos=None)
-    if next(iter(by_year), None) is None or next(iter(rule), None) is None:
-        return f"it never fires from {start:%Y-%m-%d %H:%M} on."
-    return ""
-
-
-def _local_until(found: re.Match[str], zone: ZoneInfo) -> str:
-    """Spell the end of a rule as local time, as its start is; a day alone counts wholly."""
-    if not found[3]:
-        return f"UNTIL={found[1]}{found[2] or 'T235959'}"
-    until = datetime.strptime(f"{found[1]}{found[2]}", "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
-    return f"UNTIL={_naive(until, zone):%Y%m%dT%H%M%S}"
-
-
 @lru_cache(maxsize=64)
 def public_holidays(country: str, region: str, year: int) -> Sequence[tuple[date, str]]:
     """Return the holidays of a year with their names, sorted. Raises NotImplementedError for an unknown country."""
@@ -239,7 +210,9 @@ def public_holidays(country: str, region: str, year: int) -> Sequence[tuple[date
     )
 
 
-def _by_the_wall(times: Any, start: datetime, end: datetime, label: str = "") -> Span:
+def _by_the_wall(
+    times: Once | Weekly | Holidays, start: datetime, end: datetime, label: str = ""
+) -> Span:
     """Make a span of two times of the clock on the wall."""
     starts, ends = _both(start, times.zone), _both(end, times.zone)
     if times.is_short:

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from gare.domain.plan import Kind, Plan, PlannedStep
 from gare.domain.releases import Release, StepState
-from gare.domain.schedule import behind
+from gare.domain.schedule import behind, environment_of
+from gare.domain.versions import is_between
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,21 @@ class Verified:
     release: str
     kind: Kind
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """A version that a rollback has taken out of an environment, and why."""
+
+    version: str
+    environment: str
+    release: str
+    reason: str = ""
+
+    def __str__(self) -> str:
+        """Tell it in words."""
+        reason = f": {self.reason}" if self.reason else ""
+        return f"{self.version}, which {self.release} rolled back in {self.environment}{reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +47,14 @@ class Hold:
     release: str
     reason: str
     since: datetime
+
+    def keeps(self, release: Release) -> bool:
+        """Tell whether a release does not deploy there; one that made the hold and failed was resumed by a person."""
+        return (
+            is_automatic(release)
+            and release.kind is not Kind.ROLLBACK
+            and release.id != self.release
+        )
 
     def __str__(self) -> str:
         """Tell it in words."""
@@ -56,6 +80,27 @@ def good_versions(history: Iterable[Verified]) -> list[Verified]:
     return found
 
 
+def rolled_back(history: Iterable[Verified]) -> dict[str, str]:
+    """Return the versions that were rolled back and have not come again, each with the rollback that did it.
+
+    `history` as above. A greater version that was verified good there since has brought it along.
+    """
+    standing, found = list[Verified](), dict[str, str]()
+    for one in history:
+        if one.kind is Kind.ROLLBACK:
+            kept = good_versions([*standing, one])
+            found |= {gone.version: one.release for gone in standing if gone not in kept}
+            standing = kept
+        else:
+            standing.append(one)
+            found = {
+                version: by
+                for version, by in found.items()
+                if version != one.version and not is_between(version, "", one.version)
+            }
+    return found
+
+
 def is_automatic(release: Release) -> bool:
     """Tell whether no person asked for this very release: a schedule did, a train, or a call without a name."""
     return not release.requested_by or bool(release.train)
@@ -64,8 +109,11 @@ def is_automatic(release: Release) -> bool:
 def no_return(plan: Plan, states: Mapping[str, StepState], environment: str) -> PlannedStep | None:
     """Return the step behind which an environment does not go back, when it has begun."""
     for step in plan.steps:
-        is_here = step.environment in ("", environment)
-        if step.point_of_no_return and is_here and step.id in states:
+        if (
+            step.point_of_no_return
+            and step.id in states
+            and environment_of(plan, step) == environment
+        ):
             return step
     return None
 
@@ -73,18 +121,14 @@ def no_return(plan: Plan, states: Mapping[str, StepState], environment: str) -> 
 def to_undo(
     plan: Plan, states: Mapping[str, StepState], environment: str, *, is_after: bool
 ) -> list[PlannedStep]:
-    """Return the steps to take back that came after the deployment there (or before it), in reverse.
-
-    A step without an environment belongs to the last one of the release.
-    """
+    """Return the steps to take back that came after the deployment there (or before it), in reverse."""
     deploy = f"deploy-{environment}"
     before = behind(plan.steps, deploy) if any(step.id == deploy for step in plan.steps) else set()
-    last = plan.environments[-1] if plan.environments else ""
     return [
         step
         for step in reversed(plan.steps)
         if (step.id not in before) is is_after
         and states.get(step.id) is StepState.DONE
-        and (step.environment or last) == environment
+        and environment_of(plan, step) == environment
         and step.settings.get("undo")
     ]

@@ -160,6 +160,11 @@ def is_between(version: str, low: str, high: str) -> bool:
     return (not low or _known(low) < found) and found < _known(high)
 
 
+def is_newer(version: str, than: str) -> bool:
+    """Tell whether a valid version is greater than another one."""
+    return _known(version) > _known(than)
+
+
 def is_prerelease(version: str) -> bool:
     """Tell whether a valid version is a pre-release."""
     return "-" in version.partition("+")[0]

@@ -42,6 +42,7 @@ def _check_overrides(view: View) -> Iterator[Problem]:
             "person": event.actor,
             "reason": body.text("reason"),
             "at": event.at,
+            "until": _until(body, name),
         }
         for event, body in _told(view, "freeze overridden")
         for name in body.object("freezes").value
@@ -51,11 +52,17 @@ def _check_overrides(view: View) -> Iterator[Problem]:
             "person": row.person,
             "reason": row.reason,
             "at": row.at,
+            "until": row.until,
         }
         for row in view.stream(select(overrides))
     }
     for place, what in differences(rows, made, "overrides"):
         yield Problem(place, what)
+
+
+def _until(body: Reader, name: str) -> Any:
+    """Return until when an override counts; before form 0005 of the ledger no event says it."""
+    return body.object("until").value.get(name) if "until" in body.value else None
 
 
 def _freeze(row: Any) -> Json:

@@ -38,7 +38,7 @@ from gare.ledger.chain import GENESIS, Event, link
 from gare.ledger.schema import events, leases, metadata, streams
 from gare.polling import looks
 
-HEAD_REVISION = "0005"
+HEAD_REVISION = "0006"
 """The newest migration; a test compares it with the migrations' own head."""
 
 _SINCE_0002 = {"holders", "leases", "rescues", "locks", "keys"}
@@ -49,6 +49,7 @@ FORMS = {
     "0003": set(metadata.tables),
     "0004": set(metadata.tables),
     "0005": set(metadata.tables),
+    "0006": set(metadata.tables),
 }
 """The tables of each form; a test compares them with what the migrations make."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, or_, select, update
 
 from gare.domain.digest import canonical
 from gare.domain.releases import ReleaseState
@@ -27,10 +27,20 @@ Wakes = Callable[[str], bool]
 class FreezeRecord:
     """A window or a stop that somebody added. `body` says what it is; after `until` it counts no more."""
 
+    number: int
     name: str
     body: Mapping[str, Any]
     made_by: str
     made_at: datetime
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Spared:
+    """One time of a freeze that a release is spared: what names it, what it is, and until when (None: as it lasts)."""
+
+    key: str
+    what: str
     until: datetime | None
 
 
@@ -104,14 +114,14 @@ class Freezes:
         self,
         release_id: str,
         environment: str,
-        closed_by: Mapping[str, str],
+        spared: Sequence[Spared],
         *,
         person: str,
         reason: str,
     ) -> None:
-        """Set freezes aside for one release in one environment, and wake it. Raises Refused when it has ended.
+        """Set occurrences of freezes aside for one release in one environment, and wake it.
 
-        `closed_by` says what each of them is, by name: what the person saw to be in the way. Others still count.
+        What the person saw to be in the way; others still count. Raises Refused when the release has ended.
         """
         number, reason = number_of(release_id), plain(reason)
         with self._db.write() as connection:
@@ -123,27 +133,34 @@ class Freezes:
                     hint="Nothing was changed.",
                 )
             had = _overridden(connection, number, environment)
-            if not (names := sorted(closed_by.keys() - had)):
+            new = {plain(one.key): one for one in spared if not _counts_already(had, one)}
+            if not new:
                 return
             now = self._db.clock()
+            until = {key: spell(one.until) if one.until else None for key, one in new.items()}
             fields = {"environment": environment, "person": person, "reason": reason}
+            # What lasts longer than it was to last then is set aside once more.
+            connection.execute(
+                delete(overrides).where(_mine(number, environment), overrides.c.name.in_(new))
+            )
             connection.execute(
                 insert(overrides),
                 [
-                    {"release": number, "name": plain(name), "at": spell(now), **fields}
-                    for name in names
+                    {"release": number, "name": key, "until": end, "at": spell(now), **fields}
+                    for key, end in until.items()
                 ],
             )
             told = {
                 "environment": environment,
                 "reason": reason,
-                "freezes": {name: closed_by[name] for name in names},
+                "freezes": {key: one.what for key, one in new.items()},
+                "until": until,
             }
             self._db.append(connection, f"R-{number}", "freeze overridden", person, told, at=now)
             wake_sleeper(connection, number)
 
-    def overridden(self, release_id: str, environment: str) -> set[str]:
-        """Return the names of the freezes that do not count for a release in an environment."""
+    def overridden(self, release_id: str, environment: str) -> dict[str, datetime | None]:
+        """Return the occurrences of freezes that do not count for a release in an environment, each until when."""
         with self._db.read() as connection:
             return _overridden(connection, number_of(release_id), environment)
 
@@ -156,9 +173,21 @@ class Freezes:
         return freezes.c.lifted_at.is_(None) & or_(freezes.c.until.is_(None), freezes.c.until > now)
 
 
-def _overridden(connection: Connection, number: int, environment: str) -> set[str]:
-    mine = (overrides.c.release == number) & (overrides.c.environment == environment)
-    return set(connection.execute(select(overrides.c.name).where(mine)).scalars())
+def _overridden(
+    connection: Connection, number: int, environment: str
+) -> dict[str, datetime | None]:
+    mine = _mine(number, environment)
+    rows = connection.execute(select(overrides.c.name, overrides.c.until).where(mine))
+    return {row.name: read_instant(row.until) if row.until else None for row in rows}
+
+
+def _mine(number: int, environment: str) -> ColumnElement[bool]:
+    return (overrides.c.release == number) & (overrides.c.environment == environment)
+
+
+def _counts_already(had: Mapping[str, datetime | None], one: Spared) -> bool:
+    key = plain(one.key)
+    return key in had and had[key] == one.until
 
 
 def _wake(connection: Connection, wakes: Wakes) -> None:
@@ -172,6 +201,7 @@ def _wake(connection: Connection, wakes: Wakes) -> None:
 
 def _record(row: Row[Any]) -> FreezeRecord:
     return FreezeRecord(
+        row.number,
         row.name,
         json.loads(row.body),
         row.made_by,

@@ -21,6 +21,7 @@ from gare.ledger.releases import Plans, Releases, number_of
 from gare.ledger.rescues import Rescues
 from gare.ledger.runs import Runs
 from gare.ledger.schema import releases, verified
+from gare.ledger.taken_back import TakenBack
 from gare.ledger.trains import Trains
 
 
@@ -39,6 +40,7 @@ class Ledger:
         self.locks = Locks(self.database)
         self.tokens = Tokens(self.database)
         self.holds = Holds(self.database)
+        self.taken_back = TakenBack(self.database)
         self.freezes = Freezes(self.database)
         self.fixes = Fixes(self.database)
         self.later = LaterChecks(self.database)

@@ -71,10 +71,14 @@ def provenance_statement(record: Record, plan: Reader, station: str) -> Json | N
 
 
 def _artifacts(record: Record, plan: Reader) -> Iterator[Json]:
-    """Yield what the steps that are done have made, in the order of the plan."""
-    order = [step.text("id") for step in plan.objects("steps")]
-    for row in in_order(record.steps, order):
-        value = row["value"] if row["state"] == "done" else None
+    """Yield what the steps that are done have made, in the order of the plan; not what another release has built."""
+    steps = plan.objects("steps")
+    elsewhere = {
+        step.text("id") for step in steps if "artifacts_of" in step.object("settings").value
+    }
+    for row in in_order(record.steps, [step.text("id") for step in steps]):
+        is_made = row["state"] == "done" and row["step"] not in elsewhere
+        value = row["value"] if is_made else None
         items = value.get("artifacts") if isinstance(value, dict) else None
         for item in items if isinstance(items, list) else []:
             if isinstance(item, dict) and _are_texts(item.get("name"), item.get("sha256")):

@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, insert, select, update
 
 from gare.domain.digest import canonical, sha256
 from gare.domain.plan import PLAN_FORMAT, Kind, Plan
 from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
+from gare.domain.waits import Waited, read_waited
 from gare.errors import NotFound, Refused
 from gare.ledger.database import AT_ONCE, Database, plain, read_instant, spell
 from gare.ledger.lock_rows import free, wake
@@ -182,19 +184,21 @@ class Releases:
         *,
         reason: str,
         restart: bool = False,
+        anew: Collection[str] = (),
     ) -> Release:
         """Give a release another plan, and its step `plan` the value that goes with it.
 
         Raises Refused when another step has begun: from then on a plan does not change. With `restart` such steps begin
         anew, and votes about the old plan count no more; Refused then when one of them may have done something outside.
+        `anew` are steps that begin anew whatever they did, unless the last of them is done.
         """
         number = number_of(release_id)
         with self._db.write() as connection:
             before = self._get(connection, number)
             if before.is_closed or before.plan == plan_digest:
                 return before
-            _refuse_begun(connection, before, restart=restart)
-            is_restart = restart and _begin_anew(connection, number)
+            _refuse_begun(connection, before, restart=restart, anew=anew)
+            is_restart = (restart or bool(anew)) and _begin_anew(connection, number)
             now = self._db.clock()
             connection.execute(
                 update(releases)
@@ -298,7 +302,7 @@ class Releases:
         *,
         actor: str,
         end: str = "",
-        waiting: Sequence[str] = (),
+        waiting: Sequence[Waited] = (),
         wake_at: datetime | None = None,
     ) -> Release:
         """Move a release to a state; a closed one stays as it is and is returned.
@@ -308,8 +312,8 @@ class Releases:
         number = number_of(release_id)
         with self._db.write() as connection:
             before = self._get(connection, number)
-            end, waiting = plain(end), tuple(plain(reason) for reason in waiting)
-            same = (before.state, before.waiting, before.end) == (state, waiting, end)
+            end, waits = plain(end), tuple(replace(one, what=plain(one.what)) for one in waiting)
+            same = (before.state, before.waits, before.end) == (state, waits, end)
             if before.is_closed or (same and before.wake_at == wake_at):
                 return before
             now = self._db.clock()
@@ -321,19 +325,22 @@ class Releases:
                     changed_at=spell(now),
                     closed_at=spell(now) if state.is_closed else None,
                     end=end,
-                    waiting=canonical(list(waiting)),
+                    waiting=canonical([one.as_json() for one in waits]),
                     wake_at=spell(wake_at) if wake_at else None,
                 )
             )
             kind = f"release {state}"
-            body = {"end": end, "waiting": list(waiting)}
+            body: dict[str, Any] = {"end": end, "waiting": list(map(str, waits))}
+            if waits:
+                body["causes"] = [one.cause for one in waits]
             event = self._db.append(connection, before.id, kind, actor, body, at=now)
             if state.is_closed:
                 self._db.append(
                     connection, "station", "release closed", actor,
                     {"release": before.id, "state": state, "head": event.hash},
                 )  # fmt: skip
-            if before.train and (state.is_closed or state.is_stopped):
+            concerns_train = any(one.cause.concerns_train for one in waits)
+            if before.train and (state.is_closed or state.is_stopped or concerns_train):
                 wake_sleeper(connection, number_of(before.train))
             if state.is_closed or state.is_stopped:
                 free(connection, before.project, [number], now)
@@ -341,6 +348,11 @@ class Releases:
                 # Its turn may have come between its asking and this: nobody else would wake it.
                 wake(connection, before.project, now)
             return self._get(connection, number)
+
+    def wake(self, release_id: str) -> None:
+        """Let a release that waits look again."""
+        with self._db.write() as connection:
+            wake_sleeper(connection, number_of(release_id))
 
     def next_ask(self, release_id: str) -> int:
         """Count one more suspension; engine keys built on it are never used twice."""
@@ -445,11 +457,17 @@ class Releases:
         return release_of(find_row(connection, number))
 
 
-def _refuse_begun(connection: Connection, release: Release, *, restart: bool) -> None:
+def _refuse_begun(
+    connection: Connection, release: Release, *, restart: bool, anew: Collection[str]
+) -> None:
     """Raise Refused when a release has done too much for another plan."""
     table = effects if restart else steps
+    allowed = {"plan", *anew}
     mine = table.c.release == number_of(release.id)
-    begun = select(table.c.step).where(mine, table.c.step != "plan").limit(1)
+    too_far: ColumnElement[bool] = table.c.step.not_in(allowed)
+    if anew:
+        too_far |= (steps.c.step == list(anew)[-1]) & (steps.c.state == StepState.DONE)
+    begun = select(table.c.step).where(mine, too_far).limit(1)
     if (step := connection.execute(begun).scalar()) is not None:
         raise Refused(
             f"{release.id} has begun ({step}): its plan does not change any more.",
@@ -461,10 +479,10 @@ def _refuse_begun(connection: Connection, release: Release, *, restart: bool) ->
 def _begin_anew(connection: Connection, number: int) -> bool:
     """Take back the steps of a release, and the votes about what they made; tell whether there were any."""
     begun = (steps.c.release == number) & (steps.c.step != "plan")
-    gone = connection.execute(delete(steps).where(begun))
+    gone = connection.execute(delete(steps).where(begun)).rowcount
     for table in (votes, approvals):
-        connection.execute(delete(table).where(table.c.release == number))
-    return bool(gone.rowcount)
+        gone += connection.execute(delete(table).where(table.c.release == number)).rowcount
+    return bool(gone)
 
 
 def wake_sleeper(connection: Connection, number: int) -> None:
@@ -503,7 +521,7 @@ def release_of(row: Row[Any]) -> Release:
         changed_at=read_instant(row.changed_at),
         closed_at=read_instant(row.closed_at) if row.closed_at else None,
         end=row.end,
-        waiting=tuple(json.loads(row.waiting)),
+        waits=tuple(map(read_waited, json.loads(row.waiting))),
         wake_at=read_instant(row.wake_at) if row.wake_at else None,
         kind=Kind(row.kind),
         train=f"R-{row.train}" if row.train else "",

@@ -295,6 +295,7 @@ UNCHANGING = frozenset(
         "run brought on",
         "departure held",
         "departure resumed",
+        "member taken off",
         "station restored",
     }
 )

@@ -239,7 +239,9 @@ overrides = Table(
     Column("person", String(63), nullable=False),
     Column("reason", Text, nullable=False),
     Column("at", String(32), nullable=False),
+    Column("until", String(32)),
 )
+"""`name` is that of one time of a freeze, such as `fridays from 2026-12-18T14:00:00Z`."""
 
 holds = Table(
     "holds",

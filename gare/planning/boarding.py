@@ -3,27 +3,46 @@
 A vendor that is away says nothing about a member: the boarding then ends as Unavailable, and is done again.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gare.config.train_files import Train
 from gare.config.trains import Scope
-from gare.domain.plan import Plan
+from gare.domain.plan import Plan, of_train
 from gare.domain.releases import ReleaseState
 from gare.domain.timetable import Slot
 from gare.errors import ConfigError, GareError, NothingToRelease
 from gare.ledger.ledger import Ledger
-from gare.planning.train import Candidate, Ready, make_train, missed, why_not
+from gare.planning.train import make_train, missed, why_not
+from gare.planning.train_steps import Candidate, Named, Ready
 from gare.ports.tracker import Ticket
 from gare.requests import BOARDING, ReleaseRequest, TrainRequest
 
 PlanRelease = Callable[[ReleaseRequest], tuple[str, Plan]]
 """Plans a member and stores its plan; gives the digest and the plan."""
+StandsOf = Callable[[str], str]
+"""Says why a project's last version is not what stands in its last environment; empty when it is."""
+VersionOf = Callable[[str, str], Named | None]
+"""Gives a version as the tracker of a project calls it, where releases write into that."""
 TicketsOf = Callable[[str, Scope], list[Ticket]]
 """Gives what the tracker of a project has planned for a train."""
 _LOOKED_AT = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """How the members of a train are looked at: `at_once` side by side."""
+
+    plan: PlanRelease
+    tickets: TicketsOf
+    stands: StandsOf
+    version: VersionOf
+    at_once: int = 1
+
+
 _NOT_TAKEN = (ReleaseState.CANCELLED, ReleaseState.REJECTED, ReleaseState.EXPIRED)
 
 
@@ -31,37 +50,50 @@ def board(
     train: Train,
     request: TrainRequest,
     ledger: Ledger,
-    plan_release: PlanRelease,
-    tickets_of: TicketsOf,
+    look: Members,
     *,
-    at_once: int = 1,
+    is_preview: bool = False,
     kept_by: str = "",
 ) -> Plan:
-    """Return the plan of one departure: every member as its branch stands now. Members are not planned in vain.
+    """Return the plan of one departure: every member as its branch stands now.
 
-    `at_once` members are planned side by side. `kept_by` is what kept an earlier boarding of this departure.
+    Members are not planned in vain, except for who only wants to see them. `kept_by` is what kept an earlier boarding
+    of this departure.
     """
     now = ledger.now()
     slot = slot_of(train, request.slot, now)
     is_scheduled = train.timetable.has(slot)
     refusal = _refusal(train, slot, now, ledger, kept_by) if is_scheduled else ""
-    if request.slot and not refusal:
-        refusal = missed(slot, now, train.config.grace, kept_by)
-    members = () if refusal else train.members
+    too_late = missed(slot, now, train.config.grace, kept_by) if request.slot else ""
+    refusal = refusal or too_late
+    members = () if refusal and not is_preview else train.members
     scope = _scope(train.config.board, slot)
     candidates = _side_by_side(
-        members, lambda member: _candidate(member, plan_release, scope, tickets_of), at_once
+        members, lambda member: _settled(_candidate(member, scope, look), look.stands), look.at_once
     )
-    return make_train(train.config, slot, candidates, is_scheduled=is_scheduled, refusal=refusal)
+    return make_train(
+        train.config,
+        slot,
+        candidates,
+        is_scheduled=is_scheduled,
+        refusal=refusal,
+        is_missed=bool(too_late) and refusal == too_late,
+    )
 
 
-def board_anew(train: Train, before: Plan, plan_release: PlanRelease) -> Plan:
-    """Return the plan of a departure that has been overtaken while it waited: the same members, as they boarded."""
-    details = before.details
+def board_anew(train: Train, before: Plan, look: Members, without: Mapping[str, str]) -> Plan:
+    """Return the plan of a departure that waits, when something came between: the same members, as they boarded.
+
+    `without` are members that a person has taken off, each with the reason.
+    """
+    details, slot = before.details, train.timetable.slot(before.version)
+    scope = _scope(train.config.board, slot)
     boarded = {str(one["project"]): str(one["commit"]) for one in details["members"]}
     candidates = [
         *(
-            _planned(ReleaseRequest(project=name, ref=at), plan_release)
+            Candidate(name, reason=without[name])
+            if name in without
+            else _versioned(_planned(ReleaseRequest(project=name, ref=at), look.plan), scope, look)
             for name, at in boarded.items()
         ),
         *(
@@ -69,7 +101,6 @@ def board_anew(train: Train, before: Plan, plan_release: PlanRelease) -> Plan:
             for one in details["left_out"]
         ),
     ]
-    slot = train.timetable.slot(before.version)
     return make_train(train.config, slot, candidates, is_scheduled=details["is_scheduled"])
 
 
@@ -92,14 +123,7 @@ def slot_of(train: Train, asked: str, now: datetime) -> Slot:
     if not asked:
         return train.timetable.at(now)
     if asked != BOARDING:
-        try:
-            return train.timetable.slot(asked)
-        except ValueError:
-            raise ConfigError(
-                f"{asked} is no time of a departure.",
-                where=f"train {train.config.name}",
-                hint="Write local time, such as 2026-11-24T1000; `gare train status` lists the next ones.",
-            ) from None
+        return slot_named(train, asked)
     slot = train.timetable.boarding(now)
     if slot is None:
         raise ConfigError(
@@ -110,9 +134,21 @@ def slot_of(train: Train, asked: str, now: datetime) -> Slot:
     return slot
 
 
+def slot_named(train: Train, name: str) -> Slot:
+    """Return the departure at a local time. Raises ConfigError for what is no time."""
+    try:
+        return train.timetable.slot(name)
+    except ValueError:
+        raise ConfigError(
+            f"{name} is no time of a departure.",
+            where=f"train {train.config.name}",
+            hint="Write local time, such as 2026-11-24T1000; `gare train status` lists the next ones.",
+        ) from None
+
+
 def _refusal(train: Train, slot: Slot, now: datetime, ledger: Ledger, kept_by: str) -> str:
     name = train.config.name
-    others = ledger.releases.find(project=f"train:{name}", limit=_LOOKED_AT)
+    others = ledger.releases.find(project=of_train(name), limit=_LOOKED_AT)
     taken = (one.id for one in others if one.version == slot.name and one.state not in _NOT_TAKEN)
     skip, stop = ledger.trains.skips(name).get(slot.name), ledger.trains.stopped(name)
     return why_not(
@@ -133,17 +169,22 @@ def _scope(scope: Scope | None, slot: Slot) -> Scope | None:
     return Scope(version=scope.version.replace("{date}", slot.name[:10]), sprint=scope.sprint)
 
 
-def _candidate(
-    project: str, plan_release: PlanRelease, scope: Scope | None, tickets_of: TicketsOf
-) -> Candidate:
+def _candidate(project: str, scope: Scope | None, look: Members) -> Candidate:
     """Plan one member as its branch stands now; it boards when that is in scope."""
-    found = _planned(ReleaseRequest(project=project), plan_release)
+    found = _planned(ReleaseRequest(project=project), look.plan)
     if found.ready is None or scope is None:
         return found
     try:
-        return _in_scope(project, found.ready, scope, tickets_of)
+        return _versioned(_in_scope(project, found.ready, scope, look.tickets), scope, look)
     except GareError as error:
         return _left_out(project, error)
+
+
+def _versioned(candidate: Candidate, scope: Scope | None, look: Members) -> Candidate:
+    """Return a member with the version by which it boarded, as its tracker calls it."""
+    if candidate.ready is None or scope is None or not scope.version:
+        return candidate
+    return replace(candidate, version=look.version(candidate.project, scope.version))
 
 
 def _planned(request: ReleaseRequest, plan_release: PlanRelease) -> Candidate:
@@ -160,6 +201,16 @@ def _left_out(project: str, error: GareError) -> Candidate:
         raise error
     is_empty = isinstance(error, NothingToRelease)
     return Candidate(project, reason=error.what, is_empty=is_empty)
+
+
+def _settled(candidate: Candidate, stands_of: StandsOf) -> Candidate:
+    """Return a member with nothing to release as one that is not ready, when its last version stands nowhere.
+
+    Who needs it was built beside that version.
+    """
+    if candidate.is_empty and (why := stands_of(candidate.project)):
+        return Candidate(candidate.project, reason=f"{candidate.reason} {why}")
+    return candidate
 
 
 def _in_scope(project: str, ready: Ready, scope: Scope, tickets_of: TicketsOf) -> Candidate:

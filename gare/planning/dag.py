@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from gare.config.models import ApprovalRule, ProjectConfig, StationConfig, Step, StepType
+from gare.domain.freezes import OUTWARD
 from gare.domain.notes import filled
 from gare.domain.plan import (
     PlannedApproval,
@@ -19,7 +20,7 @@ from gare.domain.plan import (
     PlannedTicket,
     Reversibility,
 )
-from gare.domain.schedule import ordered
+from gare.domain.schedule import is_check, ordered
 from gare.errors import ConfigError
 from gare.gates.registry import resolve
 from gare.planning.hosting_steps import (
@@ -107,6 +108,7 @@ def plan_steps(
         _say(drafts, said, project)
     _leave_out(drafts)
     _close_last(drafts)
+    _tell_outward(drafts)
     order = ordered({draft.id: draft.needs for draft in drafts.values()})
     steps = tuple(_planned(drafts[step_id]) for step_id in order)
     approvals = tuple(
@@ -411,6 +413,17 @@ def _close_last(drafts: dict[str, _Draft]) -> None:
         drafts["close"].needs += [
             step_id for step_id in loose if step_id not in drafts["close"].needs
         ]
+
+
+def _tell_outward(drafts: dict[str, _Draft]) -> None:
+    """Say of each command of the project whether it changes something outside: a check does not."""
+    needs = {draft.id: draft.needs for draft in drafts.values()}
+    kinds = {draft.id: draft.type.value for draft in drafts.values()}
+    for draft in drafts.values():
+        if draft.type == StepType.RUN:
+            said = draft.said.outward if draft.said else None
+            is_outward = not is_check(draft.id, needs, kinds) if said is None else said
+            draft.settings = {**draft.settings, OUTWARD: is_outward}
 
 
 def _planned(draft: _Draft) -> PlannedStep:

@@ -32,6 +32,7 @@ from gare.planning.hotfix_picks import Chosen, choose, left_out, put_on
 from gare.planning.hotfix_steps import shortened, with_branch
 from gare.planning.planner import Earlier, TrackerAt, check_tag, read_tickets
 from gare.planning.preflight import Ahead, Foresee
+from gare.planning.returning import returning
 from gare.ports.merge_requests import MergeRequests
 from gare.ports.picker import Line, Picked
 from gare.ports.source import Head, Source
@@ -126,6 +127,7 @@ def make_hotfix(
         warnings=(
             *warnings,
             *_told(project, draft),
+            *returning(source, project, draft.picked.commit, earlier.rolled_back),
             *read.warnings,
             *(foresee(Ahead(draft.branch, steps, read.examples)) if foresee else ()),
         ),

@@ -13,11 +13,13 @@ from gare.domain.merges import brought_in, tell
 from gare.domain.notes import render
 from gare.domain.plan import Plan, PlannedTicket
 from gare.domain.scope import MATCHED, match, ticket_keys
+from gare.domain.standing import RolledBack
 from gare.domain.versions import Next, next_version, pick_previous, released, step_over
-from gare.errors import ConfigError, Refused
+from gare.errors import ConfigError, NothingToRelease, Refused
 from gare.planning.dag import environments, plan_steps
 from gare.planning.fixed_lines import FixedLines, refuse_lost
 from gare.planning.preflight import Ahead, Foresee
+from gare.planning.returning import returning, with_way_forward
 from gare.ports.merge_requests import MergeRequests
 from gare.ports.source import Head, History, Source
 from gare.ports.tracker import Tracker
@@ -57,6 +59,8 @@ class Earlier:
     """The version last verified good in the project's last environment."""
     branches: Sequence[FixBranch] = ()
     """Branches that hotfixes have made."""
+    rolled_back: Sequence[RolledBack] = ()
+    """Versions that were rolled back somewhere and have not come again."""
 
     @property
     def hotfixes(self) -> Mapping[str, str]:
@@ -83,7 +87,10 @@ def make_plan(
     """
     warnings = source.check(allow_dirty=request.allow_dirty)
     earlier = earlier or Earlier()
-    span = read_span(project, source, request, earlier)
+    try:
+        span = read_span(project, source, request, earlier)
+    except NothingToRelease as nothing:
+        raise with_way_forward(nothing, project.name, earlier.rolled_back) from None
     version, tag = span.next.version, f"{project.source.tag_prefix}{span.next.version}"
     tracker = tracker_at(span.head.commit)
     if tracker is not None and merge_requests is not None:
@@ -124,6 +131,7 @@ def make_plan(
         env=project.env,
         warnings=(
             *warnings,
+            *returning(source, project, span.head.commit, earlier.rolled_back),
             *_stepped_over(span, earlier),
             *read.warnings,
             *(foresee(Ahead(span.head.branch, steps, read.examples)) if foresee else ()),

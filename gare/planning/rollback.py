@@ -6,6 +6,7 @@ release that built `to`), `undoes` (the releases taken back, the newest first).
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from gare.config.models import ProjectConfig, StationConfig
 from gare.domain.plan import Kind, Plan, PlannedEffect, PlannedStep, Reversibility
@@ -181,15 +182,20 @@ def _undo_steps(
             )
 
 
-def _recall(one: Undone, environment: str) -> Iterable[PlannedStep]:
-    """Yield the step that tells those who heard of the release; they hear of its last environment only."""
+def recall_settings(one: Undone, environment: str) -> dict[str, Any]:
+    """Return where a release was told of, to be told that it was rolled back; empty when nobody heard of it.
+
+    They hear of its last environment only.
+    """
     if one.plan.environments[-1:] != (environment,):
-        return
+        return {}
     begun = {step.type: step for step in one.plan.steps if step.id in one.states}
     tickets, page = begun.get("tickets"), begun.get("page")
     heard = tickets or begun.get("change")
     tracker = heard.settings["tracker"] if heard else {}
-    settings = {
+    if not tracker and page is None:
+        return {}
+    return {
         "release": one.release,
         "version": one.plan.version,
         "environment": environment,
@@ -198,7 +204,17 @@ def _recall(one: Undone, environment: str) -> Iterable[PlannedStep]:
         "gitlab": page.settings["gitlab"] if page else {},
         "tag_name": page.settings["tag_name"] if page else "",
     }
-    places = [("the tickets", bool(tracker)), (f"the release {one.plan.tag}", page is not None)]
+
+
+def _recall(one: Undone, environment: str) -> Iterable[PlannedStep]:
+    """Yield the step that tells those who heard of the release."""
+    settings = recall_settings(one, environment)
+    if not settings:
+        return
+    places = [
+        ("the tickets", bool(settings["tracker"])),
+        (f"the release {one.plan.tag}", bool(settings["gitlab"])),
+    ]
     effects = tuple(
         PlannedEffect(
             f"say that {one.plan.version} was rolled back", place, Reversibility.COMPENSATED
@@ -206,12 +222,11 @@ def _recall(one: Undone, environment: str) -> Iterable[PlannedStep]:
         for place, is_told in places
         if is_told
     )
-    if effects:
-        yield PlannedStep(
-            f"recall-{one.plan.version}"[:ID_LENGTH], "recall", f"Say that {one.plan.version} was rolled back",
-            settings=settings, retries=DEFAULT_RETRIES, timeout_s=10 * MINUTE, effects=effects,
-            reversibility=Reversibility.COMPENSATED,
-        )  # fmt: skip
+    yield PlannedStep(
+        f"recall-{one.plan.version}"[:ID_LENGTH], "recall", f"Say that {one.plan.version} was rolled back",
+        settings=settings, retries=DEFAULT_RETRIES, timeout_s=10 * MINUTE, effects=effects,
+        reversibility=Reversibility.COMPENSATED,
+    )  # fmt: skip
 
 
 def _announce(project: ProjectConfig) -> PlannedStep:

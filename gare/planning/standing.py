@@ -10,7 +10,7 @@ from gare.connectors.artifacts import artifact_path
 from gare.domain.artifacts import all_made
 from gare.domain.plan import Kind, Plan
 from gare.domain.releases import StepState
-from gare.domain.standing import Hold, Verified, good_versions
+from gare.domain.standing import RolledBack, Verified, good_versions, rolled_back
 from gare.errors import ConfigError, ConnectorError, Refused
 from gare.ledger.ledger import Ledger
 from gare.ports.target import Target
@@ -21,12 +21,13 @@ from gare.requests import RollbackRequest
 class Standing:
     """An environment as it is: what runs, what was verified good, what is under way.
 
-    `deployed` gives the release that brought a version somewhere, by version; `rolling` is a rollback under way here.
+    `put_back_by` is the release that has put its own version back since the last one was verified good; `deployed`
+    gives the release that brought a version somewhere, by version; `rolling` is a rollback under way here.
     """
 
     live: str
     history: Sequence[Verified] = ()
-    hold: Hold | None = None
+    put_back_by: str = ""
     deployed: Mapping[str, str] = field(default_factory=dict)
     rolling: str = ""
 
@@ -76,7 +77,7 @@ def way_back(request: RollbackRequest, standing: Standing) -> WayBack:
     versions = [one.version for one in good]
     to = request.to or _last_good(versions, standing.live, here)
     if to not in versions:
-        raise _not_good(to, standing.history, versions, here)
+        raise _not_good(request, standing.history, versions, here)
     if to == standing.live:
         raise Refused(
             f"{to} runs in {request.environment} already.",
@@ -110,12 +111,12 @@ def _refuse_repeated(request: RollbackRequest, standing: Standing, here: str) ->
             f"{request.environment} runs {last.version} because {last.release} rolled it back, "
             "and a rollback is never rolled back.",
             where=here,
-            hint=f"Release a repaired version: `gare release {request.project}`.",
+            hint=f"Release a repaired version: `gare release {request.project}`; "
+            f"or the same one again: {_again(request, standing)}.",
         )
-    hold = standing.hold
-    if hold and hold.release != last.release and standing.live == last.version and not request.to:
+    if standing.put_back_by and standing.live == last.version and not request.to:
         raise Refused(
-            f"{request.environment} was put back to {standing.live} by {hold.release} itself ({hold.reason}).",
+            f"{request.environment} was put back to {standing.live} by {standing.put_back_by} itself.",
             where=here,
             hint="To go further back, name the version with --to.",
         )
@@ -133,12 +134,21 @@ def _last_good(versions: Sequence[str], live: str, here: str) -> str:
     return before[-1]
 
 
-def _not_good(to: str, history: Sequence[Verified], versions: Sequence[str], here: str) -> Refused:
-    hint = f"Verified good there: {_newest_first(versions)}."
+def _again(request: RollbackRequest, standing: Standing) -> str:
+    version = next(reversed(rolled_back(standing.history)), "VERSION")
+    return f"`gare release {request.project} --again {version}`"
+
+
+def _not_good(
+    request: RollbackRequest, history: Sequence[Verified], versions: Sequence[str], here: str
+) -> Refused:
+    to, hint = request.to, f"Verified good there: {_newest_first(versions)}."
     places = [place for place, one in enumerate(history) if one.version == to]
     if not places:
         return Refused(f"{to} was never verified good there.", where=here, hint=hint)
     later = [one.release for one in history[places[-1] :] if one.kind is Kind.ROLLBACK]
+    if to in rolled_back(history):
+        hint += f" It comes again with `gare release {request.project} --again {to}`."
     return Refused(f"{to} was itself rolled back there, by {later[0]}.", where=here, hint=hint)
 
 
@@ -155,10 +165,12 @@ def read_standing(ledger: Ledger, target: Target, project: str, environment: str
         and release.is_moving
         and ledger.plans.get(release.plan).details["environment"] == environment
     ]
+    history = ledger.verified_good(project, environment)
+    put_back = ledger.taken_back.put_back_since
     return Standing(
         live=target.live(),
-        history=ledger.verified_good(project, environment),
-        hold=ledger.holds.get(project, environment),
+        history=history,
+        put_back_by=put_back(project, environment, history[-1].at) if history else "",
         deployed=ledger.effects.deployed(project),
         rolling=rolling[0] if rolling else "",
     )
@@ -177,12 +189,23 @@ def read_stock(ledger: Ledger, target: Target, store: Path, way: WayBack) -> Sto
     """Look where the version to go back to can be had."""
     versions = target.versions()
     return Stock(
-        target.place, versions, way.to in versions or _has_artifacts(ledger, store, way.origin)
+        target.place, versions, way.to in versions or has_artifacts(ledger, store, way.origin)
     )
 
 
-def _has_artifacts(ledger: Ledger, store: Path, release_id: str) -> bool:
-    artifacts = all_made(record.value for record in ledger.releases.steps(release_id).values())
+def read_rolled_back(ledger: Ledger, project: str, environment: str) -> list[RolledBack]:
+    """Return the versions that were rolled back there and have not come again."""
+    found = rolled_back(ledger.verified_good(project, environment))
+    return [
+        RolledBack(version, environment, by, ledger.releases.get(by).reason)
+        for version, by in found.items()
+    ]
+
+
+def has_artifacts(ledger: Ledger, store: Path, release_id: str) -> bool:
+    """Tell whether the store has what a release made (empty: none)."""
+    steps = ledger.releases.steps(release_id) if release_id else {}
+    artifacts = all_made(record.value for record in steps.values())
     try:
         for artifact in artifacts:
             artifact_path(store, artifact["sha256"])

@@ -2,57 +2,19 @@
 
 `details` of the plan: `train`, `slot` (its name and instants), `members` (each with version, commit and the digest of
 its own stored plan), `left_out` (each with the reason), `rules`, `is_scheduled`: whether the timetable has this
-departure, and `refusal`: why the train does not depart, or nothing.
+departure, `announces`: whether it tells people of its arrival, `refusal`: why the train does not depart, or nothing,
+and `is_missed`: whether that is because it is too late.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from gare.config.models import ApprovalRule
-from gare.config.trains import OnFailure, TrainConfig
-from gare.domain.plan import (
-    Json,
-    Kind,
-    Plan,
-    PlannedApproval,
-    PlannedEffect,
-    PlannedStep,
-    Reversibility,
-)
+from gare.config.trains import TrainConfig
+from gare.domain.plan import DEPARTURE, Json, Kind, Plan, PlannedApproval, of_train
 from gare.domain.schedule import ordered
 from gare.domain.timetable import Slot
-
-DEPARTURE = "departure"
-"""What the go/no-go is about, where a release's approval names an environment."""
-_DAY_S = 24 * 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """A member that can depart: its own stored plan, and the plan's digest."""
-
-    digest: str
-    plan: Plan
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A member at the end of boarding: ready, or why not. `is_empty`: it has nothing to release."""
-
-    project: str
-    ready: Ready | None = None
-    reason: str = ""
-    is_empty: bool = False
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Boarding:
-    """Who departs, each with the members that must arrive before, and who is left out for which reason."""
-
-    members: Mapping[str, tuple[str, ...]]
-    left_out: Mapping[str, str]
+from gare.planning.train_steps import Boarding, Candidate, Ready, steps_of
 
 
 def make_train(
@@ -62,15 +24,17 @@ def make_train(
     *,
     is_scheduled: bool,
     refusal: str = "",
+    is_missed: bool = False,
 ) -> Plan:
     """Return everything one departure will do. The same candidates give an equal plan."""
     boarding = _board(train, candidates)
     found = {one.project: one.ready for one in candidates if one.ready is not None}
     plans = {name: found[name] for name in boarding.members}
     refusal = refusal or ("" if plans else _nobody(candidates, boarding))
-    steps = tuple(_steps(train, slot, boarding, plans, refusal))
+    versions = {one.project: one.version for one in candidates if one.project in plans}
+    steps = tuple(steps_of(train, slot, boarding, plans, versions, refusal))
     return Plan(
-        project=f"train:{train.name}",
+        project=of_train(train.name),
         title=train.title or f"Train {train.name}",
         version=slot.name,
         previous_version="",
@@ -106,7 +70,9 @@ def make_train(
                 "grace_s": train.grace.total_seconds(),
             },
             "is_scheduled": is_scheduled,
+            "announces": bool(train.announce),
             "refusal": refusal,
+            "is_missed": is_missed,
         },
     )
 
@@ -139,7 +105,7 @@ def missed(slot: Slot, now: datetime, grace: timedelta, kept_by: str = "") -> st
     return f"missed: it was to depart at {slot.departs_at:%Y-%m-%d %H:%M} UTC and {why}"
 
 
-def _nobody(candidates: Iterable[Candidate], boarding: _Boarding) -> str:
+def _nobody(candidates: Iterable[Candidate], boarding: Boarding) -> str:
     """Say why nobody departs: there is nothing to release, or members are not ready."""
     empty = {one.project for one in candidates if one.is_empty}
     unready = {name: why for name, why in boarding.left_out.items() if name not in empty}
@@ -160,7 +126,7 @@ def notes_of(plans: Iterable[Plan]) -> str:
     return "\n".join(parts) or "Nobody departs.\n"
 
 
-def _board(train: TrainConfig, candidates: Sequence[Candidate]) -> _Boarding:
+def _board(train: TrainConfig, candidates: Sequence[Candidate]) -> Boarding:
     """Decide who departs. One that is empty keeps nobody; one that is not ready keeps those that need it."""
     found = {one.project: one for one in candidates}
     needs = {name: [n for n in train.needs.get(name, ()) if n in found] for name in found}
@@ -180,78 +146,7 @@ def _board(train: TrainConfig, candidates: Sequence[Candidate]) -> _Boarding:
             left_out[name] = f"needs {', '.join(missing)}, which does not board"
         else:
             members[name] = tuple(before)
-    return _Boarding(members, left_out)
-
-
-def _steps(
-    train: TrainConfig,
-    slot: Slot,
-    boarding: _Boarding,
-    plans: Mapping[str, Ready],
-    refusal: str,
-) -> Iterable[PlannedStep]:
-    places = [place.model_dump(mode="json") for place in train.announce]
-    departs = {"at": slot.departs_at.isoformat()}
-    yield PlannedStep("plan", "plan", "Board")
-    before: tuple[str, ...] = ("plan",)
-    if train.notice is not None and places and not refusal:
-        settings = {"places": places, "at": (slot.departs_at - train.notice).isoformat()}
-        yield PlannedStep("notice", "notice", "Announce the departure", before, settings=settings)
-    if train.go is not None and not refusal:
-        yield PlannedStep("go", "approve", "Go or no go", before, environment=DEPARTURE)
-        before = ("go",)
-    if train.notice is not None and places and not refusal:
-        before = (*before, "notice") if before != ("plan",) else ("notice",)
-    yield PlannedStep("leave", "leave", "Depart", before, settings=departs)
-    last = ["leave"]
-    for step in () if refusal else _members(train, boarding, plans):
-        last.append(step.id)
-        yield step
-    yield PlannedStep("arrival", "arrival", "Arrive", tuple(last), settings={"places": places})
-    yield PlannedStep("close", "close", "Close", ("arrival",))
-
-
-def _members(
-    train: TrainConfig, boarding: _Boarding, plans: Mapping[str, Ready]
-) -> Iterable[PlannedStep]:
-    for name, needs in boarding.members.items():
-        member = {"member": name, "needs": list(needs), "plan": plans[name].digest}
-        effect = _effect(plans[name].plan)
-        yield PlannedStep(
-            f"depart-{name}", "depart", f"{name} departs", ("leave", *(f"arrive-{n}" for n in needs)),
-            settings=member, retries=2, effects=(effect,), reversibility=effect.reversibility,
-        )  # fmt: skip
-        yield PlannedStep(
-            f"arrive-{name}", "arrive", f"{name} arrives", (f"depart-{name}",),
-            settings=member, retries=2, timeout_s=_DAY_S,
-        )  # fmt: skip
-    if train.on_failure is OnFailure.ROLL_BACK:
-        yield from _way_back(boarding, plans)
-
-
-def _way_back(boarding: _Boarding, plans: Mapping[str, Ready]) -> Iterable[PlannedStep]:
-    """Yield a step for each member, the last to depart first: it goes back when a member has failed."""
-    after: tuple[str, ...] = tuple(f"arrive-{name}" for name in boarding.members)
-    later = ""
-    for name in reversed(list(boarding.members)):
-        environments = list(reversed(plans[name].plan.environments))
-        settings = {"member": name, "after": later, "environments": environments}
-        yield PlannedStep(
-            f"return-{name}", "return", f"{name} goes back if a member fails", after,
-            settings=settings, retries=2,
-        )  # fmt: skip
-        after, later = (f"return-{name}",), name
-
-
-def _effect(plan: Plan) -> PlannedEffect:
-    ranks = list(Reversibility)
-    worst = max(
-        (effect.reversibility for effect in plan.effects), key=ranks.index, default=ranks[0]
-    )
-    return PlannedEffect(
-        f"release {plan.project} {plan.version}", ", ".join(plan.environments), worst,
-        f"{len(plan.effects)} changes outside, by its own plan",
-    )  # fmt: skip
+    return Boarding(members, left_out)
 
 
 def _member(ready: Ready, needs: tuple[str, ...]) -> Json:
@@ -266,7 +161,7 @@ def _member(ready: Ready, needs: tuple[str, ...]) -> Json:
     }
 
 
-def _left_out(candidates: Iterable[Candidate], boarding: _Boarding) -> list[Json]:
+def _left_out(candidates: Iterable[Candidate], boarding: Boarding) -> list[Json]:
     empty = {one.project: one.is_empty for one in candidates}
     return [
         {"project": name, "reason": why, "is_empty": empty[name]}
@@ -285,7 +180,7 @@ def _go(rule: ApprovalRule) -> Iterable[PlannedApproval]:
     )
 
 
-def _warnings(candidates: Iterable[Candidate], boarding: _Boarding) -> Iterable[str]:
+def _warnings(candidates: Iterable[Candidate], boarding: Boarding) -> Iterable[str]:
     for name, reason in boarding.left_out.items():
         yield f"{name} is left out: {reason}"
     for one in candidates:

@@ -25,5 +25,8 @@ class FreezeSource(Protocol):
     def place(self) -> str:
         """Name where they are kept, such as `GitLab shop/payments`."""
 
-    def freeze_periods(self) -> Sequence[FreezePeriod]:
-        """Return every period of the project, in the other system's order."""
+    def freeze_periods(self, *, is_hasty: bool = False) -> Sequence[FreezePeriod]:
+        """Return every period of the project, in the other system's order.
+
+        In haste, somebody looks on: a system that does not answer at once is away.
+        """

@@ -1,70 +1,38 @@
-"""What a freeze would hit, and when environments are closed. Pure."""
+"""When environments are closed, for people and programs. Pure."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from gare.domain.freezes import (
-    FOR_EVER,
-    Calendar,
+from gare.domain.clearance import (
+    INSTANT,
     Clearance,
-    Move,
-    Scope,
-    Stop,
-    Window,
-    WindowKind,
     clearance,
     closed_spans,
-    is_outward,
-    move_of,
     next_start,
     when,
 )
+from gare.domain.freezes import (
+    FOR_EVER,
+    Calendar,
+    Move,
+    Scope,
+    Stop,
+    Unreadable,
+    Window,
+    WindowKind,
+    is_outward,
+    move_of,
+)
 from gare.domain.plan import Plan, PlannedStep
-from gare.domain.releases import Release, StepState
+from gare.domain.releases import StepState
 from gare.domain.spans import Span
 
 Json = dict[str, Any]
 SIGHT = timedelta(days=31)
 """How far ahead a freeze is looked at: an open release of today has ended by then."""
-_MOMENT = timedelta(microseconds=1)
-
-
-@dataclass(frozen=True, slots=True)
-class OpenRelease:
-    """A release on its way, with the states of the steps that have started."""
-
-    release: Release
-    plan: Plan
-    states: Mapping[str, StepState]
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A release that a freeze would keep from some of its steps, and the first time it would."""
-
-    release: Release
-    environment: str
-    steps: tuple[str, ...]
-    closed: Span
-
-    def __str__(self) -> str:
-        return (
-            f"{self.release.id} ({self.release.project} {self.release.version}): {', '.join(self.steps)}; "
-            f"{self.environment} closed from {when(self.closed.start)} until {_until(self.closed)}"
-        )
-
-    def as_json(self) -> Json:
-        """Spell it as plain JSON."""
-        return {
-            "release": self.release.id,
-            "project": self.release.project,
-            "version": self.release.version,
-            "environment": self.environment,
-            "steps": list(self.steps),
-            **_span_json(self.closed),
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,72 +103,11 @@ def to_come(plan: Plan, states: Mapping[str, StepState]) -> list[PlannedStep]:
     ]
 
 
-def hits(freeze: Window | Stop, releases: Iterable[OpenRelease], now: datetime) -> list[Hit]:
-    """Return what a freeze would keep within the next month, by release and environment."""
-    alone = alone_in(freeze)
-    found: list[Hit] = []
-    for one in releases:
-        steps: dict[Move, list[str]] = {}
-        for step in to_come(one.plan, one.states):
-            steps.setdefault(move_of(one.plan, step), []).append(step.id)
-        for move, names in steps.items():
-            if closed := closed_spans(alone, move, now, now + SIGHT):
-                found.append(Hit(one.release, move.environment, tuple(names), closed[0]))
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class TrainAhead:
-    """A train's departures to come, and what its members may change."""
-
-    name: str
-    departures: Sequence[datetime]
-    moves: Sequence[Move]
-
-
-@dataclass(frozen=True, slots=True)
-class TrainHit:
-    """A departure that falls into a freeze, and the members that would wait in it."""
-
-    train: str
-    departs_at: datetime
-    members: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"train {self.train}, departing {when(self.departs_at)}: {', '.join(self.members)}"
-
-    def as_json(self) -> Json:
-        """Spell it as plain JSON."""
-        return {
-            "train": self.train,
-            "departs_at": self.departs_at.isoformat(),
-            "members": list(self.members),
-        }
-
-
-def train_hits(freeze: Window | Stop, trains: Iterable[TrainAhead]) -> list[TrainHit]:
-    """Return the departures at which a freeze keeps members from an environment."""
-    alone = alone_in(freeze)
-    found = []
-    for train in trains:
-        for at in train.departures:
-            kept = [move for move in train.moves if not clearance(alone, move, at).is_open]
-            if kept:
-                members = tuple(dict.fromkeys(move.project for move in kept))
-                found.append(TrainHit(train.name, at, members))
-    return found
-
-
-def alone_in(freeze: Window | Stop) -> Calendar:
-    """Return a calendar with nothing else in it."""
-    return Calendar(stops=(freeze,)) if isinstance(freeze, Stop) else Calendar((freeze,))
-
-
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A time of one freeze. `freeze` closes in it, or allows when it is a window that does."""
 
-    freeze: Window | Stop
+    freeze: Window | Stop | Unreadable
     span: Span
 
     def row(self) -> list[str]:
@@ -208,11 +115,11 @@ class Entry:
         scope = self.freeze.scope
         return [
             when(self.span.start),
-            _until(self.span),
+            until(self.span),
             _what(self.freeze, self.span),
             ", ".join(scope.projects),
             ", ".join(scope.environments),
-            self.freeze.reason,
+            _why(self.freeze),
         ]
 
     def as_json(self) -> Json:
@@ -220,8 +127,8 @@ class Entry:
         return {
             "freeze": self.freeze.name,
             "what": _what(self.freeze, self.span),
-            "reason": self.freeze.reason,
-            **_span_json(self.span),
+            "reason": _why(self.freeze),
+            **span_json(self.span),
             **_scope_json(self.freeze.scope),
         }
 
@@ -236,6 +143,7 @@ def entries(calendar: Calendar, begin: datetime, end: datetime) -> Sequence[Entr
     found += [
         Entry(stop, span) for stop in calendar.stops if (span := stop.span()).overlaps(begin, end)
     ]
+    found += [Entry(one, Span(begin, FOR_EVER)) for one in calendar.unreadable]
     return sorted(found, key=lambda entry: (entry.span, entry.freeze.name))
 
 
@@ -255,13 +163,13 @@ def lines(calendar: Calendar, now: datetime) -> list[Json]:
 
 
 def _window_line(window: Window, now: datetime) -> Json:
-    active = window.times.spans(now, now + _MOMENT)
+    active = window.times.spans(now, now + INSTANT)
     following = next_start(window.times, now)
     return {
         "name": window.name,
         "kind": window.kind.value,
         "now": f"active until {when(active[-1].end)}" if active else "",
-        "next": when(following) if following else "",
+        "next": when(following) if following else window.note,
         "owner": window.owner,
         "origin": window.origin,
         "reason": window.reason,
@@ -283,10 +191,16 @@ def _stop_line(stop: Stop) -> Json:
     }
 
 
-def _what(freeze: Window | Stop, span: Span) -> str:
+def _why(freeze: Window | Stop | Unreadable) -> str:
+    return freeze.problem if isinstance(freeze, Unreadable) else freeze.reason
+
+
+def _what(freeze: Window | Stop | Unreadable, span: Span) -> str:
     label = f" ({span.label})" if span.label else ""
     if isinstance(freeze, Stop):
         return f"{freeze.name}: stop of the line"
+    if isinstance(freeze, Unreadable):
+        return f"{freeze.name}: cannot be read, closed until it can"
     return f"{freeze.name}{label}" + (": allowed" if freeze.kind is WindowKind.ALLOW else "")
 
 
@@ -298,10 +212,12 @@ def _scope_json(scope: Scope) -> Json:
     }
 
 
-def _until(span: Span) -> str:
-    return when(span.end if span.end < FOR_EVER else None)
+def until(span: Span, zone: ZoneInfo | None = None) -> str:
+    """Spell the end of a span for people."""
+    return when(span.end if span.end < FOR_EVER else None, zone)
 
 
-def _span_json(span: Span) -> Json:
+def span_json(span: Span) -> Json:
+    """Spell a span as plain JSON."""
     end = span.end if span.end < FOR_EVER else None
     return {"start": span.start.isoformat(), "end": _iso(end)}

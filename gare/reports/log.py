@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gare.domain.plan import train_of
 from gare.ledger.chain import Event
 
 Json = Mapping[str, Any]
@@ -51,6 +52,8 @@ def _moved(body: Json, state: str) -> str:
 
 def _opened(body: Json, actor: str) -> str:
     reason = f" ({body['reason']})" if body.get("reason") else ""
+    if train := train_of(body["project"]):
+        return f"{actor} opened the departure of {train} at {body['version']}{reason}"
     return f"{actor} opened the release of {body['project']} {body['version']} at {body['commit'][:12]}{reason}"
 
 
@@ -80,7 +83,9 @@ _SENTENCES: Mapping[str, Callable[[Json, str], str]] = {
         f"planned anew as {b['version']} at {b['commit'][:12]}: {b['reason']}"
         + ("; its steps begin anew" if b.get("restart") else "")
     ),
-    "lock granted": lambda b, _: f"it is its turn: it has the locks of {_locks(b)}",
+    "lock granted": lambda b, _: (
+        "it is its turn" + (f": it has the locks of {_locks(b)}" if any(b["locks"]) else "")
+    ),
     "lock lost": lambda b, _: (
         f"nobody brought it on: the locks of {_locks(b)} are no longer "
         f"{'its own' if b['was'] == 'held' else 'waited for'}"

@@ -1,33 +1,22 @@
-"""Pages and figures about a train: who is where, in which order, and what the waiting was for. Pure."""
+"""Pages about a train: who is where, and in which order. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
-from statistics import median
+from datetime import datetime
 from typing import Any
 
 from gare.domain.journey import Member, Stand
 from gare.domain.plan import Plan
 from gare.domain.releases import Release
-from gare.ledger.chain import Event
-from gare.ledger.replay import load
 from gare.reports.markdown import escape, table
 from gare.reports.picture import LARGEST, Box, draw
 
-CAUSES = (
-    ("queued", "queue"),
-    ("vote", "approvals"),
-    ("freeze", "freeze"),
-    ("window", "freeze"),
-    ("departure", "timetable"),
-    ("tick off", "people"),
-    ("held", "failed members"),
-)
-"""Words of what is waited for, and the cause that they tell of; the first that fits."""
 _COLOURS = {
     Stand.ARRIVED: "#cdeccd",
     Stand.HELD: "#f6caca",
     Stand.DROPPED: "#f6caca",
+    Stand.GOING_BACK: "#f6e3b4",
     Stand.WENT_BACK: "#f6e3b4",
+    Stand.STAYS: "#f6caca",
     Stand.ON_ITS_WAY: "#cfe3fb",
 }
 _RESTING = "#e8e8ee"
@@ -110,44 +99,6 @@ def _mermaid(boxes: Sequence[Box]) -> str:
     return "\n".join(["```mermaid", *lines, "```"])
 
 
-def waiting_by_cause(events: Iterable[Event]) -> dict[str, timedelta]:
-    """Return how long a release has waited for what, from its own events."""
-    found: dict[str, timedelta] = {}
-    since: datetime | None = None
-    causes: list[str] = []
-    for event in events:
-        if not event.kind.startswith("release "):
-            continue
-        at = datetime.fromisoformat(event.at)
-        if since is not None:
-            for cause in causes:
-                found[cause] = found.get(cause, timedelta()) + (at - since)
-        since, causes = None, []
-        if event.kind == "release waiting":
-            reasons: list[str] = load(event.body, event.kind)["waiting"]
-            since, causes = at, list(dict.fromkeys(map(_cause, reasons)))
-    return found
-
-
-def lead_time(plans: Iterable[Plan], arrived_at: datetime) -> timedelta | None:
-    """Return the median age of the commits that arrived; None when there is none."""
-    ages = [
-        (arrived_at - datetime.fromisoformat(commit.date)).total_seconds()
-        for plan in plans
-        for commit in plan.commits
-    ]
-    return timedelta(seconds=round(median(ages))) if ages else None
-
-
-def summed(waits: Iterable[Mapping[str, timedelta]]) -> dict[str, timedelta]:
-    """Return the waiting of several releases together, by cause, the longest first."""
-    found: dict[str, timedelta] = {}
-    for one in waits:
-        for cause, length in one.items():
-            found[cause] = found.get(cause, timedelta()) + length
-    return dict(sorted(found.items(), key=lambda item: item[1], reverse=True))
-
-
 def as_json(members: Iterable[Member]) -> list[dict[str, Any]]:
     """Spell where members stand, for programs."""
     return [
@@ -161,10 +112,6 @@ def as_json(members: Iterable[Member]) -> list[dict[str, Any]]:
         }
         for member in members
     ]
-
-
-def _cause(reason: str) -> str:
-    return next((cause for word, cause in CAUSES if word in reason), "other releases")
 
 
 def _instant(text: str) -> str:

@@ -1,7 +1,7 @@
 """Why a release does not move: every blocker with its owner, and what happens next. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from gare.domain.plan import Kind, Plan, PlannedStep
 from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
 from gare.domain.schedule import ready
 from gare.domain.standing import Hold
+from gare.domain.waits import Cause, Waited
 from gare.errors import Refused
 from gare.reports.freezes import Ahead, earliest
 from gare.reports.owed import Owed
@@ -68,6 +69,8 @@ class View:
     ways: Sequence[Ahead] = ()
     owed: Sequence[Owed] = ()
     """What a hotfix owes after its end."""
+    others: Mapping[str, "Explanation"] = field(default_factory=dict)
+    """Why each of the releases that a train waits for stands where it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +198,7 @@ def _waits(view: View) -> Iterator[Blocker]:
         yield _turn(view.release, view.queued)
         return
     if view.plan.kind is Kind.TRAIN:
-        yield from _of_train(view.release)
+        yield from _of_train(view)
     done = {step for step, record in view.records.items() if record.state is StepState.DONE}
     asked = {one.rule.step: one for one in view.asked}
     for step in ready(view.plan.steps, done, done):
@@ -299,21 +302,33 @@ def _again(view: View, step: PlannedStep, record: StepRecord) -> Blocker:
     )
 
 
-def _of_train(release: Release) -> Iterator[Blocker]:
+def _of_train(view: View) -> Iterator[Blocker]:
     """Tell what a train has written down that it waits for; its votes are told by themselves."""
+    release = view.release
     look = f"`gare train status {release.id}` says where the members stand"
-    for said in release.waiting:
-        step, _, what = said.partition(": ")
-        is_held = "is held" in what
-        if step != "go":
-            yield Blocker(
-                what,
-                release.requested_by or "whoever runs the train" if is_held else "nobody",
-                f"One of these; {look}." if is_held else f"Nothing: it goes on by itself; {look}.",
-                step,
-                release.changed_at,
-                release.wake_at,
-            )
+    for wait in release.waits:
+        other = view.others.get(wait.release)
+        if wait.cause in (Cause.FAILED, Cause.HELD):
+            owner = release.requested_by or "whoever runs the train"
+            do = f"One of these; {look}."
+        elif wait.cause is Cause.APPROVALS:
+            continue
+        elif other is not None and other.blockers:
+            yield from _of_member(wait, other)
+            continue
+        else:
+            owner, do = "nobody", f"Nothing: it goes on by itself; {look}."
+        # What a member does now counts, and not what it did when its train went to sleep.
+        what = other.sentence if other is not None and wait.cause is Cause.MEMBERS else wait.what
+        until = max(release.wake_at, view.now) if release.wake_at else None
+        yield Blocker(what, owner, do, wait.step, release.changed_at, until)
+
+
+def _of_member(wait: Waited, other: "Explanation") -> Iterator[Blocker]:
+    """Tell what is in the way of a member's release: who can do something about it moves the train."""
+    for blocker in other.blockers:
+        what = f"{wait.release} waits for: {blocker.what}"
+        yield replace(blocker, what=what, step=wait.step)
 
 
 def _manual(view: View, step: PlannedStep) -> Blocker:

@@ -76,7 +76,7 @@ def revert(target: Target, version: str, say: Say) -> Mapping[str, str]:
             raise RolloutFailed(
                 f"Cannot go back to {version}: it is no longer there. {_live(target)}",
                 where=target.place,
-                hint=f"There are {', '.join(target.versions()) or 'no versions'}; or release {version} again.",
+                hint=f"There are {', '.join(target.versions()) or 'no versions'}.",
             )
         way = strategy(target.strategy)
         try:
@@ -147,7 +147,10 @@ def _return(
         before, {"place": target.place, "version": before, "reverted": shipment.version, **evidence}
     )
     raise RolloutFailed(
-        f"{reached} {_live(target)}", where=error.where or target.place, hint=error.hint
+        f"{reached} {_live(target)}",
+        where=error.where or target.place,
+        hint=error.hint,
+        is_back=True,
     ) from error
 
 

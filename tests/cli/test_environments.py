@@ -16,6 +16,7 @@ STATION = """\
 name: demo
 people:
   - {name: carol, email: carol@example.org, groups: [operations]}
+  - {name: mara, email: mara@example.org, groups: [managers]}
 environments: {staging: {}, production: {}}
 """
 PROJECT = """\
@@ -119,6 +120,20 @@ def test_a_release_under_way_is_no_drift(shop):
     assert (code, shop.stands()["production"]) == (0, "under way")
 
 
+def test_what_a_failed_release_has_left_is_drift(shop):
+    shop.release("1.0.0", "production")
+    release = shop.open("1.1.0")
+    shop.gare.ledger.releases.begin_step(release, "deploy-production", actor="gare")
+    shop.deploy("production", "1.1.0")
+    shop.gare.ledger.releases.mark(release, ReleaseState.FAILED, actor="gare", end="it is broken")
+    code, said = shop.call("environments")
+    assert (code, shop.stands()["production"]) == (1, "drift")
+    assert (
+        f"verified good there was 1.0.0 of R-1; {release} (1.1.0) has changed it and is failed"
+        in said
+    )
+
+
 def test_an_environment_that_does_not_answer_is_told_as_such(shop):
     shop.release("1.0.0", "production")
     (shop.root / "projects" / "production" / "current" / "version.txt").unlink()
@@ -144,3 +159,15 @@ def test_a_hold_is_listed_and_released_by_name_only(shop):
         code, said = shop.call("hold", "release", "shop", "production", "--reason", "repaired")
     assert (code, said) == (0, "shop/production is no longer on hold (it was since R-1).\n")
     assert shop.call("hold", "list")[1] == "Nothing is on hold.\n"
+
+
+def test_a_hold_is_released_by_those_who_have_the_right(shop):
+    release = shop.release("1.0.0", "production")
+    shop.gare.ledger.holds.place(release, "shop", "production", "slow")
+    with (shop.root / "station.yaml").open("a") as file:
+        file.write("rights: {hold: [managers]}\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GARE_TOKEN", shop.gare.ledger.tokens.create("carol", actor="test"))
+        code, said = shop.call("hold", "release", "shop", "production")
+    assert (code, "carol may not let automation of shop go on." in said) == (4, True)
+    assert shop.gare.ledger.holds.get("shop", "production") is not None

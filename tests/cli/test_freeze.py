@@ -9,9 +9,13 @@ from types import ModuleType
 import pytest
 
 from gare.cli.app import run
-from gare.domain.plan import PlannedStep
+from gare.config.loader import load_station
+from gare.domain.freezes import Move
+from gare.domain.plan import Kind, PlannedStep
 from gare.domain.releases import ReleaseState
+from gare.domain.waits import Cause, Waited
 from gare.ledger.ledger import Ledger
+from gare.wiring import Gare
 
 STATION = """\
 name: demo
@@ -24,6 +28,13 @@ environments: {staging: {}, production: {}}
 freezes:
   - {name: moving, start: 2020-01-01, end: 2090-12-31, environments: [production], owner: alice}
 """
+PROJECT = """\
+name: NAME
+source: {type: git}
+environments:
+  staging: {target: {type: directory, path: staging}}
+  production: {target: {type: directory, path: production}}
+"""
 STEPS = (
     PlannedStep("build", "build", "Build"),
     PlannedStep("deploy-staging", "deploy", "", ("build",), "staging"),
@@ -34,8 +45,12 @@ STEPS = (
 class Desk:
     """The command line of a station, used by persons with tokens."""
 
-    def __init__(self, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-        self.ledger, self._patch, self._said = ledger, monkeypatch, capsys
+    def __init__(self, root: Path, ledger: Ledger, monkeypatch, capsys) -> None:
+        self.root, self.ledger, self._patch, self._said = root, ledger, monkeypatch, capsys
+
+    def said(self):
+        """What was printed since."""
+        return self._said.readouterr()
 
     def __call__(self, *words: str, person: str = "", code: int = 0) -> str:
         self._patch.setenv(
@@ -50,6 +65,9 @@ class Desk:
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "station.yaml").write_text(STATION)
+    (tmp_path / "projects").mkdir()
+    for name in ("shop", "api"):
+        (tmp_path / "projects" / f"{name}.yaml").write_text(PROJECT.replace("NAME", name))
     monkeypatch.setenv("GARE_STATION", str(tmp_path))
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -59,9 +77,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def gare(root: Path, story: ModuleType, monkeypatch, capsys) -> Callable[..., str]:
     clock = story.Clock(datetime.now(UTC) - timedelta(hours=1))
-    return Desk(
-        Ledger(f"sqlite:///{root / '.gare' / 'ledger.db'}", clock=clock), monkeypatch, capsys
-    )
+    ledger = Ledger(f"sqlite:///{root / '.gare' / 'ledger.db'}", clock=clock)
+    return Desk(root, ledger, monkeypatch, capsys)
 
 
 @pytest.fixture
@@ -72,25 +89,21 @@ def release(gare: Desk, story: ModuleType):
     )
     made, _ = story.open_release(gare.ledger, plan)
     return gare.ledger.releases.mark(
-        made.id, ReleaseState.WAITING, actor="gare", waiting=["deploy-production: closed"]
+        made.id,
+        ReleaseState.WAITING,
+        actor="gare",
+        waiting=[Waited("deploy-production: closed", Cause.OTHER)],
     )
 
 
 def test_a_window_is_added_with_what_it_hits_and_lifted_by_who_added_it(gare, release):
-    words = (
-        "freeze",
-        "add",
-        "launch",
-        "--start",
-        "2026-01-01",
-        "--end",
-        "2089-01-01",
-        "--env",
-        "staging",
-    )
+    span = ("--start", "2026-01-01", "--end", "2089-01-01", "--env", "staging")
+    words = ("freeze", "add", "launch", *span)
     said = gare(*words, "--reason", "TV spot", person="bob").splitlines()
-    assert said[0].startswith(
-        "hits R-1 (shop 1.4.0): deploy-staging; staging closed from 2025-12-31 23:00 UTC"
+    assert said[0] == (
+        "hits R-1 (shop 1.4.0): deploy-staging; "
+        "staging closed from 2025-12-31 23:00 UTC (2026-01-01 00:00 Europe/Paris) "
+        "until 2089-01-01 23:00 UTC (2089-01-02 00:00 Europe/Paris)"
     )
     assert said[1] == "launch is added; take it away with `gare freeze lift launch`."
     [line] = [
@@ -102,6 +115,24 @@ def test_a_window_is_added_with_what_it_hits_and_lifted_by_who_added_it(gare, re
     assert "launch is lifted" in gare("freeze", "lift", "launch", person="bob")
     assert gare.ledger.releases.get(release.id).wake_at is not None
     assert "launch" not in gare("freeze", "list")
+
+
+def test_a_stop_about_nothing_is_refused_and_nothing_is_stopped(gare):
+    stop = ("freeze", "stop", "db", "--reason", "it is down")
+    said = gare(*stop, "--env", "prodution", person="bob", code=2)
+    assert "there is no environment `prodution`." in said
+    assert "Did you mean `production`?" in said
+    said = gare(*stop, "--project", "shpo", person="bob", code=2)
+    assert "there is no project `shpo`." in said
+    assert gare.ledger.freezes.in_force() == []
+
+
+def test_a_stop_may_keep_rollbacks_too(gare):
+    gare("freeze", "stop", "db", "--reason", "nobody moves", "--lets", "none", person="bob")
+    [line] = [one for one in json.loads(gare("freeze", "list", "--json")) if one["name"] == "db"]
+    assert line["lets"] == ""
+    rollback = Move("shop", "staging", Kind.ROLLBACK)
+    assert not Gare(load_station(gare.root)).freezes.clearance(rollback).is_open
 
 
 def test_who_has_not_the_right_changes_nothing(gare):
@@ -149,9 +180,27 @@ def test_an_override_needs_its_right_and_a_closed_environment(gare, release):
     assert "Nothing keeps staging closed." in said
     said = gare(*words, person="alice")
     assert said == "R-1 goes on in production in spite of moving, on alice's word.\n"
-    assert gare.ledger.freezes.overridden(release.id, "production") == {"moving"}
+    [key] = gare.ledger.freezes.overridden(release.id, "production")
+    assert key == "moving from 2019-12-31T23:00:00Z"
+    said = gare(*words, "--env", "prodution", person="alice", code=2)
+    assert "R-1 is not about an environment `prodution`." in said
+    assert "Did you mean `production`?" in said
     assert gare.ledger.releases.get(release.id).wake_at is not None
     assert "Nothing keeps R-1 closed." in gare(*words, person="alice", code=3)
+
+
+def test_a_project_gives_nobody_the_right_to_open_what_the_station_keeps_closed(gare, release):
+    own = "rights: {override: [operations]}\nfreezes: [{name: own, start: 2020-01-01, end: 2090-12-31}]\n"
+    with (gare.root / "projects" / "shop.yaml").open("a") as file:
+        file.write(own)
+    override = ("freeze", "override", release.id, "--reason", "why")
+    said = gare(*override, "--env", "production", person="bob", code=4)
+    assert said == (
+        "gare: error: bob may not override freezes.\n"
+        "  where: station.yaml: rights.override\n"
+        "  hint: Who is in `managers` may. The station's keeper can change that.\n"
+    )
+    assert "in spite of own" in gare(*override, "--env", "staging", person="bob")
 
 
 def test_a_freeze_that_begins_later_needs_an_override_of_its_own(gare, release):
@@ -169,9 +218,8 @@ def test_the_preview_of_a_freeze_changes_nothing(gare, release):
         "freeze", "preview", "night", "--day", "monday", "--project", "shop", "--env", "staging"
     )
     assert said.startswith("hits R-1 (shop 1.4.0): deploy-staging; staging closed from ")
-    assert gare("freeze", "preview", "night", "--day", "monday", "--project", "api") == (
-        "It hits no open release, and no train of the coming month.\n"
-    )
+    said = gare("freeze", "preview", "night", "--day", "monday", "--project", "api")
+    assert said.startswith("It hits no open release, and no train until 2")
     [hit] = json.loads(gare("freeze", "preview", "moving", "--json"))
     assert (hit["release"], hit["environment"], hit["steps"]) == (
         "R-1", "production", ["deploy-production"],
@@ -180,6 +228,29 @@ def test_the_preview_of_a_freeze_changes_nothing(gare, release):
     said = gare("freeze", "preview", "movin", code=4)
     assert "There is no freeze `movin`." in said
     assert "Did you mean `moving`?" in said
+
+
+TRAIN = """\
+name: weekly
+members: [shop]
+schedule: {cron: 0 10 * * 2, zone: Europe/Paris}
+"""
+
+
+def test_the_preview_names_trains_however_far_ahead_the_freeze_is_and_broken_ones(gare):
+    (gare.root / "trains").mkdir()
+    (gare.root / "trains" / "weekly.yaml").write_text(TRAIN)
+    (gare.root / "trains" / "other.yaml").write_text(TRAIN.replace("shop", "shpo"))
+    begin = datetime.now(UTC) + timedelta(days=100)
+    begin -= timedelta(days=begin.weekday())  # a Monday
+    span = ("--start", f"{begin:%Y-%m-%d}", "--end", f"{begin + timedelta(days=6):%Y-%m-%d}")
+    assert run(["freeze", "preview", "moving-on", *span, "--project", "shop"]) == 0
+    said = gare.said()
+    tuesday = begin + timedelta(days=1)
+    assert said.out.startswith(f"hits train weekly, departing {tuesday:%Y-%m-%d} ")
+    assert ":00 UTC (10:00 Europe/Paris): shop\n" in said.out
+    assert "note: a train was not looked at: " in said.err
+    assert "`shpo`" in said.err
 
 
 def test_what_is_wrong_with_a_window_is_said_and_nothing_is_added(gare):
@@ -211,10 +282,16 @@ def test_the_calendar_is_written_and_a_broken_one_is_told(gare, root):
     with (root / "station.yaml").open("a") as file:
         file.write("calendars: [{name: closures, file: closures.ics}]\n")
     (root / "closures.ics").write_text("<html>Sign in</html>")
-    assert gare("calendar", code=2) == (
-        "gare: error: closures cannot be read: This is no calendar that can be used: it holds no VCALENDAR. "
-        f"({root / 'closures.ics'}) Write it anew from its calendar, or take it out of `calendars`.\n"
-        "  where: calendars\n"
-        "  hint: What it may be about is closed until it can be read.\n"
+    entries = json.loads(gare("calendar", "--json"))
+    assert [entry["what"] for entry in entries] == [
+        "moving",
+        "closures: cannot be read, closed until it can",
+    ]
+    assert run(["calendar", "--ics", "rest.ics"]) == 0
+    assert gare.said().err == (
+        "note: closures cannot be read: This is no calendar that can be used: it holds no VCALENDAR. "
+        f"({root / 'closures.ics'}) Write it anew from its calendar, or take it out of `calendars`. "
+        "What it may be about is closed until it can.\n"
     )
+    assert b"SUMMARY:Freeze: moving" in (root / "rest.ics").read_bytes()
     assert "unreadable" in gare("freeze", "list")

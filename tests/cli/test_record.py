@@ -12,6 +12,7 @@ import pytest
 
 from gare.cli.app import run
 from gare.domain.releases import ReleaseState, StepState
+from gare.domain.waits import Cause, Waited
 from gare.ledger.ledger import Ledger
 
 STATION = """\
@@ -216,7 +217,9 @@ def queue(waiting, ledger, story):
     story.open_release(ledger, plan, run="second")
     for release_id in ("R-1", "R-2"):
         ledger.locks.ask(release_id, ["", "production"])
-    ledger.releases.mark("R-2", ReleaseState.WAITING, actor="gare", waiting=["its turn"])
+    ledger.releases.mark(
+        "R-2", ReleaseState.WAITING, actor="gare", waiting=[Waited("its turn", Cause.OTHER)]
+    )
 
 
 def test_status_tells_the_place_in_the_queue(gare, queue):

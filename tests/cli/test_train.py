@@ -3,11 +3,16 @@
 import json
 import subprocess
 from collections.abc import Callable
+from datetime import timedelta
+from itertools import islice
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
+from departing import Engine
 
 from gare.cli.app import run
+from gare.cli.train_members import release_again
 from gare.config.loader import load_station
 from gare.domain.releases import ReleaseState, StepState
 from gare.requests import TrainRequest
@@ -94,6 +99,11 @@ def next_slots(say) -> list[str]:
     return [one["slot"] for one in page["departures"]]
 
 
+def slots_ahead(station: Gare, count: int) -> list[str]:
+    timetable = station.station.train("weekly").timetable
+    return [slot.name for slot in islice(timetable.after(station.ledger.now()), count)]
+
+
 def test_a_train_is_listed_with_its_next_departure(say):
     slot = next_slots(say)[0]
     code, said = say("list")
@@ -109,6 +119,24 @@ def test_a_plan_tells_who_departs_in_which_order(say):
     assert "gare train depart weekly --plan sha256:" in said
 
 
+ALL_DAY = "[monday, tuesday, wednesday, thursday, friday, saturday]"
+
+
+def test_a_freeze_over_the_departure_is_told_by_the_plan_and_by_the_status(say, station):
+    with (station.station.root / "station.yaml").open("a") as file:
+        file.write(f"freezes: [{{name: fair, days: {ALL_DAY}, projects: [web]}}]\n")
+    code, said = say("plan", "weekly")
+    assert code == 0
+    assert said.startswith(
+        "at the departure: web: production is closed: the freeze fair in station.yaml; opens "
+    )
+    [told] = json.loads(say("plan", "weekly", "--json")[1])["freezes"]
+    assert told["members"] == ["web"]
+    page = json.loads(say("status", "weekly", "--json")[1])
+    assert [one["closed_by"] for one in page["departures"]] == ["fair"] * 3
+    assert "closed by" in say("status", "weekly")[1]
+
+
 def test_a_slot_is_skipped_and_restored(say):
     slot = next_slots(say)[1]
     assert say("skip", "weekly", slot, "--reason", "a fair") == (
@@ -122,6 +150,95 @@ def test_a_slot_is_skipped_and_restored(say):
     assert say("unskip", "weekly", slot) == (0, f"weekly departs at {slot}.\n")
     code, said = say("unskip", "weekly", slot)
     assert (code, f"{slot} of weekly is not skipped." in said) == (3, True)
+
+
+def test_a_slot_may_be_written_otherwise_and_is_skipped_as_the_train_knows_it(say, station):
+    slot = next(one for one in slots_ahead(station, 60) if one[8] == "0" or one[5] == "0")
+    odd = slot.replace("-0", "-")
+    assert say("skip", "weekly", odd) == (0, f"weekly does not depart at {slot}.\n")
+    assert list(station.ledger.trains.skips("weekly")) == [slot]
+    assert say("unskip", "weekly", odd) == (0, f"weekly departs at {slot}.\n")
+
+
+@pytest.mark.parametrize("word", ["skip", "unskip"])
+def test_the_word_of_a_schedule_is_no_departure(say, word):
+    code, said = say(word, "weekly", "timetable")
+    assert (code, "timetable is no time of a departure." in said) == (2, True)
+
+
+@pytest.fixture
+def boarding_ended(station: Gare) -> str:
+    """Let boarding of the next departure have ended, a minute before it; return the departure."""
+    now = station.ledger.now()
+    # Not where clocks change: no departure is planned for that hour.
+    zone = "Asia/Tokyo" if now.hour < 5 else "UTC"
+    at = (now + timedelta(minutes=30)).astimezone(ZoneInfo(zone))
+    rule = f"rrule: FREQ=DAILY, start: '{at:%Y-%m-%dT%H:%M}', zone: {zone}"
+    text = TRAIN.replace("cron: 0 10 * * 2, zone: Europe/Paris", rule) + "cut_off: 1h\n"
+    (station.station.root / "trains" / "weekly.yaml").write_text(text)
+    return at.strftime("%Y-%m-%dT%H%M")
+
+
+def test_a_slot_restored_after_boarding_has_ended_says_that_nobody_has_boarded(say, boarding_ended):
+    say("skip", "weekly", boarding_ended)
+    code, said = say("unskip", "weekly", boarding_ended)
+    assert code == 0
+    assert said == (
+        f"Nobody has boarded for {boarding_ended}: boarding ended meanwhile. "
+        f"`gare train board weekly --slot {boarding_ended}` boards now.\n"
+    )
+
+
+def test_a_schedule_that_goes_on_after_boarding_has_ended_says_that_nobody_has_boarded(
+    say, boarding_ended
+):
+    say("hold", "weekly")
+    said = say("resume", "weekly")[1]
+    assert "weekly departs by its timetable." in said
+    assert "Nobody has boarded for " in said
+
+
+def test_a_train_without_a_timetable_has_nothing_to_board_for(say, station):
+    hand = station.station.root / "trains" / "hand.yaml"
+    hand.write_text("name: hand\nmembers: [web]\n")
+    code, said = say("board", "hand")
+    assert code == 3
+    assert "`gare train depart hand` boards and departs at once." in said
+
+
+def test_a_timetable_that_has_ended_is_not_called_by_hand(say, station):
+    old = station.station.root / "trains" / "old.yaml"
+    rule = "FREQ=DAILY;UNTIL=20200201"
+    old.write_text(
+        f"name: old\nmembers: [web]\nschedule: {{rrule: {rule}, start: '2020-01-01T10:00', zone: UTC}}\n"
+    )
+    assert "none ahead: its timetable has ended" in say("list")[1]
+
+
+def test_a_train_that_stands_still_can_be_planned_all_the_same(say):
+    say("hold", "weekly", "--reason", "a strike")
+    code, said = say("plan", "weekly")
+    assert code == 0
+    assert "it does not depart: the schedule stands still: held by alice: a strike" in said
+    assert said.index("api     0.1.0") < said.index("web     0.1.0")
+
+
+def test_trains_whose_files_are_wrong_are_no_reason_to_say_that_there_are_none(say, station):
+    (station.station.root / "trains" / "weekly.yaml").write_text(TRAIN + "cutoff: 2h\n")
+    code, said = say("list")
+    assert code == 2
+    assert "cutoff: this key is not known" in said
+    assert "no train yet" not in said
+
+
+def test_a_member_whose_file_is_wrong_is_left_out_with_file_and_line(say, station):
+    with (station.station.root / "api" / "gare.yaml").open("a") as file:
+        file.write("biuld: {}\n")
+    code, said = say("plan", "weekly")
+    assert code == 0
+    assert "left out: api: api/gare.yaml:4: biuld: this key is not known." in said
+    assert "left out: web: needs api, which does not board" in said
+    assert "api boards no train: api/gare.yaml:4: biuld" in say("list")[1]
 
 
 @pytest.mark.parametrize("slot", ["2020-01-07T1000", "2026-12-24T1000"])
@@ -164,6 +281,16 @@ def test_a_member_that_is_on_its_way_is_not_released_again(say, departure, stati
     assert "R-2 of api is on its way." in said
 
 
+def test_each_time_a_member_is_asked_for_again_is_a_run_of_its_own(station, departure):
+    engine = Engine()
+    station.__dict__["engine"] = engine
+    train = station.ledger.releases.get(departure)
+    for reason in ("mended", "mended", "really mended"):
+        release_again(station, train, "api", person="alice", reason=reason)
+    keys = [one["key"] for one in engine.started]
+    assert keys == [f"train {departure} api again {number}" for number in (1, 2, 3)]
+
+
 def test_what_is_still_wrong_with_a_member_is_said_before_it_is_released_again(
     say, departure, station
 ):
@@ -191,3 +318,72 @@ def test_a_slot_that_cannot_be_is_said_with_its_option(say):
     code, said = say("plan", "weekly", "--slot", "tomorrow")
     assert code == 2
     assert "--slot 'tomorrow' cannot be used." in said
+
+
+RIGHTS = "rights: {train: [conductors], release: [managers]}\n"
+
+
+@pytest.fixture
+def ruled(station, monkeypatch):
+    """Let trains be for conductors, and releases for managers; give the way to be somebody."""
+    people = (
+        "  - {name: bob, email: bob@example.org}\n"
+        "  - {name: carol, email: carol@example.org, groups: [conductors]}\n"
+        "  - {name: dan, email: dan@example.org, groups: [conductors, managers]}\n"
+    )
+    text = STATION.replace("environments:", people + RIGHTS + "environments:", 1)
+    (station.station.root / "station.yaml").write_text(text)
+
+    def act_as(name: str) -> None:
+        if not name:
+            monkeypatch.delenv("GARE_TOKEN")
+            return
+        monkeypatch.setenv("GARE_TOKEN", station.ledger.tokens.create(name, actor="test"))
+
+    return act_as
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("hold", "weekly"),
+        ("resume", "weekly"),
+        ("hold", "R-1"),
+        ("resume", "R-1", "--without", "api"),
+        ("resume", "R-1", "--again", "api"),
+        ("depart", "weekly"),
+        ("board", "weekly"),
+    ],
+)
+def test_only_who_may_steer_trains_does(say, departure, ruled, words):
+    ruled("bob")
+    code, said = say(*words)
+    assert code == 4
+    assert "bob may not steer trains." in said
+    assert "station.yaml: rights.train" in said
+
+
+def test_who_may_steer_trains_skips_and_holds(say, ruled):
+    ruled("carol")
+    assert say("hold", "weekly")[0] == 0
+    assert say("skip", "weekly", next_slots(say)[0])[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("", "Who has no token in GARE_TOKEN may not steer trains."),
+        ("carol", "carol may not start a release of web."),
+        ("dan", "No station is up here."),
+    ],
+)
+def test_a_departure_asks_for_the_right_to_release_every_member(say, ruled, name, said):
+    ruled(name)
+    for word in ("depart", "board"):
+        assert said in say(word, "weekly")[1]
+
+
+def test_a_departure_that_has_ended_is_not_held(say, station, departure):
+    station.ledger.releases.mark(departure, ReleaseState.CANCELLED, actor="alice")
+    code, said = say("hold", departure)
+    assert (code, "R-1 has ended: cancelled." in said) == (3, True)

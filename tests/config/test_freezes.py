@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gare.config.freezes import CalendarFile, read_freeze
+from gare.config.freeze_problems import Known, read_freeze, read_stop
+from gare.config.freezes import CalendarFile
 from gare.config.loader import load_station
 from gare.domain.freezes import OnClosed, Scope, WindowKind
 from gare.domain.plan import Kind
@@ -31,7 +32,8 @@ freezes:
 
 
 def freeze(text: str, root):
-    """The one window of a station's file."""
+    """The one window of a station's file; the station has a project."""
+    (root / "gare.yaml").write_text(PROJECT.partition("freezes:")[0])
     (root / "station.yaml").write_text(f"{STATION}  - {{name: one, {text}}}\n")
     return load_station(root).config.freezes[0]
 
@@ -116,7 +118,33 @@ WRONG = [
         'freezes[0].days[0]: "fri" is not known here. Did you mean `friday`? '
         "Write one of `monday`, `tuesday`, `wednesday`, `thursday`, `friday`, `saturday` or `sunday`.",
     ),
-    ("days: [friday], after: 25:00", 'freezes[0].after: "25:00" cannot be used. Write an hour of the day, such as 15:00.'),
+    (
+        "start: 2026-01-01, end: 9999-12-31",
+        'freezes[0].end: "9999-12-31" cannot be used. Write a year from 1970 to 2999.',
+    ),
+    (
+        "start: 0001-01-01, end: 2026-12-31",
+        'freezes[0].start: "0001-01-01" cannot be used. Write a year from 1970 to 2999.',
+    ),
+    *(
+        (
+            f'days: [friday], after: "{hour}"',
+            f'freezes[0].after: "{hour}" cannot be used. Write an hour of the day, such as 15:00; `zone` says where.',
+        )
+        for hour in ("25:00", "15:00Z", "15:00+02:00")
+    ),
+    (
+        "rrule: FREQ=DAILY;INTERVAL=-1, start: 2026-12-18, lasts: 4h",
+        "freezes[0].rrule: its INTERVAL is not above 0. Write one such as `FREQ=MONTHLY;BYDAY=-1FR`.",
+    ),
+    (
+        "rrule: FREQ=WEEKLY, start: 2026-12-18, lasts: 900000000d",
+        'freezes[0].lasts: "900000000d" cannot be used. Write a shorter duration; 100 years are the longest.',
+    ),
+    (
+        "days: [friday], projects: [shpo]",
+        "freezes[0].projects[0]: there is no project `shpo`. Did you mean `shop`? Projects are `shop`.",
+    ),
     ("days: [friday], start: 2026-12-18", "freezes[0].start: `start` does not go with `days`. Take it out."),
     ("holidays: FR, after: 15:00", "freezes[0].after: `after` goes with `days`. Take it out."),
     ("days: [friday], holidays: FR", "freezes[0].holidays: `days` and `holidays` are several ways to say when. Write a freeze for each."),
@@ -189,6 +217,32 @@ def test_names_are_used_once(tmp_path, monkeypatch):
     )
 
 
+def test_names_are_used_once_over_windows_and_calendars(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = f"{STATION}  - {{name: one, holidays: FR}}\ncalendars: [{{name: one, file: one.ics}}]\n"
+    (tmp_path / "station.yaml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_station(tmp_path)
+    assert str(caught.value) == (
+        "station.yaml:5: calendars[0].name: `one` is already freezes[0]. Give each a name of its own."
+    )
+
+
+def test_a_project_speaks_for_itself_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "station.yaml").write_text("name: acme\n")
+    own = PROJECT.partition("  - {name: own")[0]
+    (tmp_path / "gare.yaml").write_text(
+        f"{own}  - {{name: own, days: [monday], projects: [api]}}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_station(tmp_path)
+    assert str(caught.value) == (
+        "gare.yaml:6: freezes[0].projects: a freeze in this file is about `shop` alone. "
+        "Take it out, or write the freeze into station.yaml."
+    )
+
+
 def test_a_project_has_windows_of_its_own_about_its_environments(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "station.yaml").write_text("name: acme\n")
@@ -204,9 +258,42 @@ def test_a_project_has_windows_of_its_own_about_its_environments(tmp_path, monke
 def test_a_command_says_what_is_wrong_with_its_words():
     said = {"name": "one", "rrule": "FREQ=DAILY", "start": "2026-12-18", "lasts": "1d"}
     with pytest.raises(ConfigError) as caught:
-        read_freeze("gare freeze add", said, [])
+        read_freeze("gare freeze add", said, Known())
     assert caught.value.what == (
         "gare freeze add: rrule: its times run into each other: it never ends."
+    )
+
+
+NOW = datetime(2026, 12, 1, tzinfo=PARIS)
+KNOWN = Known(["staging", "production"], ["shop", "api"])
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"environments": ["prodution"]}, "environments[0]: there is no environment `prodution`. Did you mean `production`? Environments are `staging` and `production`."),
+        ({"projects": ["shpo"]}, "projects[0]: there is no project `shpo`. Did you mean `shop`? Projects are `shop` and `api`."),
+        ({"lasts": "0s"}, 'lasts: "0s" cannot be used. Write how long it lasts, such as 4h; without it, until somebody lifts it.'),
+    ],
+)  # fmt: skip
+def test_a_stop_about_nothing_is_refused(said, message):
+    with pytest.raises(ConfigError) as caught:
+        read_stop("gare freeze stop", {"name": "db", "reason": "down", **said}, KNOWN)
+    assert str(caught.value) == f"gare freeze stop: {message}"
+
+
+def test_a_stop_may_let_nobody_through():
+    said = {"name": "db", "reason": "down", "lets": [], "projects": ["shop-*"]}
+    assert read_stop("gare freeze stop", said, KNOWN).scope().lets == frozenset()
+
+
+def test_a_window_that_is_over_is_not_added():
+    said = {"name": "one", "start": "2020-01-01", "end": "2020-01-02"}
+    with pytest.raises(ConfigError) as caught:
+        read_freeze("gare freeze add", said, KNOWN, NOW)
+    assert str(caught.value) == (
+        "gare freeze add: end: it was over 2020-01-02 23:00 UTC (2020-01-03 00:00 Europe/Paris). "
+        "Write an `end` that is to come."
     )
 
 

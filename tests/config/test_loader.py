@@ -145,7 +145,9 @@ def test_a_wrong_file_of_one_project_does_not_stop_the_others(root):
     (root / "projects" / "web2.yaml").write_text(PROJECT.replace("shop", "web"))
     station = load_station(leave_out_broken=True)
     assert station.project("shop").base == root
-    for wrong in ("api", "web", "nothing", None):
+    with pytest.raises(ConfigError, match=r"^projects/api.yaml:3: colour: this key is not known"):
+        station.project("api")
+    for wrong in ("web", "nothing", None):
         with pytest.raises(ConfigError) as caught:
             station.project(wrong)
         assert (
@@ -189,6 +191,8 @@ PROJECT_MISTAKES = [
     ("steps:\n  - {id: a, type: verify}\n", "gare.yaml:9: steps[0].environment: a `verify` step has an environment. Write one of `staging` or `production`."),
     ("steps:\n  - {id: a, type: verify, environment: prodution}\n", "gare.yaml:9: steps[0].environment: this project has no environment `prodution`. Did you mean `production`? Write one of `staging` or `production`."),
     ("steps:\n  - {id: verify-staging, type: verify, environment: production}\n", "gare.yaml:9: steps[0].environment: the step `verify-staging` is about `staging`. Write `environment: staging`."),
+    ("steps:\n  - {id: a, type: manual, instructions: x, outward: true}\n", "gare.yaml:9: steps[0].outward: whether a `manual` step changes something outside is known. Take it out."),
+    ("steps:\n  - {id: a, type: run, command: x, environment: staging, outward: false}\n", "gare.yaml:9: steps[0].outward: the step changes `staging`. Take it out, or take `environment` out."),
     ("steps:\n  - {id: a, type: close}\n", "gare.yaml:9: steps[0].type: a release has one `close` step only. Write `type: run` or `type: manual`."),
     ("steps:\n  - {id: a, type: run, command: x, skip: true}\n", "gare.yaml:9: steps[0].skip: `a` is no standard step. Only standard steps are skipped: take this one out."),
     ("steps:\n  - {id: build, type: test}\n", "gare.yaml:9: steps[0].type: the standard step `build` is of type `build`. Write one of `build`, `run` or `manual`."),

@@ -27,6 +27,7 @@ labels: [mobile]
 needs:
   shop: [api]
   app: [shop]
+announce: [{type: file, path: told.md}]
 """
 
 
@@ -68,6 +69,29 @@ def test_a_broken_train_stops_no_other(root):
     assert [problem.what for problem in station.trains.problems] == ["the train has no member."]
 
 
+def test_a_member_whose_file_is_wrong_is_a_member_all_the_same(root):
+    write(root, TRAIN)
+    for name in ("app", "api"):
+        with (root / "projects" / f"{name}.yaml").open("a") as file:
+            file.write("biuld: {}\n")
+    station = load_station(root, leave_out_broken=True)
+    assert station.train("fortnightly").members == ("shop", "api", "app")
+    with pytest.raises(ConfigError) as caught:
+        station.project("api")
+    assert "projects/api.yaml:4: biuld: this key is not known" in str(caught.value)
+    assert "app.yaml" not in str(caught.value)
+    with pytest.raises(ConfigError) as caught:
+        load_station(root)
+    assert "no project" not in str(caught.value)
+
+
+def test_a_train_whose_file_is_wrong_is_known_by_its_name(root):
+    write(root, TRAIN.replace("members:", "memebrs:"))
+    trains = load_station(root, leave_out_broken=True).trains
+    assert list(trains.broken) == ["fortnightly"]
+    assert not trains
+
+
 MESSAGES = [
     (
         "  app: [shop]\n",
@@ -95,6 +119,31 @@ MESSAGES = [
         "trains/fortnightly.yaml:2: schedule.rrule: the train never departs by it. Name a day that there is, or take it out.",
     ),
     (
+        "rrule: FREQ=WEEKLY;INTERVAL=2",
+        "rrule: FREQ=DAILY;INTERVAL=0",
+        "trains/fortnightly.yaml:2: schedule.rrule: this is no rrule that a train can have: its INTERVAL is 0, which is not from 1 to 1000. Write one such as `FREQ=WEEKLY;INTERVAL=2`.",
+    ),
+    (
+        "T10:00'",
+        "T10:00:30'",
+        "trains/fortnightly.yaml:2: schedule.start: a train departs at a whole minute. Write it such as `start: 2026-11-24T10:00`.",
+    ),
+    (
+        "2026-11-24T10:00'",
+        "1026-11-24T10:00'",
+        "trains/fortnightly.yaml:2: schedule.start: its year is not from 2000 to 2099. Write it such as `start: 2026-11-24T10:00`.",
+    ),
+    (
+        "cut_off: 2h",
+        "cut_off: 60d",
+        "trains/fortnightly.yaml:3: cut_off: boarding ends at most 28 days before the departure. Write a shorter one, such as `2h` or `1d`.",
+    ),
+    (
+        "rrule: FREQ=WEEKLY;INTERVAL=2",
+        "rrule: 'FREQ=DAILY;BYHOUR=1,12'",
+        "trains/fortnightly.yaml:3: cut_off: with this `rrule` the end of boarding cannot be planned: some end on the day before, some do not. Take a shorter one, or a rule with one departure a day.",
+    ),
+    (
         "T10:00'",
         "T02:30'",
         "trains/fortnightly.yaml:2: schedule.rrule: at 02:30 clocks change: that time comes never or twice. Take another time than from 02:00 to 03:00, or than the hour at which this zone changes its clocks.",
@@ -113,6 +162,11 @@ MESSAGES = [
         "notice: 1h",
         "notice: 3h",
         "trains/fortnightly.yaml:4: notice: it would be due before boarding has ended, when nobody knows yet who departs. Write at most the `cut_off` of 2:00:00, or a longer `cut_off`.",
+    ),
+    (
+        "announce: [{type: file, path: told.md}]\n",
+        "",
+        "trains/fortnightly.yaml:4: notice: there is nobody to tell. Write `announce`, or take it out.",
     ),
     (
         "Europe/Paris",

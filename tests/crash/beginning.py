@@ -26,8 +26,8 @@ def lay_out(station: Path, scenario: Scenario, name: str, hook: str, vendors: Ve
         folder = folder_of(station, name)
         vendors.add(name, folder / "remote.git")
         name_ticket(folder, f"{key_of(name)}-1")
-    if scenario.kind is Kind.ROLLBACK:
-        tell_earlier(station, name)
+    for project in scenario.projects(name) if scenario.before else ():
+        tell_earlier(station, project, scenario.before)
 
 
 def take_out(station: Path, scenario: Scenario, name: str) -> None:

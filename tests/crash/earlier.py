@@ -1,10 +1,11 @@
 """What came before a rollback: releases that were verified good, as the ledger and the target have them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
 
-from scenarios import BEFORE, VERSION
+from scenarios import VERSION
 
 from gare.config.loader import load_station
 from gare.domain.plan import Plan
@@ -14,11 +15,11 @@ from gare.requests import ReleaseRequest
 from gare.wiring import Gare
 
 
-def tell_earlier(station: Path, project: str) -> None:
-    """Write into the ledger that the two versions of the template were released, one after the other."""
+def tell_earlier(station: Path, project: str, versions: Sequence[str]) -> None:
+    """Write into the ledger that these versions of the template were released, one after the other."""
     gare = Gare(load_station(station))
     _, plan = gare.make_plan(ReleaseRequest(project=project, version=VERSION))
-    for version in (BEFORE, VERSION):
+    for version in versions:
         _tell(gare, replace(plan, version=version, tag=f"v{version}"))
 
 

@@ -22,6 +22,7 @@ from stationing import CrashStation, Kill, kill_process
 from vendors import Vendors, key_of
 
 from gare.config.loader import load_station
+from gare.domain.plan import Kind
 from gare.domain.releases import Release
 from gare.engine import deployment_of
 from gare.errors import GareError
@@ -115,7 +116,7 @@ class Matrix:
             seen = self.vendors.outcome(run.name) if run.scenario.is_hosted else {}
             return {**self._read(run, releases[run.name]), **seen}
         found: dict[str, Sequence[str]] = {}
-        for subject in run.subjects:
+        for subject in dict.fromkeys((*run.subjects, *releases)):
             kinds = self._read(run, releases[subject]) if subject in releases else {"end": ["none"]}
             found |= {f"{run.plain(subject)}: {kind}": texts for kind, texts in kinds.items()}
         return found
@@ -261,12 +262,14 @@ class Matrix:
         if opened is None:
             return {}
         members = self.gare.ledger.releases.members(opened.id) if run.scenario.members else []
-        return {release.project: release for release in (opened, *members)}
+        return {_subject(release): release for release in (opened, *members)}
 
     def _read(self, run: Run, release: Release) -> Outcome:
         is_train = run.scenario.members and release.project == run.subjects[0]
         words = {run.name: "@", f"{release.id}/": "R/", f": {release.id}": ": R", f'"{release.id}"': '"R"',
                  self.receiver.url: "HOOK"}  # fmt: skip
+        # Where a member went back, the files of the version that it left name its own release.
+        words |= {f'"{other.id}"': '"R"' for other in self._releases(run).values()}
         if is_train:
             words[release.version] = "SLOT"
         if run.scenario.is_hosted:
@@ -319,6 +322,15 @@ class Matrix:
             self.receiver.forget(run.name)
             for subject in run.subjects:
                 shutil.rmtree(folder_of(self.station.root, subject), ignore_errors=True)
+
+
+def _subject(release: Release) -> str:
+    """Name a release of a run: a member's rollback is another one than its release."""
+    return (
+        f"{release.project} back"
+        if release.train and release.kind is Kind.ROLLBACK
+        else release.project
+    )
 
 
 def _scenario(name: str) -> Scenario:

@@ -40,6 +40,7 @@ echo "$GARE_STEP" >> "$2"
 case "$1" in
 build) mkdir out && printf %s "$GARE_VERSION" > out/version.txt && printf 1.0.0 > out/broken.txt ;;
 flaky) test -e tried || { touch tried; exit 1; } ;;
+run) case "$GARE_PROJECT" in *-bad) exit 1 ;; esac ;;
 esac
 """
 
@@ -74,20 +75,24 @@ tickets:
   on_release: {{transition: Done, comment: 'Out with {{version}}', link: 'https://shop.example.org/{{tag}}'}}
   change: {{type: Change, phases: {{deploying: doing, released: done, stopped: Done}}}}
 """
-_TRAIN = """\
-name: {name}
-members: [{name}-api, {name}-app]
-needs: {{{name}-app: [{name}-api]}}
-go: {{groups: {{qa: 1}}}}
-announce: [{{type: file, path: '../p/{name}/announced.md'}}]
-"""
+_TOLD = "announce: [{{type: file, path: '../p/{name}/announced.md'}}]\n"
+_TRAIN = (
+    "name: {name}\nmembers: [{name}-api, {name}-app]\n"
+    "needs: {{{name}-app: [{name}-api]}}\ngo: {{groups: {{qa: 1}}}}\n" + _TOLD
+)
+_DROPPING = "name: {name}\nmembers: [{name}-api, {name}-bad]\non_failure: drop\n" + _TOLD
+_TURNING_BACK = (
+    "name: {name}\nmembers: [{name}-api, {name}-app, {name}-bad]\non_failure: roll back\n"
+    "needs: {{{name}-app: [{name}-api], {name}-bad: [{name}-app]}}\n" + _TOLD
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """A release to make. `text` is its gare.yaml with {name}, {folder} and {hook} to fill in.
 
-    A train has `members`, each a project of this text called after the run and the member, and a file of its own.
+    A train has `members`, each a project of this text called after the run and the member, and a file of its own; what
+    the one that is called bad runs fails.
     One that `is_hosted` has its repository in GitLab and its ticket, {key}-1, in Jira.
     """
 
@@ -98,6 +103,8 @@ class Scenario:
     members: tuple[str, ...] = ()
     train: str = ""
     is_hosted: bool = False
+    before: tuple[str, ...] = ()
+    """Versions that the ledger knows as verified good in each project's environments."""
 
     def projects(self, name: str) -> tuple[str, ...]:
         """Return the projects of one run."""
@@ -132,7 +139,7 @@ SCENARIOS = (
         _HEAD
         + "environments:\n"
         + _environment("production", "qa: 1", "broken.txt")
-        + "steps:\n"
+        + "announce:\n  - {{type: file, path: '../p/{name}/announced.md'}}\nsteps:\n"
         + _NO_VALIDATE,
         ("production",),
     ),
@@ -169,6 +176,7 @@ SCENARIOS = (
         + _undone("warm", "verify-production", before="publish"),
         ("production",),
         Kind.ROLLBACK,
+        before=(BEFORE, VERSION),
     ),
     Scenario(
         "fixed",
@@ -189,6 +197,33 @@ SCENARIOS = (
         Kind.TRAIN,
         members=("api", "app"),
         train=_TRAIN,
+    ),
+    Scenario(
+        "dropped",
+        _HEAD
+        + "environments:\n"
+        + _environment("production")
+        + "steps:\n"
+        + _NO_VALIDATE
+        + _run("check", "build", before="deploy-production"),
+        ("production",),
+        Kind.TRAIN,
+        members=("api", "bad"),
+        train=_DROPPING,
+    ),
+    Scenario(
+        "turned back",
+        _HEAD
+        + "environments:\n"
+        + _environment("production")
+        + "steps:\n"
+        + _NO_VALIDATE
+        + _run("check", "build", before="deploy-production"),
+        ("production",),
+        Kind.TRAIN,
+        members=("api", "app", "bad"),
+        train=_TURNING_BACK,
+        before=(BEFORE,),
     ),
     Scenario(
         "hosted",

@@ -7,7 +7,7 @@ import pytest
 from gare.config.loader import load_station
 from gare.doctor import examine, find_site, is_healthy
 from gare.doctor.calendars import calendars
-from gare.doctor.check import Check, Site, Status, ok
+from gare.doctor.check import Check, Site, Status, ok, warn
 from gare.doctor.machine import git, packages, requirements
 from gare.doctor.projects import projects
 from gare.doctor.station import configuration, ledger, server, state_folder
@@ -184,4 +184,13 @@ def test_a_calendar_that_cannot_be_read_is_told(site, tmp_path):
     (tmp_path / "closures.ics").write_text(
         "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nEND:VCALENDAR\r\n"
     )
-    assert list(calendars(place)) == [ok("Calendar closures in closures.ics")]
+    told = "Calendar closures in closures.ics: 0 of 0 events close"
+    assert list(calendars(place)) == [ok(told)]
+    free = "BEGIN:VEVENT\r\nDTSTART;VALUE=DATE:20261225\r\nTRANSP:TRANSPARENT\r\nEND:VEVENT\r\n"
+    text = f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\n{free}END:VCALENDAR\r\n"
+    (tmp_path / "closures.ics").write_text(text)
+    [check] = calendars(place)
+    assert check == warn(
+        "Calendar closures in closures.ics: 0 of 1 events close; 1 are marked free",
+        "Write `free: closes` beside it.",
+    )

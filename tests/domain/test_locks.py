@@ -59,6 +59,10 @@ def test_locks_have_names(locks, said):
     assert lock_names("shop", locks) == said
 
 
+def test_the_lock_of_a_train_is_told_as_what_it_is():
+    assert lock_names("train:weekly", [LINE]) == "one departure of weekly at a time"
+
+
 def test_a_place_names_who_holds_what_and_how_many_wait():
     claims = [claim(2, LINE, "production", is_held=True), claim(3, LINE, "production"), claim(4)]
     assert (

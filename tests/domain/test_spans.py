@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from gare.domain.spans import Crons, Holidays, Once, Rule, Span, Weekly, merged, rule_problem
+from gare.domain.spans import Crons, Holidays, Once, Rule, Span, Weekly, merged
 
 PARIS = ZoneInfo("Europe/Paris")
 ZONES = [PARIS, *map(ZoneInfo, ["America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "UTC"])]
@@ -178,20 +178,22 @@ def test_cron_periods_last_from_one_line_to_the_next_of_the_other():
 
 
 @pytest.mark.parametrize(
-    ("rrule", "problem"),
+    ("start", "end", "day", "spans"),
     [
-        ("FREQ=MONTHLY;BYDAY=-1FR", ""),
-        ("freq=weekly;byday=mo", ""),
-        ("FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30", "it never fires from 2026-12-01 18:00 on."),
-        ("FREQ=DAILY;UNTIL=20261130", "it never fires from 2026-12-01 18:00 on."),
-        ("FREQ=MINUTELY", "its FREQ is none of DAILY, WEEKLY, MONTHLY, YEARLY."),
-        ("FREQ=DAILY;INTERVAL=0", "its INTERVAL is not above 0."),
-        ("every friday", "`EVERY FRIDAY` in it is no NAME=VALUE."),
-        ("FREQ=DAILY;BYDAY=XX", "this is no rule of RFC 5545 (invalid 'BYDAY': XX)."),
+        # Clocks skip the whole period; the days around it are as always.
+        ("0 2 * * *", "0 3 * * *", "2026-03-29", []),
+        ("0 2 * * *", "0 3 * * *", "2026-03-30", [("30 00:00", "30 01:00")]),
+        # Starts within a period change nothing, however many there are.
+        ("* * * * *", "0 7 * * 1", "2026-03-31", [("30 05:01", "06 05:00")]),
+        # Started and ended at once is nothing, as at GitLab.
+        ("0 2 * * *", "0 2 * * *", "2026-03-31", []),
+        ("0 0 * * *", "0 0 * * 1", "2026-03-30", [("23 23:00", "29 22:00"), ("30 22:00", "05 22:00")]),
     ],
-)
-def test_rules_that_cannot_be_used_say_why(rrule, problem):
-    assert rule_problem(rrule, datetime(2026, 12, 1, 18), PARIS) == problem
+)  # fmt: skip
+def test_cron_periods_that_meet_clock_changes_or_each_other(start, end, day, spans):
+    begin = utc(day) - timedelta(hours=3) if len(spans) > 1 else utc(day)
+    found = Crons(start, end, PARIS).spans(begin, utc(day) + DAY)
+    assert [(f"{one.start:%d %H:%M}", f"{one.end:%d %H:%M}") for one in found] == spans
 
 
 @given(

@@ -5,17 +5,13 @@ from itertools import islice
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gare.domain.timetable import (
-    Rule,
-    Timetable,
-    changing_time,
-    never_departs,
-    read_cron,
-    read_rrule,
-)
+from gare.domain.clock_changes import changing_time
+from gare.domain.recurrence import Rule
+from gare.domain.rule_reading import never_departs, read_cron, read_rrule
+from gare.domain.timetable import Timetable
 
 PARIS = "Europe/Paris"
 START = datetime(2026, 3, 2, 18)
@@ -131,13 +127,19 @@ def test_boardings_are_spelled_as_the_engine_reads_them():
 
 
 @pytest.mark.parametrize(
-    ("line", "by"),
-    [("0 1 1 * *", timedelta(hours=2)), ("0 1,12 * * *", timedelta(hours=2))],
-    ids=["the day before the first of a month", "some the day before, some not"],
+    ("rule", "by", "boards"),
+    [
+        (read_cron("0 1 1 * *"), 2, ["01-31 23:00", "02-28 23:00"]),
+        (read_rrule("FREQ=MONTHLY;BYDAY=1MO", START), 24, ["01-31 18:00", "02-28 18:00"]),
+        (read_cron("0 1,12 1 3 *"), 2, ["02-28 23:00", "03-01 10:00"]),
+    ],
+    ids=["the day before the first of a month", "a whole day before", "some the day before"],
 )
-def test_a_boarding_that_no_rule_can_say_is_refused(line, by):
-    with pytest.raises(ValueError, match=r"another day|do not move together"):
-        read_cron(line).earlier(by)
+def test_boardings_that_no_rule_can_say_are_told_one_by_one(rule, by, boards):
+    table = Timetable(rule, PARIS, timedelta(hours=by))
+    assert rule.earlier(table.cut_off) is None
+    found = [at.strftime("%m-%d %H:%M") for at in table.boardings(2027)]
+    assert [at for at in found if at >= boards[0]][:2] == boards
 
 
 @pytest.mark.parametrize(
@@ -164,7 +166,16 @@ def test_a_cron_line_that_cannot_be_says_why(line, said):
         ("FREQ=WEEKLY;UNTIL=20270101T000000Z", "UNTIL is in UTC"),
         ("FREQ=WEEKLY;COUNT=3", "not an UNTIL"),
         ("FREQ=WEEKLY;BYSECOND=30", "seconds"),
-        ("FREQ=WEEKLY;BYDAY=XX", "cannot be read"),
+        ("FREQ=WEEKLY;BYDAY=XX", "BYDAY XX is none of MO, TU"),
+        ("FREQ=WEEKLY;BYDAY=1TU", "1TU counts days of a month"),
+        ("FREQ=DAILY;INTERVAL=0", "INTERVAL is 0, which is not from 1"),
+        ("FREQ=DAILY;INTERVAL=-1", "INTERVAL is -1, which is not from 1"),
+        ("FREQ=DAILY;INTERVAL=two", "`TWO` is no number"),
+        ("FREQ=DAILY;BYHOUR=25", "BYHOUR is 25, which is not from 0 to 23"),
+        ("FREQ=MONTHLY;BYMONTHDAY=0", "BYMONTHDAY is 0"),
+        ("FREQ=DAILY;FREQ=WEEKLY", "FREQ twice"),
+        ("FREQ=DAILY;UNTIL=soon", "UNTIL SOON is no time such as"),
+        ("FREQ=DAILY;BYFOO=1", "`BYFOO` is no part of a rule"),
         ("DTSTART:20260101T100000\nRRULE:FREQ=DAILY", "more than the rule"),
     ],
 )
@@ -179,6 +190,34 @@ def test_a_rule_that_names_no_day_never_departs():
     assert not never_departs(read_rrule("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29", START))
 
 
+PARTS = st.fixed_dictionaries(
+    {"FREQ": st.sampled_from(["DAILY", "WEEKLY", "MONTHLY", "YEARLY", "HOURLY"])},
+    optional={
+        "INTERVAL": st.integers(-2, 1001).map(str),
+        "BYDAY": st.sampled_from(["MO", "1TU", "-1SU", "MO,WE", "XX", "0FR"]),
+        "BYMONTH": st.integers(-1, 13).map(str),
+        "BYMONTHDAY": st.integers(-32, 32).map(str),
+        "BYHOUR": st.integers(-1, 24).map(str),
+        "BYSETPOS": st.integers(-2, 2).map(str),
+        "BYWEEKNO": st.integers(-54, 54).map(str),
+        "UNTIL": st.sampled_from(["20260101", "20270101T000000", "20270101T000000Z", "never"]),
+    },
+)
+
+
+@settings(deadline=timedelta(seconds=5))
+@given(parts=PARTS)
+def test_whatever_is_written_is_refused_or_gives_departures_in_order_and_soon(parts):
+    try:
+        rule = read_rrule(";".join(f"{key}={value}" for key, value in parts.items()), START)
+    except ValueError:
+        return
+    if never_departs(rule):
+        return
+    found = list(islice(Timetable(rule, PARIS).after(utc(2026, 3, 1)), 3))
+    assert found == sorted(found, key=lambda slot: slot.departs_at)
+
+
 @pytest.mark.parametrize(
     ("line", "zone", "at"),
     [
@@ -188,7 +227,14 @@ def test_a_rule_that_names_no_day_never_departs():
         ("30 1 * * *", "Europe/London", "01:30"),
         ("30 2 * * *", "UTC", "02:30"),
         ("0 0 * * *", "Africa/Cairo", "00:00"),
+        ("15 23 * * *", "Africa/Cairo", "23:15"),
+        ("15 23 * * *", "America/Santiago", "23:15"),
+        ("15 23 * * *", "Asia/Beirut", "23:15"),
+        ("15 23 * * *", "America/Nuuk", "23:15"),
+        ("15 22 * * *", "America/Nuuk", ""),
+        ("45 1 * * *", "Australia/Lord_Howe", "01:45"),
+        ("15 1 * * *", "Australia/Lord_Howe", ""),
     ],
 )
 def test_times_at_which_clocks_change_are_found(line, zone, at):
-    assert changing_time(read_cron(line), zone) == at
+    assert changing_time(read_cron(line).times, zone, 2026) == at

@@ -82,6 +82,36 @@ def test_a_rollback_its_hold_and_the_release_that_lifts_it(shop):
     shop.run("audit", "verify")
 
 
+def test_a_version_that_was_rolled_back_is_released_again_as_it_was(shop):
+    shop.release()
+    shop.commit("feat: the good thing", text="3")
+    shop.release()
+    first = shop.last()
+    tags = shop.git("ls-remote", "--tags", "origin")
+    shop.run("rollback", shop.name, "--env", "production", "--reason", "not sure", person="carol")
+    back = shop.last()
+    said = shop.run("release", shop.name, code=3, person="alice")
+    assert f"`gare release {shop.name} --again 1.2.0`" in said
+    assert f"note: 1.2.0, which {back.id} rolled back in production: not sure" in shop.run(
+        "plan", shop.name, "--again", "1.2.0"
+    )
+    shop.release("--again", "1.2.0")
+    again = shop.last()
+    assert (again.version, again.state) == ("1.2.0", ReleaseState.RELEASED)
+    assert live(shop) == "1.2.0"
+    assert shop.git("ls-remote", "--tags", "origin") == tags
+    steps = shop.gare().ledger.releases.steps
+    built, before = steps(again.id)["build"].value, steps(first.id)["build"].value
+    assert built["artifacts"] == before["artifacts"]
+    assert built["summary"] == f"1 artifact(s) of {first.id}"
+    shop.assert_once()
+    assert shop.name not in shop.run("hold", "list")
+    shop.run("audit", "verify")
+    # And it can be rolled back once more, to what was good before it.
+    shop.run("rollback", shop.name, "--env", "production", person="carol")
+    assert live(shop) == "1.1.0"
+
+
 SOAKING = """
 name: {name}
 source: {{type: git, path: ../{name}, branch: main}}
@@ -95,8 +125,13 @@ environments:
 """
 
 
+def said_by(shop) -> str:
+    return (shop.root / f"{shop.name}-said.md").read_text()
+
+
 def soak(shop, length: str) -> None:
     text = SOAKING.format(name=shop.name, soak=length)
+    text += f"announce: [{{type: file, path: ../{shop.name}-said.md}}]\n"
     (shop.root / "projects" / f"{shop.name}.yaml").write_text(text)
 
 
@@ -139,5 +174,8 @@ def test_a_version_that_does_not_hold_its_soak_is_put_back(shop):
     assert live(shop) == "1.1.0"
     assert "1.1.0 is live again" in shop.last().end
     assert broken.id in shop.run("hold", "list")
+    wait_until(lambda: f"{shop.name} 1.2.0 was rolled back in production" in said_by(shop))
+    # Whoever lets automation go on has not made the version that is live again a bad one.
+    shop.run("hold", "release", shop.name, "production", person="alice")
     said = shop.run("rollback", shop.name, "--env", "production", code=3)
     assert f"production was put back to 1.1.0 by {broken.id} itself" in said

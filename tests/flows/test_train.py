@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,7 +106,8 @@ def test_a_member_fails_the_train_is_held_and_goes_on_after_the_repair(make_trai
     web = train.shops["web"].last()
     assert web.train == departure
     wait_until(lambda: f"gare resume {web.id}" in "".join(train.release(departure).waiting))
-    page = shown(train, departure)
+    wait_until(lambda: f"| held | {web.id} |" in shown(train, f"{departure}-train"))
+    page = shown(train, f"{departure}-train")
     assert f"| **{web.project}** | 1.1.0 | held | {web.id} |" in page
     assert "```mermaid" in page
     why = train.first.run("why", departure)
@@ -119,6 +122,8 @@ def test_a_member_fails_the_train_is_held_and_goes_on_after_the_repair(make_trai
     assert closed["api"] <= opened["web"]
     assert closed["web"] <= opened["app"]
     assert "the schedule stands still" not in train.run("status", train.name)
+    assert "failed members" in json.loads(train.run("status", departure, "--json"))["waiting_s"]
+    wait_until(lambda: shown(train, f"{departure}-progress") == "100")
     bundle = str(train.first.root / f"{departure}.zip")
     train.first.run("evidence", departure, "-o", bundle)
     assert "sound" in train.first.run("evidence", "verify", bundle)
@@ -200,6 +205,14 @@ def test_a_timetable_is_a_schedule_of_the_engine_and_a_skipped_slot_does_not_dep
     assert not schedules(train)[train.name]["active"]
     train.run("resume", train.name)
     assert schedules(train)[train.name]["active"]
+    pause_in_ui(train)
+    register_again(train)
+    schedule = schedules(train)[train.name]
+    assert (schedule["active"], schedule["parameters"]["request"]["name"]) == (False, train.name)
+    assert f"The train {train.name} is paused in the engine" in train.first.run("doctor", code=None)
+    assert f"{train.name} is paused in the engine" in train.run("list")
+    train.run("resume", train.name)
+    assert schedules(train)[train.name]["active"]
     slot = json.loads(train.run("status", train.name, "--json"))["departures"][0]["slot"]
     train.run("skip", train.name, slot, "--reason", "a fair")
     assert "does not depart: skipped by alice: a fair" in train.run("board", train.name, code=3)
@@ -212,14 +225,34 @@ def test_a_timetable_is_a_schedule_of_the_engine_and_a_skipped_slot_does_not_dep
     assert train.name not in schedules(train)
 
 
+def pause_in_ui(train: Train) -> None:
+    """Pause the schedule as the engine's UI does, which forgets what it starts."""
+    engine = train.first.gare().engine
+    deployment = httpx.get(f"{engine.url}/deployments/name/train/gare").json()["id"]
+    path = f"{engine.url}/deployments/{deployment}/schedules/{schedules(train)[train.name]['id']}"
+    httpx.patch(path, json={"active": False}).raise_for_status()
+
+
+def register_again(train: Train) -> None:
+    """Register the deployments as the next `gare up` does."""
+    root, url = train.first.root, train.first.gare().engine.url
+    words = ("--worker-folder", str(root / ".gare" / "worker"), "--worker-limit", "10")
+    subprocess.run(
+        [sys.executable, "-m", "deployments.apply", *words],
+        env={**os.environ, "GARE_STATION": str(root), "PREFECT_API_URL": url},
+        check=True,
+        capture_output=True,
+    )
+
+
 def schedules(train: Train) -> dict[str, dict]:
     url = f"{train.first.gare().engine.url}/deployments/name/train/gare"
     return {item["slug"]: item for item in httpx.get(url).raise_for_status().json()["schedules"]}
 
 
-def shown(train: Train, release_id: str) -> str:
-    """Return the page of the members as the engine has it."""
-    url = f"{train.first.gare().engine.url}/artifacts/{release_id.lower()}-train/latest"
+def shown(train: Train, key: str) -> str:
+    """Return what an artifact shows as the engine has it."""
+    url = f"{train.first.gare().engine.url}/artifacts/{key.lower()}/latest"
     return str(httpx.get(url).raise_for_status().json()["data"])
 
 
@@ -242,19 +275,83 @@ def process_of(train: Train, release_id: str) -> int:
     return int(holder.split(":")[1]) if holder else 0
 
 
-def test_a_train_that_rolls_back_brings_back_who_has_arrived(make_train):
-    train = make_train("api", "web")
-    train.write(needs(train, web="api") + "on_failure: roll back\n")
-    api, web = train.shops["api"], train.shops["web"]
-    api.release()
-    api.commit("feat: the third thing", text="3")
-    web.commit("feat: a version that says it is another", "broken", "yes")
+def test_a_train_that_rolls_back_brings_back_who_has_arrived_the_last_one_first(make_train):
+    train = make_train("api", "web", "app")
+    train.write(needs(train, web="api", app="web") + "on_failure: roll back\n")
+    for key in ("api", "web"):
+        shop = train.shops[key]
+        shop.release()
+        shop.commit("feat: the third thing", text="3")
+    app = train.shops["app"]
+    app.commit("feat: a version that says it is another", "broken", "yes")
     departure = train.depart()
     ended = train.wait_for(departure, ReleaseState.ROLLED_BACK)
-    assert train.stands(departure) == {"api": "went back", "web": "dropped"}
-    assert ended.end.startswith(f"went back: {web.name}: ")
-    back = api.last()
-    assert (back.kind, back.state, back.version) == (Kind.ROLLBACK, ReleaseState.RELEASED, "1.1.0")
-    assert api.gare().ledger.verified_version(api.name, "production") == "1.1.0"
+    assert train.stands(departure) == {"api": "went back", "web": "went back", "app": "dropped"}
+    names = [train.shops[key].name for key in ("api", "web")]
+    assert ended.end.startswith(f"went back: {', '.join(names)}; {app.name} failed: ")
+    ledger = train.first.gare().ledger
+    back = {key: train.shops[key].last() for key in ("web", "api")}
+    for key, one in back.items():
+        assert (one.kind, one.state) == (Kind.ROLLBACK, ReleaseState.RELEASED)
+        assert (one.version, one.train) == ("1.1.0", departure)
+        assert ledger.verified_version(train.shops[key].name, "production") == "1.1.0"
+    assert back["web"].closed_at <= back["api"].opened_at
+    # Each end wakes the train: nobody is waited for by looking again and again.
+    assert (ended.closed_at - back["web"].opened_at).total_seconds() < 30
     assert "stands still" in train.run("status", train.name)
+    for key in ("api", "web"):
+        app_needs = train.run("plan", train.name)
+        assert f"left out: {train.shops[key].name}: Nothing to release" in app_needs
+    assert f"{app.name}: needs {train.shops['web'].name}, which does not board" in app_needs
     train.first.run("audit", "verify")
+
+
+def test_members_are_tried_again_or_left_out_with_a_new_go_while_the_next_train_waits(make_train):
+    train = make_train("api", "web", "app")
+    train.write(needs(train, app="web") + "go: {groups: {qa: 1}}\n")
+    api, web = train.shops["api"], train.shops["web"]
+    api.commit("feat: a version that says it is another", "broken", "yes")
+    sign = block(web)
+    departure = train.depart()
+    train.run("resume", departure, "--without", train.shops["app"].name, "--reason", "not now")
+    wait_until(lambda: train.stands(departure)["app"] == "left out")
+    approve(train, departure)
+    wait_until(lambda: stand_of(train, departure, "api", "web") == ("held", "held"), timeout_s=120)
+    second = train.depart()
+    queued = f"queued behind {departure} (one departure of {train.name} at a time), place 1 of 1"
+    wait_until(lambda: queued in train.first.run("status", second))
+    (api.work / "broken").unlink()
+    api.commit("fix: it says what it is")
+    api.run("hold", "release", api.name, "production", "--reason", "mended", person="alice")
+    said = train.run("resume", departure, "--again", api.name)
+    again = api.last()
+    assert f"{api.name} is released once more: {again.id}" in said
+    wait_until(lambda: "train-go" in "".join(api.last().waiting))
+    wait_until(
+        lambda: f"{again.id} waits for: departure: 1 vote" in train.first.run("why", departure)
+    )
+    assert "bob" in train.first.run("why", departure)
+    api.run("approve", again.id, "--env", "departure", person="bob")
+    wait_until(lambda: stand_of(train, departure, "api") == ("arrived",), timeout_s=120)
+    train.run("resume", departure, "--without", web.name, "--reason", "next time")
+    train.wait_for(departure, ReleaseState.RELEASED)
+    assert stand_of(train, departure, "api", "web", "app") == ("arrived", "dropped", "left out")
+    sign.unlink()
+    train.first.run("cancel", second, person="alice")
+    train.first.run("audit", "verify")
+    bundle = str(train.first.root / f"{departure}.zip")
+    train.first.run("evidence", departure, "-o", bundle)
+    assert "sound" in train.first.run("evidence", "verify", bundle)
+
+
+def approve(train: Train, departure: str) -> None:
+    """Say go to what is asked about now."""
+    ledger = train.first.gare().ledger
+    wait_until(lambda: "go:" in "".join(train.release(departure).waiting), timeout_s=60)
+    assert ledger.approvals.get(departure, "go")
+    train.first.run("approve", departure, person="bob")
+
+
+def stand_of(train: Train, departure: str, *keys: str) -> tuple[str, ...]:
+    stands = train.stands(departure)
+    return tuple(stands[key] for key in keys)

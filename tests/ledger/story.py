@@ -19,6 +19,7 @@ from gare.domain.approvals import Answer, Decision, Voter
 from gare.domain.manifest import manifest
 from gare.domain.plan import Plan, PlannedApproval, PlannedCommit, PlannedStep
 from gare.domain.releases import Release, ReleaseState, StepState
+from gare.domain.waits import Cause, Waited
 from gare.errors import GareError
 from gare.ledger import container
 from gare.ledger.chain import Event
@@ -202,7 +203,7 @@ def ask(ledger: Ledger, release: Release, plan: Plan) -> str:
     )
     ledger.releases.mark(
         release.id, ReleaseState.WAITING, actor="gare",
-        waiting=["approve-production: votes missing"], wake_at=request.expires_at,
+        waiting=[Waited("approve-production: votes missing", Cause.OTHER)], wake_at=request.expires_at,
     )  # fmt: skip
     return request.manifest
 

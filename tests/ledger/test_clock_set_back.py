@@ -6,6 +6,7 @@ import pytest
 
 from gare.domain.approvals import Decision
 from gare.domain.releases import ReleaseState, StepState
+from gare.domain.waits import Cause, Waited
 from gare.ledger.audit import audit_ledger
 from gare.ledger.ledger import Ledger
 from gare.ledger.verify import verify_bundle
@@ -42,7 +43,9 @@ def test_who_is_next_in_the_queue_is_woken_although_the_clock_is_set_back(
     second, _ = story.open_release(sqlite_ledger, plan, "second")
     assert sqlite_ledger.locks.ask(first.id, {"production"}) is None
     assert sqlite_ledger.locks.ask(second.id, {"production"}) is not None
-    sqlite_ledger.releases.mark(second.id, ReleaseState.WAITING, actor="gare", waiting=["turn"])
+    sqlite_ledger.releases.mark(
+        second.id, ReleaseState.WAITING, actor="gare", waiting=[Waited("turn", Cause.OTHER)]
+    )
     sqlite_ledger.releases.mark(first.id, ReleaseState.RELEASED, actor="gare")
     clock.pass_by(-HOUR)
     assert [found.id for found in sqlite_ledger.runs.due(sqlite_ledger.now())] == [second.id]

@@ -1,20 +1,28 @@
 """Freezes and overrides in the ledger: what is in force, who is woken, what the record and the audit say."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import insert, text
 
 from gare.domain.releases import ReleaseState
+from gare.domain.waits import Cause, Waited
 from gare.errors import NotFound, Refused
 from gare.ledger.audit import audit_ledger
+from gare.ledger.database import spell
+from gare.ledger.freezes import Spared
 from gare.ledger.ledger import Ledger
 from gare.ledger.replay import replay
 from gare.ledger.schema import overrides
 
 HOUR = timedelta(hours=1)
 BODY = {"type": "stop", "name": "db", "reason": "the database is down"}
-CLOSED_BY = {"fridays": "the freeze fridays", "db": "bob stopped the line"}
+FRIDAY = datetime(2026, 3, 6, 23, tzinfo=UTC)
+CLOSED_BY = [
+    Spared("fridays", "the freeze fridays", FRIDAY),
+    Spared("db", "bob stopped the line", None),
+]
+LATE = Spared("late", "a new one", None)
 CHECK = "freezes and overrides are what the events say"
 
 
@@ -29,7 +37,9 @@ def names(ledger: Ledger) -> list[str]:
 def waiting(ledger: Ledger, story, number: int = 1, **changes) -> str:
     """Open a release that waits without an instant to look again."""
     release, _ = story.open_release(ledger, story.make_plan(**changes), run=f"run {number}")
-    ledger.releases.mark(release.id, ReleaseState.WAITING, actor="gare", waiting=["an opening"])
+    ledger.releases.mark(
+        release.id, ReleaseState.WAITING, actor="gare", waiting=[Waited("an opening", Cause.OTHER)]
+    )
     return release.id
 
 
@@ -90,26 +100,36 @@ def test_adding_what_opens_wakes(ledger, story):
 def test_an_override_is_for_one_release_one_environment_and_what_was_seen(ledger, story):
     one, other = waiting(ledger, story), waiting(ledger, story, 2)
     ledger.freezes.override(one, "production", CLOSED_BY, person="alice", reason="cannot pay")
-    assert ledger.freezes.overridden(one, "production") == {"fridays", "db"}
-    assert ledger.freezes.overridden(one, "staging") == set()
-    assert ledger.freezes.overridden(other, "production") == set()
+    assert ledger.freezes.overridden(one, "production") == {"fridays": FRIDAY, "db": None}
+    assert ledger.freezes.overridden(one, "staging") == {}
+    assert ledger.freezes.overridden(other, "production") == {}
     assert is_woken(ledger, one)
     [said] = replay(ledger.database.events(one))[0].overrides
     assert (said["what"], said["actor"]) == ("freeze overridden", "alice")
     assert said["is"] == {
         "environment": "production",
         "reason": "cannot pay",
-        "freezes": CLOSED_BY,
+        "freezes": {"fridays": "the freeze fridays", "db": "bob stopped the line"},
+        "until": {"fridays": "2026-03-06T23:00:00.000000+00:00", "db": None},
     }
 
 
 def test_a_second_override_adds_what_has_come_since(ledger, story):
     one = waiting(ledger, story)
-    for seen in (CLOSED_BY, CLOSED_BY, CLOSED_BY | {"late": "a new one"}):
+    for seen in (CLOSED_BY, CLOSED_BY, [*CLOSED_BY, LATE]):
         ledger.freezes.override(one, "production", seen, person="alice", reason="cannot pay")
-    assert ledger.freezes.overridden(one, "production") == {"fridays", "db", "late"}
+    assert ledger.freezes.overridden(one, "production").keys() == {"fridays", "db", "late"}
     said = replay(ledger.database.events(one))[0].overrides
     assert [sorted(one["is"]["freezes"]) for one in said] == [["db", "fridays"], ["late"]]
+
+
+def test_what_lasts_longer_than_it_was_to_last_is_overridden_once_more(ledger, story):
+    one, later = waiting(ledger, story), FRIDAY + HOUR
+    for until in (FRIDAY, later):
+        seen = [Spared("fridays", "the freeze fridays", until)]
+        ledger.freezes.override(one, "production", seen, person="alice", reason="cannot pay")
+    assert ledger.freezes.overridden(one, "production") == {"fridays": later}
+    assert audit_ledger(ledger.database).is_sound
 
 
 def test_a_release_that_has_ended_is_not_overridden(ledger, story):
@@ -117,7 +137,7 @@ def test_a_release_that_has_ended_is_not_overridden(ledger, story):
     ledger.releases.mark(one, ReleaseState.CANCELLED, actor="bob", end="not now")
     with pytest.raises(Refused, match="R-1 has ended: cancelled"):
         ledger.freezes.override(one, "production", CLOSED_BY, person="alice", reason="why")
-    assert ledger.freezes.overridden(one, "production") == set()
+    assert ledger.freezes.overridden(one, "production") == {}
 
 
 @pytest.fixture
@@ -146,6 +166,10 @@ def test_the_audit_finds_nothing_in_an_untouched_ledger(told):
             "UPDATE overrides SET reason = 'none' WHERE name = 'db'",
             "overrides: R-1, production, db: reason",
         ),
+        (
+            "UPDATE overrides SET until = NULL WHERE name = 'fridays'",
+            "overrides: R-1, production, fridays: until",
+        ),
         ("DELETE FROM overrides WHERE name = 'db'", "overrides: R-1, production, db"),
     ],
 )
@@ -163,3 +187,15 @@ def test_the_audit_names_an_override_that_no_event_tells(told):
         connection.execute(insert(overrides).values(**row, at="2026-01-01T00:00:00+00:00"))
     [problem] = audit_ledger(told.database).problems
     assert str(problem) == "overrides: R-1, production, x: it does not belong there"
+
+
+def test_an_override_of_before_form_0005_stays_in_the_record(ledger, story):
+    one = waiting(ledger, story)
+    with ledger.database.write() as connection:
+        now = ledger.now()
+        body = {"environment": "production", "reason": "why", "freezes": {"fridays": "the freeze"}}
+        ledger.database.append(connection, one, "freeze overridden", "alice", body, at=now)
+        row = {"release": 1, "environment": "production", "name": "fridays", "person": "alice"}
+        connection.execute(insert(overrides).values(**row, reason="why", at=spell(now)))
+    assert audit_ledger(ledger.database).is_sound
+    assert ledger.freezes.overridden(one, "production") == {"fridays": None}

@@ -13,6 +13,7 @@ from sqlalchemy import insert, select
 from gare.domain.digest import canonical
 from gare.domain.locks import LEASE, LINE, Priority
 from gare.domain.releases import ReleaseState, StepState
+from gare.domain.waits import Cause, Waited
 from gare.errors import Refused
 from gare.ledger.ledger import Ledger
 from gare.ledger.schema import locks, releases
@@ -39,7 +40,11 @@ def opened(ledger, story):
 def rest(ledger, release_id, **more):
     """Write down that a release waits, as the conductor does."""
     return ledger.releases.mark(
-        release_id, ReleaseState.WAITING, actor="gare", waiting=["its turn"], **more
+        release_id,
+        ReleaseState.WAITING,
+        actor="gare",
+        waiting=[Waited("its turn", Cause.OTHER)],
+        **more,
     )
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from gare.domain.locks import LINE, Priority
 from gare.domain.releases import ReleaseState, StepState
+from gare.domain.waits import Cause, Waited
 from gare.errors import Refused
 from gare.ledger.effects import Absent, Effect
 from gare.ledger.verify import verify_bundle
@@ -25,7 +26,9 @@ def ask(ledger, hotfix):
 
 
 def rest(ledger, release_id):
-    ledger.releases.mark(release_id, ReleaseState.WAITING, actor="gare", waiting=["votes"])
+    ledger.releases.mark(
+        release_id, ReleaseState.WAITING, actor="gare", waiting=[Waited("votes", Cause.OTHER)]
+    )
 
 
 def begin(ledger, release_id, step, state=None):

@@ -7,6 +7,7 @@ import pytest
 
 from gare.domain.digest import sha256
 from gare.domain.releases import CLOSED, ReleaseState, StepState
+from gare.domain.waits import Cause, Waited
 from gare.errors import NotFound, Refused
 from gare.ledger.chain import broken
 from gare.ledger.ledger import Ledger
@@ -97,12 +98,20 @@ def test_saying_the_same_again_writes_no_event(ledger, story):
     wake_at = ledger.now() + timedelta(hours=1)
     for _ in range(3):
         ledger.releases.mark(
-            release.id, ReleaseState.WAITING, actor="gare", waiting=["votes"], wake_at=wake_at
+            release.id,
+            ReleaseState.WAITING,
+            actor="gare",
+            waiting=[Waited("votes", Cause.OTHER)],
+            wake_at=wake_at,
         )
     assert kinds(ledger) == ["release opened", "release waiting"]
     later = wake_at + timedelta(hours=1)
     found = ledger.releases.mark(
-        release.id, ReleaseState.WAITING, actor="gare", waiting=["votes"], wake_at=later
+        release.id,
+        ReleaseState.WAITING,
+        actor="gare",
+        waiting=[Waited("votes", Cause.OTHER)],
+        wake_at=later,
     )
     assert found.wake_at == later
 

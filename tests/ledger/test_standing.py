@@ -9,6 +9,7 @@ from sqlalchemy import create_engine
 from gare.domain.plan import Kind
 from gare.domain.releases import ReleaseState
 from gare.domain.standing import good_versions
+from gare.domain.waits import Cause, Waited
 from gare.errors import NotFound
 from gare.ledger.audit import audit_ledger
 from gare.ledger.database import upgrade
@@ -49,6 +50,40 @@ def test_every_version_that_was_verified_good_is_kept_in_order(ledger, opened):
     assert ledger.verified_version("shop", "test") == ledger.verified_by("shop", "test") == ""
 
 
+def put_back(ledger, release: str, environment: str, to: str) -> None:
+    """A release puts its own version back, twice as after a crash, and ends."""
+    for _ in range(2):
+        ledger.taken_back.note(release, environment, by=release, to=to, actor="gare")
+    ledger.releases.mark(release, ReleaseState.ROLLED_BACK, actor="gare", end="not well")
+
+
+def test_who_put_its_version_back_is_known_whatever_becomes_of_the_hold(ledger, opened):
+    first, second, third = opened("1.0.0"), opened("1.1.0"), opened("1.2.0")
+    ledger.set_verified(first, *SHOP, "1.0.0")
+    put_back(ledger, second, "production", "1.0.0")
+    assert ledger.taken_back.by_itself(second) == {"production": "1.0.0"}
+    [event] = [one for one in ledger.database.events(second) if one.kind == "taken back"]
+    assert sentence(event) == "gare took it back from production with R-2, to 1.0.0"
+
+    def since_verified(environment: str = "production") -> str:
+        at = ledger.verified_good(*SHOP)[-1].at
+        return ledger.taken_back.put_back_since("shop", environment, at)
+
+    assert since_verified() == second
+    assert since_verified("staging") == ""
+    ledger.set_verified(third, *SHOP, "1.2.0")
+    assert since_verified() == ""
+
+
+def test_who_was_taken_back_by_another_did_not_put_itself_back(ledger, opened):
+    first, second = opened("1.0.0"), opened("1.1.0")
+    ledger.set_verified(first, *SHOP, "1.0.0")
+    ledger.taken_back.note(second, "production", by="R-9", to="1.0.0", actor="carol")
+    ledger.releases.mark(second, ReleaseState.ROLLED_BACK, actor="gare", end="by R-9")
+    at = ledger.verified_good(*SHOP)[-1].at
+    assert ledger.taken_back.put_back_since("shop", "production", at) == ""
+
+
 def test_said_twice_after_a_crash_it_is_kept_once(ledger, opened):
     first = opened("1.0.0")
     ledger.set_verified(first, *SHOP, "1.0.0")
@@ -84,7 +119,12 @@ def test_a_hold_is_placed_once_and_the_newer_one_stands(ledger, opened):
 
 def test_a_person_releases_a_hold_and_who_waits_is_woken(ledger, opened):
     waiting = opened("1.2.0", by="")
-    ledger.releases.mark(waiting, ReleaseState.WAITING, actor="gare", waiting=["deploy: on hold"])
+    ledger.releases.mark(
+        waiting,
+        ReleaseState.WAITING,
+        actor="gare",
+        waiting=[Waited("deploy: on hold", Cause.OTHER)],
+    )
     ledger.holds.place(opened("1.1.0"), *SHOP, "slow")
     assert ledger.runs.due(ledger.now()) == []
     ended = ledger.holds.release(*SHOP, person="carol", reason="repaired")
@@ -150,7 +190,9 @@ def test_a_release_without_a_use_for_its_locks_lets_the_next_one_go(ledger, open
     first, second = opened("1.1.0"), opened("1.2.0")
     assert ledger.locks.ask(first, {"production"}) is None
     assert ledger.locks.ask(second, {"production"}) is not None
-    ledger.releases.mark(second, ReleaseState.WAITING, actor="gare", waiting=["queued"])
+    ledger.releases.mark(
+        second, ReleaseState.WAITING, actor="gare", waiting=[Waited("queued", Cause.OTHER)]
+    )
     ledger.locks.let_go(first)
     assert ledger.locks.held(first) == []
     assert [release.id for release in ledger.runs.due(ledger.now())] == [second]

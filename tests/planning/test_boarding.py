@@ -1,5 +1,6 @@
 """Boarding: which departure it is, who is planned, and when nobody is planned at all."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier
@@ -18,7 +19,8 @@ from gare.errors import (
     Unavailable,
 )
 from gare.ledger.ledger import Ledger
-from gare.planning.boarding import board, board_anew
+from gare.planning.boarding import Members, board, board_anew
+from gare.planning.train_steps import Named
 from gare.ports.tracker import Ticket
 from gare.requests import TrainRequest
 
@@ -37,6 +39,7 @@ class Station:
         self.asked: list[str] = []
         self.away = False
         self.meeting: Barrier | None = None
+        self.unsettled: dict[str, str] = {}
 
     def plan_release(self, request):
         if self.meeting:
@@ -53,6 +56,14 @@ class Station:
         self.asked.append(scope.version or scope.sprint)
         return self.tickets.get(project, [])
 
+    def members(self) -> Members:
+        return Members(
+            self.plan_release,
+            self.tickets_of,
+            lambda project: self.unsettled.get(project, ""),
+            lambda _project, version: Named(version, {"type": "jira"}),
+        )
+
     def train(self, **more: object) -> Train:
         fields = {
             "name": "weekly",
@@ -63,17 +74,18 @@ class Station:
         config = TrainConfig.model_validate({**fields, **more})
         return Train(config, Path("weekly.yaml"), config.members, timetable_of(config))
 
-    def board(self, slot: str = "timetable", *, at_once=1, kept_by="", **more: object):
+    def board(
+        self,
+        slot: str = "timetable",
+        *,
+        is_preview: bool = False,
+        at_once: int = 1,
+        kept_by: str = "",
+        **more: object,
+    ):
         request = TrainRequest(name="weekly", slot=slot)
-        return board(
-            self.train(**more),
-            request,
-            self.ledger,
-            self.plan_release,
-            self.tickets_of,
-            at_once=at_once,
-            kept_by=kept_by,
-        )
+        train, look = self.train(**more), replace(self.members(), at_once=at_once)
+        return board(train, request, self.ledger, look, is_preview=is_preview, kept_by=kept_by)
 
     def boarded(self):
         """Return the plan of a train on which both are."""
@@ -116,6 +128,7 @@ def test_a_missed_departure_is_not_caught_up_and_nobody_is_planned_for_it(statio
     station.now += timedelta(days=3)
     plan = station.board()
     assert plan.details["refusal"].startswith("missed: it was to depart at 2026-11-24 09:00 UTC")
+    assert plan.details["is_missed"]
     assert station.planned == []
 
 
@@ -133,8 +146,11 @@ def test_nobody_is_planned_for_a_departure_that_will_not_be(station, what):
         releases.open(station.ledger.plans.store(first), first, "run-1", "", "")
         station.planned.clear()
         said = "R-1 departs at this slot already"
-    assert station.board().details["refusal"] == said
+    plan = station.board()
+    assert (plan.details["refusal"], plan.details["is_missed"]) == (said, False)
     assert station.planned == []
+    seen = station.board(is_preview=True)
+    assert (seen.details["refusal"], members(seen)) == (said, ["api", "web"])
 
 
 def test_a_departure_that_was_cancelled_may_be_boarded_again(station):
@@ -169,7 +185,7 @@ def test_what_is_away_says_nothing_about_a_member_and_the_other_does_not_depart_
     with pytest.raises(error):
         station.board()
     with pytest.raises(error):
-        board_anew(station.train(), station.boarded(), station.plan_release)
+        board_anew(station.train(), station.boarded(), station.members(), {})
 
 
 def test_a_tracker_that_is_away_says_nothing_about_a_member(station):
@@ -216,8 +232,30 @@ def test_a_train_that_is_boarded_anew_has_the_same_members_at_what_boarded(stati
     before = station.board()
     station.planned.clear()
     station.errors = {"api": NothingToRelease("Nothing to release: R-9 took it.")}
-    after = board_anew(station.train(), before, station.plan_release)
+    after = board_anew(station.train(), before, station.members(), {})
     assert station.planned == ["api aaa"]
     assert (after.version, after.details["slot"]) == (before.version, before.details["slot"])
     assert left_out(after) == {"api": "Nothing to release: R-9 took it.", "web": "It is dirty."}
     assert after.details["refusal"] == "nobody is ready: web: It is dirty"
+
+
+def test_a_member_whose_last_version_stands_nowhere_keeps_those_that_need_it(station):
+    station.errors = {"api": NothingToRelease("Nothing to release.")}
+    station.unsettled = {"api": "But production stands at 0.1.0 since R-9, a rollback."}
+    plan = station.board(needs={"web": ["api"]})
+    assert left_out(plan) == {
+        "api": "Nothing to release. But production stands at 0.1.0 since R-9, a rollback.",
+        "web": "needs api, which does not board",
+    }
+
+
+def test_a_member_that_is_taken_off_keeps_those_that_need_it_and_the_others_stay(station):
+    station.tickets = {name: [Ticket("SHOP-1", "One")] for name in ("api", "web", "app")}
+    config = {"members": ("api", "web", "app"), "needs": {"web": ["api"]}}
+    before = station.board(**config, board={"version": "Train"})
+    without = {"api": "left out by bob: not now"}
+    train = station.train(**config, board={"version": "Train"})
+    after = board_anew(train, before, station.members(), without)
+    assert members(after) == ["app"]
+    assert left_out(after) == {**without, "web": "needs api, which does not board"}
+    assert [one["members"] for one in after.step("version").settings["trackers"]] == [["app"]]

@@ -3,6 +3,7 @@
 import pytest
 
 from gare.config.models import ProjectConfig, StationConfig
+from gare.domain.freezes import is_outward
 from gare.domain.plan import Reversibility
 from gare.errors import ConfigError
 from gare.planning.dag import plan_steps
@@ -75,6 +76,27 @@ def test_what_a_project_says_of_going_back_is_in_the_plan():
     assert [effect.note for effect in found["up"].effects] == ["taken back by `down -f`"]
     assert found["drop"].point_of_no_return == "the table is gone"
     assert found["drop"].reversibility is Reversibility.POINT_OF_NO_RETURN
+
+
+def test_a_command_changes_something_outside_unless_only_gates_and_votes_wait_for_it():
+    run = {"type": "run", "command": "make"}
+    steps = [
+        {**run, "id": "build"},
+        {**run, "id": "lint", "needs": ["plan"], "before": ["validate"]},
+        {**run, "id": "migrate-staging", "needs": ["validate"], "before": ["deploy-staging"]},
+        {**run, "id": "smoke", "needs": ["verify-staging"], "before": ["approve-production"]},
+        {**run, "id": "migrate", "needs": ["validate"], "before": ["deploy-production"]},
+        {**run, "id": "warm", "needs": ["verify-production"]},
+        {**run, "id": "look", "needs": ["verify-production"], "outward": False},
+        {**run, "id": "call", "needs": ["plan"], "before": ["validate"], "outward": True},
+    ]
+    found = steps_of(
+        project(environments={"staging": target(), "production": target()}, steps=steps),
+        station(staging={}, production={"approval": RULE}),
+    )
+    assert {name for name, step in found.items() if is_outward(step)} == {
+        "migrate-staging", "deploy-staging", "migrate", "deploy-production", "warm", "call", "publish",
+    }  # fmt: skip
 
 
 def test_a_projects_own_rule_replaces_the_stations():

@@ -9,7 +9,7 @@ import pytest
 from gare.config.models import ProjectConfig, StationConfig
 from gare.domain.plan import Kind, Plan, PlannedEffect, PlannedStep, Reversibility
 from gare.domain.releases import StepState
-from gare.domain.standing import Hold, Verified
+from gare.domain.standing import Verified
 from gare.errors import ConfigError, Refused
 from gare.planning.rollback import make_rollback
 from gare.planning.standing import (
@@ -73,9 +73,6 @@ def test_where_it_goes_back_to(live, history, to, expected):
     assert way_back(ask(to), Standing(live, history, deployed=DEPLOYED)) == expected
 
 
-HOLD = Hold("shop", "production", "R-4", "not healthy", NOW)
-
-
 @pytest.mark.parametrize(
     ("to", "standing", "said"),
     [
@@ -84,10 +81,11 @@ HOLD = Hold("shop", "production", "R-4", "not healthy", NOW)
         ("1.2.0", Standing("1.2.0", HISTORY), "1.2.0 runs in production already. (shop/production) Verified good there: 1.2.0, 1.1.0, 1.0.0."),
         ("1.3.0", Standing("1.2.0", HISTORY), "1.3.0 was never verified good there. (shop/production) Verified good there: 1.2.0, 1.1.0, 1.0.0."),
         ("1.2.0", Standing("1.3.0", (*BACK, was("1.3.0", "R-6"))), "1.2.0 was itself rolled back there, by R-5. (shop/production) Verified good there: 1.3.0, 1.1.0, 1.0.0."),
-        ("", Standing("1.1.0", BACK), "production runs 1.1.0 because R-5 rolled it back, and a rollback is never rolled back. (shop/production) Release a repaired version: `gare release shop`."),
-        ("1.0.0", Standing("1.1.0", BACK), "production runs 1.1.0 because R-5 rolled it back, and a rollback is never rolled back. (shop/production) Release a repaired version: `gare release shop`."),
+        ("", Standing("1.1.0", BACK), "production runs 1.1.0 because R-5 rolled it back, and a rollback is never rolled back. (shop/production) Release a repaired version: `gare release shop`; or the same one again: `gare release shop --again 1.2.0`."),
+        ("1.0.0", Standing("1.1.0", BACK), "production runs 1.1.0 because R-5 rolled it back, and a rollback is never rolled back. (shop/production) Release a repaired version: `gare release shop`; or the same one again: `gare release shop --again 1.2.0`."),
+        ("1.2.0", Standing("1.1.1", (*BACK, was("1.1.1", "R-6"))), "1.2.0 was itself rolled back there, by R-5. (shop/production) Verified good there: 1.1.1, 1.1.0, 1.0.0. It comes again with `gare release shop --again 1.2.0`."),
         ("", Standing("1.2.0", HISTORY, rolling="R-7"), "R-7 is rolling production back already. (shop/production) Follow it with `gare watch R-7`."),
-        ("", Standing("1.2.0", HISTORY, HOLD), "production was put back to 1.2.0 by R-4 itself (not healthy). (shop/production) To go further back, name the version with --to."),
+        ("", Standing("1.2.0", HISTORY, "R-4"), "production was put back to 1.2.0 by R-4 itself. (shop/production) To go further back, name the version with --to."),
     ],
 )  # fmt: skip
 def test_what_is_refused(to, standing, said):
@@ -97,7 +95,7 @@ def test_what_is_refused(to, standing, said):
 
 
 def test_after_an_automatic_rollback_a_person_may_name_an_older_version():
-    standing = Standing("1.2.0", HISTORY, HOLD, DEPLOYED)
+    standing = Standing("1.2.0", HISTORY, "R-4", DEPLOYED)
     assert way_back(ask("1.0.0"), standing) == WayBack("1.0.0", "R-1", ("R-3", "R-2"))
 
 
@@ -226,6 +224,17 @@ def test_no_way_back_behind_a_point_of_no_return_that_has_begun(state):
         "1.2.0 has passed a point of no return, step migrate: the schema only goes forward. "
         "(R-3, production) Release a repaired version: `gare release shop`."
     )
+
+
+def test_a_step_without_an_environment_is_one_of_the_deployment_that_waits_for_it():
+    steps = tuple(
+        replace(step, environment="", needs=("build",), point_of_no_return="no") if step.id == "staged" else step
+        for step in STEPS
+    )  # fmt: skip
+    behind = replace(STEPS[2], needs=("build", "staged"))
+    steps = tuple(behind if step.id == "deploy-staging" else step for step in steps)
+    begun = Undone("R-3", plan("1.2.0", steps), {step.id: DONE for step in steps})
+    assert make(begun).version == "1.1.0"  # it keeps staging from going back, not production
 
 
 def test_a_point_of_no_return_elsewhere_or_not_reached_is_none():

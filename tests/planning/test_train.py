@@ -1,5 +1,6 @@
 """The plan of a train: who boards, in which order, who is left out, and what keeps it from departing."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from gare.config.trains import TrainConfig
 from gare.domain.plan import Plan, PlannedEffect, PlannedStep, Reversibility
 from gare.domain.timetable import Slot
-from gare.planning.train import Candidate, Ready, make_train, missed, why_not
+from gare.planning.train import make_train, missed, why_not
+from gare.planning.train_steps import Candidate, Named, Ready
 
 DEPARTS = datetime(2026, 11, 24, 9, tzinfo=UTC)
 SLOT = Slot("2026-11-24T1000", DEPARTS - timedelta(hours=2), DEPARTS)
@@ -122,12 +124,27 @@ def test_the_go_comes_before_the_departure_and_no_author_of_a_member_votes(ready
 
 
 def test_a_train_that_rolls_back_goes_back_in_reverse(ready):
-    config = train(members=["api", "app"], needs={"app": ["api"]}, on_failure="roll back")
-    plan = plan_of(config, ready("api"), ready("app"))
-    assert needs_of(plan, "return-app") == {"arrive-api", "arrive-app"}
-    assert needs_of(plan, "return-api") == {"return-app"}
-    assert plan.step("return-api").settings["after"] == "app"
+    config = train(members=["api", "app", "web"], needs={"app": ["api"]}, on_failure="roll back")
+    plan = plan_of(config, ready("api"), ready("app"), ready("web"))
+    assert needs_of(plan, "turn") == {"arrive-api", "arrive-app", "arrive-web"}
+    assert needs_of(plan, "return-app") == needs_of(plan, "return-web") == {"turn"}
+    assert needs_of(plan, "return-api") == {"turn", "return-app"}
     assert "return-api" in needs_of(plan, "arrival")
+
+
+def test_the_version_by_which_a_train_boards_is_released_once_in_each_tracker(ready):
+    config = train(members=["api", "app", "web"], board={"version": "Train {date}"})
+    shop, other = Named("shop Train", {"project": "SHOP"}), Named("Train", {"project": "OPS"})
+    named = {"api": shop, "app": shop, "web": other}
+    boards = [replace(ready(name), version=version) for name, version in named.items()]
+    step = plan_of(config, *boards).step("version")
+    assert step.settings["version"] == "Train 2026-11-24"
+    assert [(one["version"], one["members"]) for one in step.settings["trackers"]] == [
+        ("shop Train", ["api", "app"]),
+        ("Train", ["web"]),
+    ]
+    assert set(step.needs) == {"leave", *(f"{w}-{n}" for n in named for w in ("depart", "arrive"))}
+    assert [one.id for one in plan_of(config, ready("api")).steps if one.type == "version"] == []
 
 
 def test_a_departure_is_as_irreversible_as_what_the_member_does(ready):

@@ -1,22 +1,14 @@
-"""What a freeze would hit, and how the way stands to each environment."""
+"""What a freeze would hit, how the way stands to each environment, and how freezes are listed."""
 
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from gare.domain.freezes import Calendar, Move, Scope, Stop, Window, WindowKind
+from gare.domain.freezes import Calendar, Move, Scope, Stop, Unreadable, Window, WindowKind
 from gare.domain.plan import Kind, PlannedEffect, PlannedStep, Reversibility
 from gare.domain.releases import Release, ReleaseState, StepState
 from gare.domain.spans import Once, Weekly
-from gare.reports.freezes import (
-    OpenRelease,
-    TrainAhead,
-    ahead,
-    earliest,
-    entries,
-    hits,
-    lines,
-    train_hits,
-)
+from gare.reports.freeze_hits import OpenRelease, TrainAhead, hits, train_hits
+from gare.reports.freezes import ahead, earliest, entries, lines
 
 PARIS = ZoneInfo("Europe/Paris")
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)  # a Monday
@@ -73,6 +65,25 @@ def test_a_freeze_hits_the_departures_that_fall_into_it():
     ]
 
 
+def test_what_is_hit_is_told_in_the_zone_of_people_too(story):
+    [hit, _] = hits(STOP, [open_release(story, 1)], NOW, PARIS)
+    assert str(hit).endswith(
+        "staging closed from 2026-03-02 09:00 UTC (10:00 Europe/Paris) "
+        "until 2026-03-03 09:00 UTC (10:00 Europe/Paris)"
+    )
+
+
+def test_a_freeze_that_begins_while_a_train_is_on_its_way_hits_it():
+    friday = datetime(2026, 3, 6, 13, 30, tzinfo=UTC)
+    train = TrainAhead("weekly", [friday], [Move("shop", "production")], timedelta(hours=1), PARIS)
+    assert [str(hit) for hit in train_hits(FRIDAYS, [train])] == [
+        "train weekly, departing 2026-03-06 13:30 UTC (14:30 Europe/Paris): shop; "
+        "closed from 2026-03-06 14:00 UTC (15:00 Europe/Paris), while it may be on its way"
+    ]
+    short = TrainAhead("weekly", [friday], train.moves, timedelta(minutes=30), PARIS)
+    assert train_hits(FRIDAYS, [short]) == []
+
+
 def test_the_way_is_told_for_each_environment_with_what_comes(story):
     plan = story.make_plan(steps=STEPS, environments=("staging", "production"))
     calendar = Calendar((FRIDAYS,))
@@ -115,6 +126,18 @@ def test_times_are_listed_in_order_whatever_they_come_from():
     ]
 
 
+def test_what_cannot_be_read_is_closed_from_now_on_beside_the_rest():
+    unread = Unreadable("closures", "no such file", "carol")
+    found = entries(Calendar((FRIDAYS,), unreadable=(unread,)), NOW, NOW + 7 * DAY)
+    assert [entry.row()[:3] + entry.row()[-1:] for entry in found] == [
+        [
+            "2026-03-02 09:00 UTC", "nobody knows when",
+            "closures: cannot be read, closed until it can", "no such file",
+        ],
+        ["2026-03-06 14:00 UTC", "2026-03-06 23:00 UTC", "fridays", ""],
+    ]  # fmt: skip
+
+
 def test_the_list_says_what_is_active_and_what_comes():
     friday = datetime(2026, 3, 6, 16, 0, tzinfo=UTC)
     found = lines(Calendar((FRIDAYS, LATER), (STOP,)), friday)
@@ -123,3 +146,9 @@ def test_the_list_says_what_is_active_and_what_comes():
         ("later", "", "2026-05-31 22:00 UTC"),
         ("db", "stopped until 2026-03-03 09:00 UTC", ""),
     ]
+
+
+def test_the_list_says_what_to_know_of_a_window_that_never_comes():
+    never = Once(datetime(2020, 6, 1), datetime(2020, 6, 2), PARIS)
+    [line] = lines(Calendar((Window("closures", never, note="0 of 11 events close"),)), NOW)
+    assert (line["now"], line["next"]) == ("", "0 of 11 events close")

@@ -6,6 +6,7 @@ from gare.domain.approvals import Answer, Decision, Standing, Vote
 from gare.domain.locks import Holder, Place
 from gare.domain.plan import PlannedApproval, PlannedStep
 from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
+from gare.domain.waits import Cause, Waited
 from gare.reports.status import Asked, Done, approval_line, release_line, step_line
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -16,7 +17,7 @@ def release(**changes: object) -> Release:
     fields = {
         "id": "R-1", "project": "shop", "version": "1.4.0", "plan": "sha256:p", "flow_run_id": "run",
         "state": ReleaseState.WAITING, "requested_by": "rita", "reason": "", "opened_at": NOW - timedelta(hours=1),
-        "changed_at": NOW, "closed_at": None, "end": "", "waiting": ("votes",), "wake_at": None,
+        "changed_at": NOW, "closed_at": None, "end": "", "waits": (Waited("votes", Cause.APPROVALS),), "wake_at": None,
     }  # fmt: skip
     return Release(**{**fields, **changes})
 
@@ -41,7 +42,8 @@ def test_a_release_is_told_in_a_line():
 
 
 def test_a_place_in_the_queue_is_told_as_it_is_now():
-    stale = release(id="R-3", waiting=("queued behind R-1 (the version line), place 2 of 2",))
+    told = "queued behind R-1 (the version line), place 2 of 2"
+    stale = release(id="R-3", waits=(Waited(told, Cause.QUEUE),))
     holder = Holder("R-2", ("production", ""))
     place = Place("R-3", "shop", 1, 2, (holder,), (), NOW)
     line = release_line(stale, steps=9, done=1, now=NOW, place=place)

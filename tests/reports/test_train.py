@@ -1,26 +1,21 @@
-"""What is told about a train: who is where, the order as a picture, what the waiting was for."""
+"""What is told about a train: who is where, and the order as a picture."""
 
 import base64
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from xml.etree import ElementTree
 
 import pytest
 
 from gare.config.trains import TrainConfig
 from gare.domain.journey import Stand, failures, journey
+from gare.domain.plan import Kind
 from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
 from gare.domain.timetable import Slot
-from gare.ledger.ledger import Ledger
-from gare.planning.train import Candidate, Ready, make_train
-from gare.reports.train import (
-    lead_time,
-    order,
-    plan_of_train_page,
-    summed,
-    train_page,
-    waiting_by_cause,
-)
+from gare.domain.waits import Cause, Waited
+from gare.planning.train import make_train
+from gare.planning.train_steps import Candidate, Ready
+from gare.reports.train import order, plan_of_train_page, train_page
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 
@@ -37,9 +32,9 @@ def plan(story):
     return make_train(config, Slot("2026-11-24T1000", NOW, NOW), [*ready, empty], is_scheduled=True)
 
 
-def release(project: str, state: ReleaseState, end: str = "", waiting: tuple[str, ...] = ()):
+def release(project: str, state: ReleaseState, end: str = "", kind: Kind = Kind.RELEASE):
     return Release(
-        "R-2", project, "1.4.0", "sha256:x", "run", state, "alice", "", NOW, NOW, None, end, waiting, None
+        "R-2", project, "1.4.0", "sha256:x", "run", state, "alice", "", NOW, NOW, None, end, (), None, kind
     )  # fmt: skip
 
 
@@ -47,8 +42,8 @@ def done(step: str, **value: object) -> dict[str, StepRecord]:
     return {step: StepRecord(step, StepState.DONE, 1, value, "", NOW, NOW)}
 
 
-def stands(plan, records, *releases) -> dict[str, Stand]:
-    return {one.project: one.stand for one in journey(plan, records, releases)}
+def stands(plan, records, *releases, waits=()) -> dict[str, Stand]:
+    return {one.project: one.stand for one in journey(plan, records, releases, waits)}
 
 
 def test_members_stand_where_their_releases_stand(plan):
@@ -66,8 +61,26 @@ def test_members_stand_where_their_releases_stand(plan):
     dropped = going | done("arrive-api", left="R-2 failed", failed=True)
     assert stands(plan, dropped)["api"] is Stand.DROPPED
     assert failures(plan, dropped) == ["api"]
-    back = there | done("return-api", runs={"production": "run-9"})
+    back = there | done("return-api", back={"production": "1.3.0"}, summary="production is back")
     assert stands(plan, back)["api"] is Stand.WENT_BACK
+
+
+def test_one_that_goes_back_went_back_only_when_its_rollback_did(plan):
+    there = done("arrive-api", release="R-2")
+    own = release("api", ReleaseState.RELEASED)
+    running = release("api", ReleaseState.RUNNING, kind=Kind.ROLLBACK)
+    assert stands(plan, there, own, running)["api"] is Stand.GOING_BACK
+    refused = Waited("its rollback is refused: …", Cause.FAILED, "return-api")
+    assert stands(plan, there, own, waits=[refused])["api"] is Stand.HELD
+    left = there | done("return-api", stays="left as it is by bob", summary="")
+    assert stands(plan, left, own, running)["api"] is Stand.STAYS
+    assert stands(plan, there | done("return-api", summary="nothing"), own)["api"] is Stand.ARRIVED
+
+
+def test_one_whose_run_was_refused_is_held_and_not_on_its_way(plan):
+    refused = Waited("api has failed; it is dirty", Cause.FAILED, "arrive-api")
+    going = done("depart-api", run="run")
+    assert stands(plan, going, waits=[refused])["api"] is Stand.HELD
 
 
 def test_one_that_was_overtaken_has_not_failed(plan):
@@ -104,31 +117,3 @@ def test_the_plan_of_a_train_says_who_departs_and_who_not(plan):
     assert "| **web** | 1.4.0 | `aaaaaaaaaaaa` | api |" in page
     assert "old is left out: Nothing to release." in page
     assert "departure 2026-11-24 09:00 UTC" in page
-
-
-def test_waiting_is_counted_by_its_cause(tmp_path, story, plan):
-    now = [NOW]
-    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", clock=lambda: now[0])
-    opened = ledger.releases.open(ledger.plans.store(plan), plan, "run-1", "", "")
-    for minutes, waiting in (
-        (10, ["queued behind R-9, place 1 of 1"]),
-        (5, ["go: 1 vote of qa missing"]),
-    ):
-        ledger.releases.mark(opened.id, ReleaseState.WAITING, actor="gare", waiting=waiting)
-        now[0] += timedelta(minutes=minutes)
-        ledger.releases.mark(opened.id, ReleaseState.RUNNING, actor="gare")
-        now[0] += timedelta(hours=1)
-    found = waiting_by_cause(ledger.database.events(opened.id))
-    assert found == {"queue": timedelta(minutes=10), "approvals": timedelta(minutes=5)}
-    assert summed([found, {"approvals": timedelta(minutes=8)}]) == {
-        "approvals": timedelta(minutes=13),
-        "queue": timedelta(minutes=10),
-    }
-    ledger.close()
-
-
-def test_the_lead_time_is_the_median_age_of_the_commits(story):
-    plan = story.make_plan()
-    committed = datetime.fromisoformat(plan.commits[0].date)
-    assert lead_time([plan], committed + timedelta(days=3)) == timedelta(days=3)
-    assert lead_time([], NOW) is None

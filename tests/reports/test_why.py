@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gare.domain.approvals import Answer, Vote, Voter, stand
-from gare.domain.freezes import Clearance, Closing
+from gare.domain.clearance import Clearance, Closing
 from gare.domain.locks import Holder, Place
 from gare.domain.plan import Kind, Plan, PlannedApproval, PlannedStep
 from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
+from gare.domain.waits import Cause, Waited
 from gare.reports.freezes import Ahead
 from gare.reports.status import Asked
 from gare.reports.why import Blocker, EngineState, Explanation, Queued, View, explain
@@ -313,21 +314,27 @@ def test_it_can_be_spelled_as_json():
     assert [blocker["step"] for blocker in told["blockers"]] == ["backup", "approve", "approve"]
 
 
-def test_a_train_tells_which_member_it_waits_for():
-    waiting = (
-        "arrive-shop: shop has failed and the train is held; gare resume R-2, or …",
-        "arrive-api: R-3 of api is running",
-        "go: 1 vote of ops missing",
-    )
+def test_a_train_tells_which_member_it_waits_for_and_who_can_move_it():
+    waits = (
+        Waited("shop has failed and the train is held; gare resume R-2, or …", Cause.FAILED, "arrive-shop", "R-2"),
+        Waited("R-3 of held-api is running", Cause.MEMBERS, "arrive-held-api", "R-3"),
+        Waited("R-4 of web is waiting", Cause.MEMBERS, "arrive-web", "R-4"),
+        Waited("1 vote of ops missing", Cause.APPROVALS, "go"),
+    )  # fmt: skip
     made = view(is_asked=False)
     train = replace(PLAN, kind=Kind.TRAIN, steps=(PlannedStep("plan", "plan", ""),), approvals=())
-    release = replace(made.release, kind=Kind.TRAIN, waiting=waiting)
-    answer = explain(replace(made, release=release, plan=train, asked=[], records={}))
-    held, moving = answer.blockers
+    release = replace(made.release, kind=Kind.TRAIN, waits=waits)
+    moves = Explanation("R-3 moves.", (), "")
+    vote = Blocker("production: 1 vote of qa missing", "bob", "`gare approve R-4 …`", "approve")
+    others = {"R-3": moves, "R-4": Explanation("R-4 does not move.", (vote,), "")}
+    seen = replace(made, release=release, plan=train, asked=[], records={}, others=others)
+    held, moving, asks = explain(seen).blockers
     assert (held.step, held.owner) == ("arrive-shop", "rita")
     assert held.what == "shop has failed and the train is held; gare resume R-2, or …"
-    assert (moving.what, moving.owner) == ("R-3 of api is running", "nobody")
+    assert (moving.what, moving.owner) == ("R-3 moves.", "nobody")
     assert "gare train status R-1" in moving.do
+    assert asks.what == "R-4 waits for: production: 1 vote of qa missing"
+    assert (asks.owner, asks.do, asks.step) == ("bob", "`gare approve R-4 …`", "arrive-web")
 
 
 FRIDAY = Closing(

@@ -1,6 +1,7 @@
 """What a step waits for in a closed environment, and what has begun and is finished."""
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
@@ -8,9 +9,11 @@ from types import ModuleType
 import pytest
 
 from gare.config.loader import load_station
+from gare.domain.freezes import move_of
 from gare.domain.plan import Kind, PlannedEffect, PlannedStep, Reversibility
 from gare.domain.releases import StepState
 from gare.ledger.effects import Absent, Effect
+from gare.ledger.freezes import Spared
 from gare.ledger.ledger import Ledger
 from gare.wiring import Gare
 from tasks.waiting import look_at_freezes
@@ -58,6 +61,17 @@ def test_what_changes_the_environment_waits_until_it_opens_and_the_rest_does_not
     )
     assert look_at_freezes(gare, release, plan, BUILD) is None
     assert look_at_freezes(gare, release, plan, VERIFY) is None
+
+
+def test_a_command_without_an_environment_waits_for_that_of_the_next_deployment(open_in):
+    gare, release, plan = open_in()
+    outward = PlannedStep("migrate", "run", "", ("build",), settings={"outward": True})
+    assert look_at_freezes(gare, release, plan, outward).reason.startswith(
+        "migrate: production is closed: the freeze year-end"
+    )
+    assert (
+        look_at_freezes(gare, release, plan, replace(outward, settings={"outward": False})) is None
+    )
 
 
 def test_looking_twice_says_the_same(open_in):
@@ -131,8 +145,9 @@ def test_a_pipeline_that_was_started_is_looked_at_in_a_freeze_too(open_in, act, 
 
 def test_an_override_opens(open_in):
     gare, release, plan = open_in()
-    closed = {"year-end": "the freeze year-end"}
-    gare.ledger.freezes.override(release.id, "production", closed, person="alice", reason="why")
+    found = gare.freezes.clearance(move_of(plan, DEPLOY))
+    spared = [Spared(one.key, one.what, one.until) for one in found.closings]
+    gare.ledger.freezes.override(release.id, "production", spared, person="alice", reason="why")
     assert look_at_freezes(gare, release, plan, DEPLOY) is None
 
 

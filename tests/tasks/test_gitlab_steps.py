@@ -15,13 +15,16 @@ from gare.debts import Payer, owed, pay
 from gare.domain.releases import Release, ReleaseState, StepState
 from gare.errors import Conflict, StepFailed
 from gare.ledger.audit import audit_ledger
+from gare.planning.again import AGAIN
+from gare.ports.release_page import ReleaseEntry
 from gare.requests import ReleaseRequest
 from tasks.away import unless_away
-from tasks.deploy import make_shipment, roll_back_end
 from tasks.page import publish_page
 from tasks.pipeline import bring_on
+from tasks.put_back import make_shipment
 from tasks.record import record_once, show_running
 from tasks.step import AskAgain, Value, Work
+from tasks.told import tell_put_back
 from tasks.validate import facts
 
 MORE = """
@@ -175,12 +178,18 @@ def test_what_a_job_made_becomes_the_releases_own(released):
         work = released.work("validate")
         assert [one["name"] for one in work.artifacts] == names
         assert [row["name"] for row in facts(work)["artifacts"].rows] == names
-        assert sorted(make_shipment(work, "R-1", work.artifacts).files) == sorted(names)
+        assert sorted(make_shipment(work, "R-1", work.artifacts, "1.5.0").files) == sorted(names)
         released.gare.source(released.plan).write_tag(
             "v1.5.0", released.plan.commit, "x", push=False
         )
         released.do("gitlab-release", publish_page)
         assert [one["parts"]["file_name"] for one in released.there["files"]] == names
+        # Released again, another release's own pipeline makes it anew: what is deployed is what was made then.
+        files["dist/app.zip"] = "other cups"
+        again = released.work("make")
+        settings = {**again.step.settings, "artifacts_of": released.release.id}
+        again = replace(again, step=replace(again.step, settings=settings))
+        assert bring_on(again)["artifacts"] == value["artifacts"]
     finally:
         project.seed["pipeline"]["jobs"] = JOBS
 
@@ -281,6 +290,14 @@ def test_while_gitlab_asks_for_patience_the_step_waits_as_long(released):
     assert timedelta(seconds=590) < again.at - before < timedelta(seconds=660)
 
 
+def put_back(released: Released):
+    """The release has put its version back in production, and has ended."""
+    ledger, release = released.gare.ledger, released.release.id
+    ledger.taken_back.note(release, "production", by=release, to="1.0.0", actor="gare")
+    end = "production: it answers nothing. 1.0.0 is live again."
+    return ledger.releases.mark(release, ReleaseState.ROLLED_BACK, actor="gare", end=end)
+
+
 def statuses(released: Released) -> list[tuple[str, str]]:
     return [(one.environment, one.status) for one in released.there["deployments"]]
 
@@ -294,9 +311,6 @@ class TestDeployments:
         )
         show_running(work := released.work("deploy-production"))
         return work
-
-    def ended(self, released: Released) -> Release:
-        return released.gare.ledger.releases.get(released.release.id)
 
     def cancel(self, released: Released) -> Release:
         releases = released.gare.ledger.releases
@@ -317,8 +331,8 @@ class TestDeployments:
         assert all(effect.receipt is not None for effect in done)
 
     def test_one_that_did_not_hold_is_shown_as_failed_once(self, released):
-        roll_back_end(self.begin(released), "production: it answers nothing")
-        ended = self.ended(released)
+        self.begin(released)
+        ended = put_back(released)
         assert ended.state is ReleaseState.ROLLED_BACK
         assert [pay(released.gare, ended) for _ in range(2)] == [([], False)] * 2
         assert statuses(released) == [("live", "failed")]
@@ -350,8 +364,7 @@ class TestDeployments:
         work = replace(released.work("deploy-production"), say=said.append)
         show_running(work)
         assert said[0].startswith("Not shown as running: GitLab cannot be used now")
-        roll_back_end(work, "production: silent")
-        ended = self.ended(released)
+        ended = put_back(released)
         assert ended.state is ReleaseState.ROLLED_BACK
         payer = Payer(released.gare)
         assert payer.look([ended]) == {ended.id}
@@ -368,10 +381,48 @@ class TestDeployments:
 
 def test_a_refusal_is_said_and_not_tried_for_ever(released):
     released.gare.ledger.releases.begin_step(released.release.id, "deploy-production", actor="test")
-    roll_back_end(released.work("deploy-production"), "production: silent")
-    ended = released.gare.ledger.releases.get(released.release.id)
+    ended = put_back(released)
     released.up.sandbox.vendors["gitlab"].projects[0].members["gare"] = 20
     payer = Payer(released.gare, is_aside=False)
     assert payer.look([ended]) == set()
     assert "The role Developer is missing" in payer.told()[0]
     assert payer.look([ended]) == set()
+
+
+def test_a_version_that_is_released_again_says_so_on_its_page_which_stays(released):
+    hosted = released.gare.hosting.at(released.plan.step("gitlab-release").settings["gitlab"])
+    tag = released.plan.tag
+    released.gare.source(released.plan).write_tag(tag, released.plan.commit, "then", push=False)
+    hosted.release_page.write(ReleaseEntry(tag, "Shop", "> **Rolled back.** …\n\n- cups"))
+    work = released.work("gitlab-release")
+    again = replace(work, step=replace(work.step, settings={**work.step.settings, AGAIN: True}))
+    publish_page(again)
+    publish_page(again)
+    version = f"{released.plan.title} {released.plan.version}"
+    assert hosted.release_page.look(tag).notes == (
+        f"> **Released again.** {version} is released again. ({released.release.id})\n\n"
+        "> **Rolled back.** …\n\n- cups"
+    )
+
+
+def test_a_page_that_was_made_before_says_that_its_version_was_put_back(released):
+    released.done("gitlab-release", {"summary": "made early"})
+    hosted = released.gare.hosting.at(released.plan.step("gitlab-release").settings["gitlab"])
+    tag = released.plan.tag
+    released.gare.source(released.plan).write_tag(tag, released.plan.commit, "early", push=False)
+    hosted.release_page.write(ReleaseEntry(tag, "Shop", "- cups"))
+    ended = put_back(released)
+    assert tell_put_back(released.gare, ended) == tell_put_back(released.gare, ended) == []
+    assert hosted.release_page.look(tag).notes == (
+        f"> **Rolled back.** {released.plan.title} {released.plan.version} was rolled back in production, "
+        f"which is back at 1.0.0: it answers nothing. 1.0.0 is live again. ({ended.id})\n\n- cups"
+    )
+
+
+def test_who_was_taken_back_by_a_rollback_tells_nobody_itself(released):
+    ledger, release = released.gare.ledger, released.release.id
+    ledger.taken_back.note(release, "production", by="R-9", to="1.0.0", actor="carol")
+    ended = ledger.releases.mark(release, ReleaseState.ROLLED_BACK, actor="gare", end="by R-9")
+    before = len(released.up.sent())
+    assert tell_put_back(released.gare, ended) == []
+    assert len(released.up.sent()) == before

@@ -1,6 +1,7 @@
 """The environment of a rollback switches back, in a real directory: from what is there, or from the store."""
 
 import json
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from gare.config.loader import load_station
 from gare.connectors.artifacts import keep
 from gare.domain.releases import ReleaseState, StepState
+from gare.errors import RolloutFailed
 from gare.ledger.effects import Absent, Effect
 from gare.ledger.ledger import Ledger
 from gare.ports.target import Shipment
@@ -90,6 +92,15 @@ def test_what_is_still_there_is_switched_to(shop):
     done = switch_back(shop.rollback("1.1.0"))
     assert shop.live == "1.1.0"
     assert (done["receipt"]["version"], done["receipt"]["reverted"]) == ("1.1.0", "1.2.0")
+    assert shop.ledger.holds.get("shop", "production").reason == "slow"
+
+
+def test_automation_is_on_hold_before_anything_is_put_back(shop):
+    work = shop.rollback("1.0.0")
+    shutil.rmtree(shop.gare.store)
+    with pytest.raises(RolloutFailed, match=r"the artifacts of R-1 are no longer in the store"):
+        switch_back(work)
+    assert shop.live == "1.2.0"
     assert shop.ledger.holds.get("shop", "production").reason == "slow"
 
 

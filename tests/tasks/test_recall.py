@@ -60,6 +60,7 @@ def test_all_who_heard_of_the_release_are_told_once(story, tmp_path):
             ledger=ledger,
             tracking=SimpleNamespace(writer=lambda _: writer),
             hosting=SimpleNamespace(at=lambda _: gitlab),
+            plan=ledger.plans.get,
         )
         work = Work(gare, rollback, plan, step, 1, print)
 

@@ -17,6 +17,7 @@ from gare.sandbox.jira_state import Version
 from tasks.change import follow
 from tasks.step import Work
 from tasks.tickets import tell
+from tasks.told import tell_put_back
 
 
 @pytest.fixture
@@ -276,6 +277,21 @@ def test_a_release_that_ends_otherwise_says_so_in_its_change_ticket_and_its_reco
     assert len(state(jira).issues[key].history) == 1
     report = audit_ledger(released.gare.ledger.database)
     assert report.is_sound, report
+
+
+def test_a_version_that_was_put_back_is_told_to_its_change_ticket_once(released, jira):
+    key = follow(released.work("change-open"))["key"]
+    released.done("change-open", {"key": key})
+    ledger, release = released.gare.ledger, released.release.id
+    ledger.taken_back.note(release, "production", by=release, to="1.0.0", actor="gare")
+    ended = ledger.releases.mark(
+        release, ReleaseState.ROLLED_BACK, actor="gare", end="production: it is slow."
+    )
+    assert tell_put_back(released.gare, ended) == tell_put_back(released.gare, ended) == []
+    [comment] = state(jira).issues[key].comments
+    assert "was rolled back in production, which is back at 1.0.0: it is slow. (R-1)" in str(
+        comment
+    )
 
 
 def test_a_tracker_that_is_away_does_not_change_how_a_release_ended_and_is_told_when_it_is_back(

@@ -1,64 +1,26 @@
 """What a train waits for, on a moved clock: its instant, a free place, a person's hold; and what keeps it back."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
+from departing import DEPARTS, SLOT, Departure
 
-from gare.config.loader import load_station
-from gare.config.trains import TrainConfig
-from gare.domain.releases import StepState
-from gare.domain.timetable import Slot
-from gare.ledger.ledger import Ledger
-from gare.planning.train import Candidate, Ready, make_train
-from gare.wiring import Gare
+from gare.domain.releases import ReleaseState
+from gare.domain.waits import Cause, Waited
 from tasks.leave import kept_back
-from tasks.train_waits import look_at_train
-from tasks.wait import Sight
 
-DEPARTS = datetime(2026, 11, 24, 9, tzinfo=UTC)
-SLOT = Slot("2026-11-24T1000", DEPARTS - timedelta(hours=2), DEPARTS)
 GRACE = timedelta(minutes=15)
-
-
-class Departure:
-    """A boarded train of three members in a ledger whose clock is moved by hand."""
-
-    def __init__(self, root, story) -> None:
-        (root / "station.yaml").write_text("name: station\n")
-        self.now = SLOT.boards_at
-        self.ledger = Ledger(f"sqlite:///{root / 'ledger.db'}", clock=lambda: self.now)
-        self.gare = Gare(load_station(root))
-        self.gare.__dict__["ledger"] = self.ledger
-        config = TrainConfig(name="fortnightly", members=("a", "b", "c"), limit=2)
-        ready = [
-            Candidate(name, Ready(f"sha256:{name}", story.make_plan(project=name)))
-            for name in "abc"
-        ]
-        self.plan = make_train(config, SLOT, ready, is_scheduled=True)
-        digest = self.ledger.plans.store(self.plan)
-        self.release = self.ledger.releases.open(digest, self.plan, "run-1", "alice", "")
-
-    def look(self, step: str):
-        return look_at_train(Sight(self.gare, self.release), self.plan, self.plan.step(step))
-
-    def done(self, step: str, **value: object) -> None:
-        self.begin(step)
-        self.ledger.releases.end_step(
-            self.release.id, step, StepState.DONE, value=value, actor="test"
-        )
-
-    def begin(self, step: str) -> None:
-        self.ledger.releases.begin_step(self.release.id, step, actor="test")
-
-    def kept_back(self) -> str:
-        return kept_back(self.ledger, self.release, self.plan)
 
 
 @pytest.fixture
 def departure(tmp_path, story):
-    made = Departure(tmp_path, story)
+    made = Departure(tmp_path, story, "a", "b", "c", limit=2)
     yield made
     made.ledger.close()
+
+
+def kept(departure: Departure) -> str:
+    return kept_back(departure.ledger, departure.release, departure.plan)
 
 
 def test_a_train_waits_for_its_departure_and_not_a_moment_longer(departure):
@@ -67,41 +29,41 @@ def test_a_train_waits_for_its_departure_and_not_a_moment_longer(departure):
     assert wait.wake_at == DEPARTS
     departure.now = DEPARTS
     assert departure.look("leave") is None
-    assert departure.kept_back() == ""
+    assert kept(departure) == ""
 
 
 def test_a_slot_is_skipped_and_restored_until_the_departure(departure):
     trains = departure.ledger.trains
     trains.skip("fortnightly", SLOT.name, person="bob", reason="a fair")
     departure.now = DEPARTS
-    assert departure.kept_back() == "skipped by bob: a fair"
+    assert kept(departure) == "skipped by bob: a fair"
     trains.unskip("fortnightly", SLOT.name, person="bob")
-    assert departure.kept_back() == ""
+    assert kept(departure) == ""
 
 
 def test_a_train_that_boarded_before_the_schedule_stopped_does_not_depart(departure):
     departure.ledger.trains.stop("fortnightly", "R-1: a failed", actor="gare")
     departure.now = DEPARTS
-    assert departure.kept_back() == "the schedule stands still: R-1: a failed"
+    assert kept(departure) == "the schedule stands still: R-1: a failed"
 
 
 def test_a_departure_that_a_station_slept_through_is_missed(departure):
     departure.now = DEPARTS + GRACE
-    assert departure.kept_back() == ""
+    assert kept(departure) == ""
     departure.now += timedelta(seconds=1)
-    assert departure.kept_back().startswith("missed: it was to depart at 2026-11-24 09:00 UTC")
+    assert kept(departure).startswith("missed: it was to depart at 2026-11-24 09:00 UTC")
 
 
 def test_a_train_that_waited_for_the_one_before_it_departs_late(departure):
     departure.now = DEPARTS + timedelta(hours=5)
     departure.ledger.locks.ask(departure.release.id, {""})
-    assert departure.kept_back() == ""
+    assert kept(departure) == ""
 
 
 def test_a_train_that_was_held_by_a_person_departs_late(departure):
     departure.now = DEPARTS + timedelta(hours=5)
     departure.ledger.note(departure.release.id, "departure resumed", "bob", {"reason": ""})
-    assert departure.kept_back() == ""
+    assert kept(departure) == ""
 
 
 def test_no_more_than_the_limit_are_on_their_way_at_once(departure):
@@ -125,3 +87,46 @@ def test_a_departure_that_is_held_sends_nobody_until_it_is_resumed(departure):
     assert departure.look("depart-a").reason == f"leave: {held}"
     departure.ledger.trains.resume(departure.release.id, person="bob")
     assert departure.look("depart-a") is None
+
+
+def test_a_member_that_waits_for_people_is_told_with_its_release(departure):
+    departure.done("depart-a", run="run-a")
+    own = departure.open("a", "run-a")
+    waits = [Waited("1 vote of qa missing", Cause.APPROVALS, "approve-production")]
+    departure.mark(own, ReleaseState.WAITING, waiting=waits)
+    wait = departure.look("arrive-a")
+    assert wait.said == Waited(
+        "R-2 of a is waiting for approve-production: 1 vote of qa missing",
+        Cause.MEMBERS,
+        "arrive-a",
+        "R-2",
+    )
+
+
+@pytest.mark.parametrize(
+    ("cause", "is_woken"),
+    [
+        (Cause.APPROVALS, True),
+        (Cause.QUEUE, True),
+        (Cause.FREEZES, True),
+        (Cause.SOAK, False),
+        (Cause.SYSTEMS, False),
+    ],
+)
+def test_a_member_that_something_keeps_wakes_its_train_and_one_that_works_does_not(
+    departure, cause, is_woken
+):
+    own = departure.open("a", "run-a")
+    departure.mark(departure.release, ReleaseState.WAITING)
+    departure.mark(own, ReleaseState.WAITING, waiting=[Waited("something", cause)])
+    assert (departure.ledger.releases.get(departure.release.id).wake_at is not None) == is_woken
+
+
+def test_a_member_whose_run_was_refused_holds_the_train_and_says_why(departure):
+    departure.done("depart-a", run="run-a")
+    assert departure.look("arrive-a").said.what == "the run of a begins"
+    departure.engine.put("run-a", "FAILED", "The repository has uncommitted changes.")
+    wait = departure.look("arrive-a")
+    assert wait.said.cause is Cause.FAILED
+    assert "gare train resume R-1 --again a" in wait.reason
+    assert "The repository has uncommitted changes." in wait.reason

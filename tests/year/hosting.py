@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from random import Random
 
 from sandbox import Served, sandboxed
-from world import TOKEN, Repository, path_of
+from world import PERIODS, TOKEN, ZONE, Repository, path_of
 
 from gare.clock import now
 from gare.sandbox.clock import Clock
 
 WORKFLOW_END = "Done"
+TUESDAYS = {"start": "0 9 * * 2", "end": "0 16 * * 2", "zone": ZONE}
 TROUBLES = (
     {"kind": "status", "method": "GET", "status": 503},
     {"kind": "cut", "method": "GET"},
@@ -40,6 +41,7 @@ def vendors(repositories: dict[str, Repository], chance: Random) -> Iterator["Ve
                 "members": {"gare": "maintainer"},
                 "environments": {"production": {"tier": "production"}},
                 "pipeline": {"jobs": {"unit": {"takes_s": 600, "tests": {"passed": 12}}}},
+                "freeze_periods": [TUESDAYS] if name in PERIODS else [],
             }
             for name, own in hosted.items()
         },

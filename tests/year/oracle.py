@@ -1,7 +1,7 @@
 """What must be true at every moment of the year, judged by other means than the product's: its events and its files.
 
-The calendar and the hash of an event are written down here once more, by hand, so that an error in the product's is
-not repeated. Events are judged in the order in which they were written: the clock stands still while things move.
+The hash of an event is written down here once more, by hand, as the calendar is in closings.py. Events are judged in
+the order in which they were written: the clock stands still while things move.
 """
 
 import hashlib
@@ -11,30 +11,19 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
-from world import ZONE
+from closings import Closings
 
-HOLIDAYS = {
-    date(2026, 12, 25), date(2027, 1, 1), date(2027, 3, 29), date(2027, 5, 1), date(2027, 5, 6), date(2027, 5, 8),
-    date(2027, 5, 17), date(2027, 7, 14), date(2027, 8, 15), date(2027, 11, 1), date(2027, 11, 11), date(2027, 12, 25),
-}  # fmt: skip
-"""France, from its labour code (L3133-1) and the dates of Easter."""
-YEAR_END = (datetime(2026, 12, 18, 18), datetime(2027, 1, 4, 8))
-OUTWARD = ("deploy ", "tag ")
 OWED_AFTERWARDS = "rollback"
 """A rollback may pass a closed window, and goes back to what was agreed on before."""
+LET_THROUGH = (OWED_AFTERWARDS, "train")
+"""Of a train, the members look for themselves."""
+PART_OF_A_ROLLOUT = ("verify-", "soak-")
+"""What a rollout that has begun does to its end: it puts back what does not hold."""
+ENDS = {f"release {end}" for end in ("released", "cancelled", "rejected", "expired", "rolled back")}
 NOTHING_BEFORE = "sha256:" + "0" * 64
-
-
-@dataclass
-class Span:
-    """A stop-the-line that a person made; `end` None: not lifted yet."""
-
-    start: datetime
-    end: datetime | None = None
 
 
 @dataclass
@@ -52,12 +41,11 @@ class Oracle:
     """Reads the ledger's file by itself, event by event."""
 
     root: Path
-    stops: list[Span] = field(default_factory=list)
-    overridden: set[str] = field(default_factory=set)
-    """Releases that a person let pass a closed window."""
+    closings: Closings = field(default_factory=Closings)
     problems: list[str] = field(default_factory=list)
     told: Counter[str] = field(default_factory=Counter)
     _seen: int = 0
+    _ended: set[str] = field(default_factory=set)
     _heads: dict[str, tuple[int, str]] = field(default_factory=dict)
     _kinds: dict[str, tuple[str, str]] = field(default_factory=dict)
     _in_turn: dict[str, str] = field(default_factory=dict)
@@ -91,18 +79,10 @@ class Oracle:
         ledger.row_factory = sqlite3.Row
         return closing(ledger)
 
-    def closed(self, at: datetime) -> str:
-        """Say why production is closed at an instant; empty when it is open."""
-        local = at.astimezone(ZoneInfo(ZONE)).replace(tzinfo=None)
-        if local.weekday() == 4 and local.hour >= 15:
-            return "Friday afternoon"
-        if local.date() in HOLIDAYS:
-            return "a public holiday"
-        if YEAR_END[0] <= local < YEAR_END[1]:
-            return "the end of the year"
-        if any(stop.start <= at and (stop.end is None or at < stop.end) for stop in self.stops):
-            return "a stop of the line"
-        return ""
+    def spare(self, release: str, at: datetime) -> None:
+        """Remember that a person has let a release pass what is closed now."""
+        with self.reading() as ledger:
+            self.closings.spare(release, self._about(ledger, release)[1], at)
 
     def _chain(self, event: sqlite3.Row) -> None:
         """Every event follows the one before it in its stream, and is what its digest says."""
@@ -131,7 +111,9 @@ class Oracle:
             case "effect intended" if body["target"].startswith("deploy "):
                 self._is_agreed(ledger, stream, body["wanted"])
             case "effect done":
-                self._window(ledger, event, body["target"])
+                self._window(ledger, event, body)
+            case end if end in ENDS:
+                self._ended.add(stream)
             case "step started" if body["step"].startswith("deploy-"):
                 self._takes_turn(ledger, stream, body["step"].removeprefix("deploy-"))
             case "step done" | "step failed" if body["step"].startswith("verify-"):
@@ -139,19 +121,24 @@ class Oracle:
             case "release closed":
                 self._ends_turn(body["release"])
 
-    def _window(self, ledger: sqlite3.Connection, event: sqlite3.Row, target: str) -> None:
-        """Nothing is done outside in a closed window, unless somebody overrode it or it goes back."""
-        if not target.startswith(OUTWARD):
+    def _window(self, ledger: sqlite3.Connection, event: sqlite3.Row, body: dict) -> None:
+        """Nothing is done outside in a closed window, unless somebody overrode that very time of it."""
+        at, release = datetime.fromisoformat(event["at"]).astimezone(UTC), event["stream"]
+        kind, project = self._about(ledger, release)
+        if kind in LET_THROUGH or body["step"].startswith(PART_OF_A_ROLLOUT):
+            return
+        if release in self._ended:
+            self.told["effects that tell of an end"] += 1
             return
         self.told["outward effects"] += 1
-        at, release = datetime.fromisoformat(event["at"]).astimezone(UTC), event["stream"]
-        why = self.closed(at)
-        if not why or self._about(ledger, release)[0] == OWED_AFTERWARDS:
+        if not (closed := self.closings.of(project, at)):
             return
-        if release in self.overridden:
-            self.told["outward effects in a closed window, overridden"] += 1
+        if left := self.closings.unspared(release, project, at):
+            why = " and ".join(one.why for one in left)
+            self.problems.append(f"{release}: {body['target']} at {at} in {why}")
         else:
-            self.problems.append(f"{release}: {target} at {at} in {why}")
+            for one in closed:
+                self.told[f"outward effects in {one.why}, overridden"] += 1
 
     def _is_agreed(self, ledger: sqlite3.Connection, release: str, wanted: dict) -> None:
         """What goes live, file by file, is what somebody said yes to; what a rollback brings was live before."""

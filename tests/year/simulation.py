@@ -17,17 +17,20 @@ from itertools import count
 from pathlib import Path
 from random import Random
 
+from closings import Span
 from engine_room import EngineRoom
 from hosting import Vendors
 from lines import Lines
-from oracle import Oracle, Span, live_versions
+from oracle import Oracle, live_versions
 from world import MAINTENANCE, TRAINS, Repository
 
 from gare.cli.app import run as gare_command
 from gare.domain.plan import Kind
 from gare.domain.releases import Release
+from gare.domain.standing import good_versions
 from gare.engine import deployment_of
 from gare.errors import GareError
+from gare.planning.standing import read_rolled_back
 from gare.reconciler import Reconciler
 from gare.wiring import Gare
 
@@ -35,7 +38,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 def _waits_for_a_freeze(release: Release) -> bool:
-    return release.kind is not Kind.TRAIN and "freeze" in " ".join(release.waiting)
+    return release.kind is not Kind.TRAIN and " is closed: " in " ".join(release.waiting)
 
 
 class Year:
@@ -178,7 +181,7 @@ class Year:
         if not _waits_for_a_freeze(found) or self.chance.random() < 0.7:
             return
         if self._command("freeze", "override", release, "--reason", "urgent", who="alice"):
-            self.oracle.overridden.add(release)
+            self.oracle.spare(release, self.now)
             self.told["freezes overridden"] += 1
 
     def _audit(self) -> None:
@@ -190,26 +193,41 @@ class Year:
         with self.oracle.reading() as ledger:
             self.oracle.problems += self.lines.untold(ledger, self.now)
 
-    def _somebody_live(self) -> str:
-        return self.chance.choice(
-            [name for name, _ in live_versions(self.gare.station.root)] or [""]
-        )
+    def _somebody_live(self, *, at_least: int = 0) -> str:
+        """Return a project that is live, of which so many versions were good at least; empty without one."""
+        ledger = self.gare.ledger
+        names = [
+            name
+            for name, _ in live_versions(self.gare.station.root)
+            if len(good_versions(ledger.verified_good(name, "production"))) >= at_least
+        ]
+        return self.chance.choice(names or [""])
 
     def _go_back(self) -> None:
-        name = self._somebody_live()
+        name = self._somebody_live(at_least=2) or self._somebody_live()
         if not name:
             return
         self.told["rollbacks asked"] += 1
         self._start(
             Kind.ROLLBACK, {"project": name, "environment": "production", "requested_by": "bob"}
         )
+        later = self.now + timedelta(hours=self.chance.randrange(5, 90))
+        if self.chance.random() < 0.4:
+            self._at(later, lambda: self._go_again(name))
+
+    def _go_again(self, name: str) -> None:
+        """Release a version again that was rolled back, if there is one: it was not at fault."""
+        for gone in read_rolled_back(self.gare.ledger, name, "production")[-1:]:
+            self.told["versions released again, asked"] += 1
+            asked = {"project": name, "again": gone.version, "requested_by": "alice"}
+            self._start(Kind.RELEASE, asked)
 
     def _stop_the_line(self) -> None:
-        if any(stop.end is None for stop in self.oracle.stops):
+        stops, name = self.oracle.closings.stops, "incident"
+        if any(stop.end is None for stop in stops):
             return
-        name = f"incident-{len(self.oracle.stops) + 1}"
         if self._command("freeze", "stop", name, "--reason", "incident", "--for", "3d", who="bob"):
-            self.oracle.stops.append(Span(self.now))
+            stops.append(Span(self.now))
             self.told["stops of the line"] += 1
             self._at(
                 self.now + timedelta(hours=self.chance.randrange(2, 60)), lambda: self._lift(name)
@@ -217,7 +235,7 @@ class Year:
 
     def _lift(self, name: str) -> None:
         if self._command("freeze", "lift", name, "--reason", "over", who="bob"):
-            self.oracle.stops[-1].end = self.now
+            self.oracle.closings.stops[-1].end = self.now
 
     def _release_a_hold(self) -> None:
         for hold in self.gare.ledger.holds.all()[:1]:

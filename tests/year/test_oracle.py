@@ -11,7 +11,8 @@ import pytest
 
 sys.path.append(str(Path(__file__).parent))
 
-from oracle import Oracle, Span
+from closings import Span
+from oracle import Oracle
 
 from gare.ledger.ledger import Ledger
 
@@ -37,34 +38,96 @@ def write(root, *events):
             ledger.database.append(connection, "R-1", kind, "gare", body)
 
 
-def looking(root, *, kind="release"):
+def looking(root, *, kind="release", project="p01"):
     """Return a judge who knows R-1."""
     oracle = Oracle(root)
-    oracle._kinds["R-1"] = (kind, "p01")
+    oracle._kinds["R-1"] = (kind, project)
     return oracle
 
 
-DEPLOYED = ("effect done", {"target": "deploy production", "receipt": {}})
+DEPLOYED = (
+    "effect done",
+    {"step": "deploy-production", "target": "deploy production", "receipt": {}},
+)
+TOLD = ("effect done", {"step": "tickets", "target": "P01-1 comment", "receipt": {}})
 
 
-def test_an_effect_on_a_friday_afternoon_needs_an_override(station):
-    (station / "clock").write_text(FRIDAY.isoformat())
-    write(station, DEPLOYED)
+def at(root, moment, *events):
+    """Append events of R-1 at an instant."""
+    (root / "clock").write_text(moment.isoformat())
+    write(root, *events)
+
+
+@pytest.mark.parametrize("effect", [DEPLOYED, TOLD])
+def test_every_effect_on_a_friday_afternoon_needs_an_override(station, effect):
+    at(station, FRIDAY, effect)
     oracle = looking(station)
     oracle.look()
     assert "Friday afternoon" in str(oracle.problems)
     allowed = looking(station)
-    allowed.overridden.add("R-1")
+    allowed.spare("R-1", FRIDAY)
     allowed.look()
     assert allowed.problems == []
+
+
+def test_an_override_of_one_friday_is_none_of_the_next(station):
+    at(station, FRIDAY + timedelta(days=7), TOLD)
+    oracle = looking(station)
+    oracle.spare("R-1", FRIDAY)
+    oracle.look()
+    assert "Friday afternoon" in str(oracle.problems)
 
 
 def test_an_effect_while_somebody_has_stopped_the_line_is_a_problem(station):
     write(station, DEPLOYED)
     oracle = looking(station)
-    oracle.stops.append(Span(MONDAY - timedelta(hours=1)))
+    stops = oracle.closings.stops
+    stops.append(Span(MONDAY - timedelta(hours=9), MONDAY - timedelta(hours=8)))
+    oracle.spare("R-1", MONDAY - timedelta(hours=9))
+    stops.append(Span(MONDAY - timedelta(hours=1)))
     oracle.look()
     assert "a stop of the line" in str(oracle.problems)
+
+
+@pytest.mark.parametrize(
+    ("project", "moment", "why"),
+    [
+        ("p04", datetime(2027, 3, 15, 5, 59, tzinfo=UTC), "out of hours"),
+        ("p04", datetime(2027, 3, 15, 6, 0, tzinfo=UTC), ""),
+        ("p04", datetime(2027, 3, 14, 10, tzinfo=UTC), "out of hours"),
+        ("p01", datetime(2027, 3, 14, 10, tzinfo=UTC), ""),
+        ("p07", datetime(2027, 2, 28, 10, tzinfo=UTC), "the month's accounts"),
+        ("p07", datetime(2027, 3, 1, 5, 0, tzinfo=UTC), ""),
+        ("p07", datetime(2027, 2, 20, 10, tzinfo=UTC), ""),
+        ("p03", datetime(2027, 3, 16, 8, 0, tzinfo=UTC), "GitLab's freeze period"),
+        ("p03", datetime(2027, 3, 16, 15, 0, tzinfo=UTC), ""),
+    ],
+)
+def test_some_projects_have_times_of_their_own(station, project, moment, why):
+    at(station, moment, TOLD)
+    oracle = looking(station, project=project)
+    oracle.look()
+    assert (why in str(oracle.problems)) if why else oracle.problems == []
+
+
+@pytest.mark.parametrize("kind", ["rollback", "train"])
+def test_a_rollback_passes_and_a_train_leaves_it_to_its_members(station, kind):
+    at(station, FRIDAY, DEPLOYED)
+    oracle = looking(station, kind=kind)
+    oracle.look()
+    assert oracle.problems == []
+
+
+def test_what_puts_a_rollout_back_and_what_tells_of_an_end_may_be_done(station):
+    put_back = (
+        "effect done",
+        {"step": "verify-production", "target": "put back production", "receipt": {}},
+    )
+    at(station, FRIDAY, put_back, ("release rolled back", {"end": "x"}), TOLD)
+    oracle = looking(station)
+    oracle.look()
+    assert oracle.problems == []
+    assert oracle.told["effects that tell of an end"] == 1
 
 
 def test_what_goes_live_must_be_what_was_agreed_on(station):

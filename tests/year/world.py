@@ -15,6 +15,12 @@ CONNECTED = 3
 """Each third project lives in GitLab and has its tickets in Jira."""
 PIPELINED = 9
 """Each ninth lets GitLab run a pipeline too."""
+ALLOWED = ("p04", "p05", "p19")
+"""They are changed in the hours of the office alone, as an allow window says."""
+MONTHLY = ("p07", "p22")
+"""They rest over the last weekend of a month, as a rule says."""
+PERIODS = ("p03",)
+"""GitLab keeps a freeze period for them, over the departure of their train."""
 MAINTENANCE = "maintenance"
 TOKEN = "token-of-the-year"
 ZONE = "Europe/Paris"
@@ -36,6 +42,9 @@ freezes:
   - {name: weekend, days: [friday], after: "15:00", owner: operations}
   - {name: holidays, holidays: FR, owner: operations}
   - {name: year-end, start: 2026-12-18 18:00, end: 2027-01-04 08:00, owner: management}
+  - {name: office, kind: allow, days: [monday, tuesday, wednesday, thursday, friday], after: "07:00", before: "19:00",
+     projects: [ALLOWED]}
+  - {name: accounts, rrule: FREQ=MONTHLY;BYDAY=-1FR, start: 2026-01-30 18:00, lasts: 2d12h, projects: [MONTHLY]}
 """
 PROJECT = """\
 name: {name}
@@ -173,7 +182,12 @@ def build(root: Path, start: datetime) -> dict[str, Repository]:
                 "  production:\n", "  production:\n    gitlab_environment: production\n"
             )
             text += PIPELINE if number % PIPELINED == 0 else ""
-            text += HOSTED.replace("PATH", path_of(name)).replace("KEY", key)
+            hosted = HOSTED.replace("PATH", path_of(name)).replace("KEY", key)
+            if name in PERIODS:
+                hosted = hosted.replace(
+                    f"{path_of(name)}}}", f"{path_of(name)}, freeze_periods: true}}"
+                )
+            text += hosted
         (root / "projects" / f"{name}.yaml").write_text(text)
         folder = root / "repositories" / name
         subprocess.run(["git", "init", "-q", "-b", "main", folder], check=True)
@@ -186,7 +200,8 @@ def build(root: Path, start: datetime) -> dict[str, Repository]:
 def write_station(root: Path, url: str) -> None:
     """Write the station, connected to the vendors at an address."""
     (root / "vendors.token").write_text(f"{TOKEN}\n")
-    (root / "station.yaml").write_text(STATION.replace("URL", url))
+    said = STATION.replace("URL", url).replace("ALLOWED", ", ".join(ALLOWED))
+    (root / "station.yaml").write_text(said.replace("MONTHLY]", f"{', '.join(MONTHLY)}]"))
 
 
 def _write_trains(root: Path, names: list[str]) -> None:

@@ -1,0 +1,80 @@
+"""What becomes of a departure's members and of its train's schedule when something failed, whoever says so."""
+
+from contextlib import suppress
+from typing import Any
+
+from gare.domain.journey import failures, forward, has_failed
+from gare.domain.plan import Kind, Plan
+from gare.domain.releases import Release, ReleaseState, StepState
+from gare.errors import GareError, NotFound
+from gare.ledger.ledger import Ledger
+from gare.ledger.replay import load
+from gare.timetables import apply_timetables
+from gare.wiring import Gare
+
+BEFORE_DEPARTURE = ("notice", "go", "leave")
+"""Steps of a train that begin anew when a member is taken off; the last one is the departure itself."""
+TAKEN_OFF = "member taken off"
+"""The event that says so: the run of the train plans it anew."""
+
+
+def has_departed(ledger: Ledger, departure: Release) -> bool:
+    """Tell whether a train has left: from then on its plan does not change."""
+    return ledger.releases.step_states(departure.id).get("leave") is StepState.DONE
+
+
+def taken_off(ledger: Ledger, departure: Release, plan: Plan) -> dict[str, str]:
+    """Return the members of the plan that a person has taken off before the departure, each with the reason."""
+    if has_departed(ledger, departure):
+        return {}
+    members = {str(one["project"]) for one in plan.details["members"]}
+    said = [
+        load(event.body, event.kind)
+        for event in ledger.database.events(departure.id)
+        if event.kind == TAKEN_OFF
+    ]
+    return {one["member"]: one["reason"] for one in said if one["member"] in members}
+
+
+def drop(
+    gare: Gare, departure: Release, member: str, own: Release | None, said: str, *, actor: str
+) -> dict[str, Any]:
+    """End the release of a member that failed or is left out, and stop the schedule; return what its step tells.
+
+    `left` is the reason; it `keeps` back those that need it.
+    """
+    if own is not None and not own.is_closed:
+        end_run(gare, own.flow_run_id)
+        end = f"left out of {departure.id}: {own.end}" if own.end else said
+        gare.ledger.releases.mark(own.id, ReleaseState.CANCELLED, actor=actor, end=end)
+    stop_schedule(gare, gare.plan(departure.plan), f"{departure.id}: {member} {said}", actor=actor)
+    return {"release": own.id if own else "", "left": said, "failed": True, "keeps": True}
+
+
+def end_run(gare: Gare, run_id: str) -> None:
+    """End a run of the engine; one that it does not know has nothing to end."""
+    with suppress(NotFound):
+        gare.engine.cancel(run_id, has_process=gare.engine.run(run_id).state_type == "RUNNING")
+
+
+def stop_schedule(gare: Gare, plan: Plan, reason: str, *, actor: str) -> None:
+    """Let a train's schedule stand still after a failed departure, unless it goes on as configured."""
+    if plan.details["rules"]["after_failure"] != "stop":
+        return
+    if gare.ledger.trains.stop(str(plan.details["train"]), reason, actor=actor):
+        # The ledger decides; that the engine's schedule is paused too only shows it.
+        with suppress(GareError):
+            apply_timetables(gare)
+
+
+def note_cancelled(gare: Gare, departure: Release, *, actor: str) -> None:
+    """Stop the schedule of a train that was cancelled while a member of it stood failed and was not repaired."""
+    if departure.kind is not Kind.TRAIN:
+        return
+    plan, releases = gare.plan(departure.plan), gare.ledger.releases
+    own = forward(releases.members(departure.id))
+    failed = {name for name, release in own.items() if has_failed(release)}
+    failed |= set(failures(plan, releases.steps(departure.id)))
+    if failed:
+        reason = f"{departure.id}: cancelled after {', '.join(sorted(failed))} failed"
+        stop_schedule(gare, plan, reason, actor=actor)

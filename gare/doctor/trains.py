@@ -1,0 +1,26 @@
+"""Looks at the trains: whether the engine boards each by the timetable of its file."""
+
+from collections.abc import Iterator
+
+from gare.doctor.check import Check, Site, ok, warn
+
+
+def timetables(site: Site) -> Iterator[Check]:
+    """See that the engine's schedules are those of the trains' files, and which timetable has come to its end."""
+    from gare.timetables import differences
+    from gare.wiring import Gare
+
+    if site.station is None or site.record is None or not site.station.trains:
+        return
+    wired = Gare(site.station)
+    odd = list(differences(wired))
+    for name, what in odd:
+        todo = f"`gare train apply`; one that was paused in the UI: `gare train resume {name}`."
+        yield warn(f"The train {name} {what}", todo)
+    if not odd:
+        yield ok(f"Timetables of {', '.join(site.station.trains)}")
+    for name, train in site.station.trains.items():
+        table = train.timetable
+        if table.rule is not None and next(table.after(wired.ledger.now()), None) is None:
+            todo = "Write a later UNTIL, or take its `schedule` out."
+            yield warn(f"The train {name} has no departure ahead", todo)

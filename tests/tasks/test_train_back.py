@@ -1,0 +1,153 @@
+"""A train that goes back: each member by its rollback's own release, and nothing below one that stays."""
+
+import pytest
+from departing import Departure
+
+from gare.domain.plan import Kind
+from gare.domain.releases import ReleaseState, StepState
+from gare.domain.waits import Cause
+from tasks.arrival import welcome
+from tasks.step import AskAgain
+from tasks.turn_back import bring_back
+
+BACK = "run-of-train-R-1-{}-back-production"
+
+
+@pytest.fixture
+def departure(tmp_path, story):
+    """A train of three, each needing the one before; the last one has failed."""
+    made = Departure(
+        tmp_path, story, "api", "web", "app", on_failure="roll back",
+        needs={"web": ["api"], "app": ["web"]},
+    )  # fmt: skip
+    made.ledger.set_verified(made.open("web", "run-0").id, "web", "production", "0.1.0")
+    for name in ("api", "web"):
+        made.arrive(name)
+    made.fail("app")
+    yield made
+    made.ledger.close()
+
+
+def begin(departure: Departure, name: str):
+    """Do the step once, as the conductor does; return what it said."""
+    found = bring_back(departure.work(f"return-{name}"))
+    if isinstance(found, AskAgain):
+        again = {"summary": found.reason, "again_at": found.at.isoformat(), **found.more}
+        departure.end(f"return-{name}", StepState.WAITING, **again)
+    else:
+        departure.done(f"return-{name}", **found)
+    return found
+
+
+def go_back(departure: Departure, name: str):
+    """Let a member go back well."""
+    begin(departure, name)
+    back = departure.open(name, BACK.format(name), kind=Kind.ROLLBACK)
+    departure.ledger.set_verified(back.id, name, "production", "0.1.0")
+    departure.mark(back, ReleaseState.RELEASED)
+    return begin(departure, name)
+
+
+def test_nobody_goes_back_when_nobody_has_failed(tmp_path, story):
+    departure = Departure(tmp_path, story, "api", on_failure="roll back")
+    departure.arrive("api")
+    assert bring_back(departure.work("return-api")) == {"summary": "not needed"}
+    assert departure.engine.started == []
+
+
+def test_a_member_is_back_when_its_rollback_is_and_not_before(departure):
+    assert isinstance(begin(departure, "web"), AskAgain)
+    [started] = departure.engine.started
+    assert (started["deployment"], started["environment"]) == ("rollback/gare", "production")
+    assert started["train"] == "R-1"
+    assert departure.look("return-web").said.what == "the rollback of web in production begins"
+    back = departure.open("web", BACK.format("web"), kind=Kind.ROLLBACK)
+    wait = departure.look("return-web")
+    assert wait.said.what == f"{back.id}, the rollback of web in production, is running"
+    assert (wait.said.cause, wait.said.release) == (Cause.MEMBERS, back.id)
+    departure.ledger.set_verified(back.id, "web", "production", "0.1.0")
+    departure.mark(back, ReleaseState.RELEASED)
+    assert departure.look("return-web") is None
+    assert begin(departure, "web") == {
+        "back": {"production": "0.1.0"},
+        "summary": "production is back at 0.1.0",
+    }
+    assert len(departure.engine.started) == 1
+
+
+def test_the_end_of_a_rollback_wakes_its_train(departure):
+    begin(departure, "web")
+    back = departure.open("web", BACK.format("web"), kind=Kind.ROLLBACK)
+    departure.mark(departure.release, ReleaseState.WAITING)
+    departure.mark(back, ReleaseState.RELEASED)
+    assert departure.ledger.releases.get("R-1").wake_at is not None
+
+
+def test_a_rollback_that_fails_lets_the_train_stand_and_names_it(departure):
+    begin(departure, "web")
+    back = departure.open("web", BACK.format("web"), kind=Kind.ROLLBACK)
+    departure.mark(back, ReleaseState.FAILED, "step undo-migrate failed")
+    wait = departure.look("return-web")
+    assert (wait.said.cause, wait.said.release, wait.wake_at) == (Cause.FAILED, back.id, None)
+    assert f"gare resume {back.id}" in wait.reason
+    assert f"{back.id} failed: step undo-migrate failed" in wait.reason
+
+
+def test_a_rollback_that_is_refused_lets_the_train_stand_with_the_reason(departure):
+    begin(departure, "web")
+    departure.engine.put(BACK.format("web"), "FAILED", "drop-old-columns has run.")
+    wait = departure.look("return-web")
+    assert wait.said.cause is Cause.FAILED
+    assert "gare train resume R-1 --again web" in wait.reason
+    assert "gare train resume R-1 --without web" in wait.reason
+    assert "its rollback is refused: drop-old-columns has run." in wait.reason
+
+
+def test_what_a_member_needs_stays_when_that_member_stays(departure):
+    departure.done("return-app", summary="nothing to take back")
+    departure.done("return-web", stays="left as it is by bob", summary="web stays")
+    assert begin(departure, "api") == {
+        "stays": "it is needed by web, which stays",
+        "summary": "api stays: it is needed by web, which stays",
+    }
+    assert departure.engine.started == []
+    welcome(departure.work("arrival"))
+    ended = departure.ledger.releases.get("R-1")
+    assert ended.state is ReleaseState.ROLLED_BACK
+    assert ended.end == (
+        "went back: nobody; not: api (it is needed by web, which stays), web (left as it is by bob); "
+        "app failed: it is bad"
+    )
+
+
+def test_the_end_names_who_went_back_and_who_failed(departure):
+    departure.done("return-app", summary="nothing to take back")
+    for name in ("web", "api"):
+        go_back(departure, name)
+    welcome(departure.work("arrival"))
+    assert departure.ledger.releases.get("R-1").end == "went back: api, web; app failed: it is bad"
+
+
+def test_what_a_person_has_brought_back_by_hand_is_back(departure):
+    begin(departure, "web")
+    departure.engine.put(BACK.format("web"), "FAILED", "drop-old-columns has run.")
+    by_hand = departure.open("web", "by-hand", kind=Kind.ROLLBACK, is_of_train=False)
+    departure.ledger.set_verified(by_hand.id, "web", "production", "0.1.0")
+    assert departure.look("return-web") is None
+
+
+def test_a_step_that_died_while_its_rollback_ended_still_knows_of_it(departure):
+    bring_back(departure.work("return-web"))  # dies before it is written down
+    back = departure.open("web", BACK.format("web"), kind=Kind.ROLLBACK)
+    departure.ledger.set_verified(back.id, "web", "production", "0.1.0")
+    departure.mark(back, ReleaseState.FAILED, "step announce failed")
+    begin(departure, "web")
+    assert f"gare resume {back.id}" in departure.look("return-web").reason
+
+
+def test_what_cannot_be_taken_back_is_not_called_unchanged(departure):
+    step = departure.plan.step("return-web")
+    step.settings["environments"].clear()
+    assert begin(departure, "web") == {
+        "summary": "nothing to take back: it has no environment, and what it has published stays"
+    }
