@@ -5,10 +5,12 @@ A job of a protected environment is approved first, in the connection's name; an
 """
 
 from gare.domain.waits import Cause, Waited
+from gare.errors import Refused
 from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt
 from gare.ports.ci import Ci, Job, Pipeline
 from gare.ports.environments import DeploymentRecord, Environments
 from tasks.step import Work
+from tasks.waiting import look_at_windows
 
 
 def play_jobs(work: Work, ci: Ci, found: Pipeline) -> list[Waited]:
@@ -24,6 +26,16 @@ def play_jobs(work: Work, ci: Ci, found: Pipeline) -> list[Waited]:
 
 
 def _play(work: Work, ci: Ci, there: Environments, found: Pipeline, job: Job) -> Waited:
+    # The pipeline began long before; what the job changes begins now.
+    closed = look_at_windows(work.gare, work.release, work.plan, work.step)
+    if closed is not None and closed.is_refusal:
+        raise Refused(
+            f"{job.name} may not be started: {closed.reason}.",
+            where=job.url,
+            hint=f"`gare resume {work.release.id}` when it may.",
+        )
+    if closed is not None:
+        return closed.said
     deployment = there.of_job(job.id)
     if deployment and (deployment.pending_approvals or there.user in deployment.approved_by):
         _perform(work, _approval(there, deployment, job))

@@ -92,11 +92,17 @@ def look(sight: Sight, plan: Plan, step: PlannedStep) -> Wait | None:
 
 
 def look_at_freezes(gare: Gare, release: Release, plan: Plan, step: PlannedStep) -> Wait | None:
-    """Return what a step waits for that may not change its environment now; None for one that may."""
+    """Return what a step waits for that may not change its environment now; None for one that may, or has begun."""
     if not is_outward(step):
         return None
+    closed = look_at_windows(gare, release, plan, step)
+    return None if closed is None or _has_begun(gare, release, step) else closed
+
+
+def look_at_windows(gare: Gare, release: Release, plan: Plan, step: PlannedStep) -> Wait | None:
+    """Return for which freeze a change has to wait that begins now; None when there is none."""
     found = gare.freezes.clearance(move_of(plan, step), release.id)
-    if found.is_open or _has_begun(gare, release, step):
+    if found.is_open:
         return None
     said = Waited(str(found), Cause.FREEZES, step.id)
     return Wait(said, found.wake_at, found.is_refusal)

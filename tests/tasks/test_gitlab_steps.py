@@ -10,17 +10,20 @@ from released_project import ReleasedProject
 from sandbox import Served, sandboxed
 from waiting import wait_until
 
+from gare.config.freezes import StopOrder
 from gare.connectors.artifacts import keep
 from gare.debts import Payer, owed, pay
 from gare.domain.releases import Release, ReleaseState, StepState
+from gare.domain.waits import Cause
 from gare.errors import Conflict, StepFailed
+from gare.freezing import STOP, body_of
 from gare.ledger.audit import audit_ledger
 from gare.planning.again import AGAIN
 from gare.ports.release_page import ReleaseEntry
 from gare.requests import ReleaseRequest
 from tasks.away import unless_away
 from tasks.page import publish_page
-from tasks.pipeline import bring_on
+from tasks.pipeline import bring_on, start_effect
 from tasks.put_back import make_shipment
 from tasks.record import record_once, show_running
 from tasks.step import AskAgain, Value, Work
@@ -150,6 +153,26 @@ def test_the_jobs_that_the_release_starts_are_approved_and_played_once(released)
     assert all(effect.receipt is not None for effect in done)
     live = [one for one in released.there["deployments"] if one.environment == "live"]
     assert [vote["user"]["username"] for vote in live[-1].votes] == ["gare"]
+
+
+def test_a_job_is_not_started_in_a_freeze_that_began_after_its_pipeline(released):
+    project = released.up.sandbox.vendors["gitlab"].projects[0]
+    project.seed["pipeline"]["jobs"] = {"ship": {"when": "manual", "allow_failure": False}}
+    try:
+        freezes = released.gare.ledger.freezes
+        body = body_of(STOP, StopOrder(name="db-down", reason="the database is down"))
+        work = released.work("ship")
+        ci = released.gare.hosting.at(work.step.settings["gitlab"]).ci
+        released.gare.ledger.effects.perform(released.release.id, "ship", start_effect(work, ci))
+        freezes.add("db-down", body, person="bob", until=None)
+        waits = released.do("ship", bring_on)
+        assert "the database is down" in waits.reason
+        assert waits.cause is Cause.FREEZES
+        assert released.up.sent("POST", "/play") == []
+        freezes.lift("db-down", person="bob", reason="repaired", wakes=lambda _: True)
+        assert "ship, which was started" in released.do("ship", bring_on).reason
+    finally:
+        project.seed["pipeline"]["jobs"] = JOBS
 
 
 def test_approvals_that_others_owe_are_waited_for(released):
