@@ -111,6 +111,16 @@ class Request(BaseModel):
         return self
 
 
+AllowOlder = Annotated[
+    bool,
+    Field(
+        strict=True,
+        title="Allow going back",
+        description="Go on although the last environment runs a newer version than is going to be released.",
+    ),
+]
+
+
 class ReleaseRequest(Request):
     """A release to make."""
 
@@ -179,6 +189,7 @@ class ReleaseRequest(Request):
             description="Release although the repository has uncommitted changes; they are not part of it.",
         ),
     ] = False
+    allow_older: AllowOlder = False
     train: OfTrain = ""
 
     @property
@@ -288,14 +299,7 @@ class HotfixRequest(Request):
             json_schema_extra={"additionalProperties": False},
         ),
     ] = {}
-    allow_older: Annotated[
-        bool,
-        Field(
-            strict=True,
-            title="Allow going back",
-            description="Go on although the last environment runs a newer version than the hotfix is going to be.",
-        ),
-    ] = False
+    allow_older: AllowOlder = False
     plan: Annotated[
         str,
         Field(

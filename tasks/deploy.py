@@ -6,6 +6,7 @@ from gare.domain.versions import is_between
 from gare.errors import GareError, Refused, RolloutFailed, StepFailed
 from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt
 from gare.ledger.releases import number_of
+from gare.planning.older import OLDER_THAN, older_than
 from gare.strategies.rollout import rollout
 from tasks.put_back import deployed, end_put_back, hold, make_shipment, put_back_by_itself
 from tasks.record import show_running
@@ -94,10 +95,9 @@ def _is_behind(work: Work, newest: Verified) -> bool:
         overtook = newest.kind is Kind.HOTFIX and is_between(newest.version, "", plan.version)
         return not overtook
     return (
-        plan.kind is Kind.HOTFIX
-        and work.step.environment in plan.environments[-1:]
-        and is_between(plan.version, "", newest.version)
-        and newest.version != plan.details.get("older_than")  # what a person has allowed
+        work.step.environment in plan.environments[-1:]
+        and bool(older_than(plan.version, newest.version))
+        and newest.version != plan.details.get(OLDER_THAN)  # what a person has allowed
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gare.cli.options import FOLLOW, UNTIL
+from gare.cli.options import ALLOW_OLDER, FOLLOW, UNTIL
 
 
 @click.command()
@@ -25,9 +25,7 @@ from gare.cli.options import FOLLOW, UNTIL
     metavar="SHA=N",
     help="The parent that a merge commit was merged into, usually 1.",
 )
-@click.option(
-    "--allow-older", is_flag=True, help="Go on although production runs a newer version than it is."
-)
+@ALLOW_OLDER
 @click.option("--plan-only", is_flag=True, help="Show what it would do, and start nothing.")
 @click.option(
     "--plan",

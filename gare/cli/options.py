@@ -37,6 +37,14 @@ class Wanted(TypedDict):
     prerelease: str
     ref: str
     allow_dirty: bool
+    allow_older: bool
+
+
+ALLOW_OLDER = click.option(
+    "--allow-older",
+    is_flag=True,
+    help="Go on although the last environment runs a newer version than it is.",
+)
 
 
 _WANTED = (
@@ -51,6 +59,7 @@ _WANTED = (
         is_flag=True,
         help="Go on although there are uncommitted changes; they are left out.",
     ),
+    ALLOW_OLDER,
 )
 
 

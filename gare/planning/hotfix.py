@@ -18,18 +18,19 @@ from gare.domain.notes import render
 from gare.domain.plan import Json, Kind, Plan
 from gare.domain.versions import (
     Released,
-    is_between,
     is_prerelease,
     next_patch,
     pick_previous,
     released,
 )
 from gare.errors import LosesFix, Refused
+from gare.planning import older
 from gare.planning.dag import environments, plan_steps
 from gare.planning.fixed_lines import FixedLines, refuse_lost
 from gare.planning.hotfix_lines import check_branch, lacking, lines_of
 from gare.planning.hotfix_picks import Chosen, choose, left_out, put_on
 from gare.planning.hotfix_steps import shortened, with_branch
+from gare.planning.older import OLDER_THAN, older_than, refuse_older
 from gare.planning.planner import Earlier, TrackerAt, check_tag, read_tickets
 from gare.planning.preflight import Ahead, Foresee
 from gare.planning.returning import returning
@@ -69,7 +70,7 @@ class _Draft:
 
     @property
     def older_than(self) -> str:
-        return self.live if self.live and is_between(self.version, "", self.live) else ""
+        return older_than(self.version, self.live)
 
     @property
     def branch(self) -> str:
@@ -151,7 +152,13 @@ def _draft(
     version = next_patch(base.last.version, {tag.version for tag in taken} | set(earlier.deployed))
     check_tag(source, project, f"{project.source.tag_prefix}{version}")
     if not request.allow_older:
-        _refuse_older("".join(environments(project, station)[-1:]), base, version, earlier.live)
+        refuse_older(
+            version,
+            earlier.live,
+            what=f"a hotfix of {base.onto.name}",
+            environment="".join(environments(project, station)[-1:]),
+            instead="Fix what runs there: leave `--line` out, or name its tag.",
+        )
     chosen = choose(source.picks, request, merge_requests)
     _refuse_lost(source, base, chosen, earlier, version, merge_requests)
     picked = put_on(source.picks, base.onto, chosen.wanted, project.name)
@@ -186,17 +193,6 @@ def _base(project: ProjectConfig, source: Source, line: str) -> _Base:
         where=project.name,
         hint=f"Release it: `gare release {project.name}`. (Tags not here? `git fetch --tags`.)",
     )
-
-
-def _refuse_older(last: str, base: _Base, version: str, live: str) -> None:
-    """Raise Refused when the last environment runs a newer version than the hotfix is going to be."""
-    if live and is_between(version, "", live):
-        raise Refused(
-            f"{last} runs {live}, which is newer: a hotfix of {base.onto.name} would take it back to {version}.",
-            where=f"version {version}",
-            hint="Fix what runs there: leave `--line` out, or name its tag. If it is to go back on purpose, "
-            "say so with `--allow-older` (over HTTP: `allow_older`).",
-        )
 
 
 def _refuse_lost(
@@ -245,9 +241,8 @@ def _of_ticket(change: Change, ticket: str) -> Change:
 def _told(project: ProjectConfig, draft: _Draft) -> list[str]:
     """Return all that a person should know before saying yes."""
     base, told = draft.base, [*draft.chosen.told, *left_out(draft.picked, draft.base.onto)]
-    if draft.older_than:
-        told.append(f"{draft.older_than} runs and goes back to {draft.version}: that was allowed")
-    elif draft.live and not base.line and draft.live != base.last.version:
+    told += older.told(draft.version, draft.live)
+    if not draft.older_than and draft.live and not base.line and draft.live != base.last.version:
         told.append(
             f"{draft.live} is what was last verified good, not {base.last.version}: to fix that one, "
             "name its tag as `--line`"
@@ -279,5 +274,5 @@ def _details(project: ProjectConfig, request: HotfixRequest, draft: _Draft) -> J
         "ticket": request.ticket,
         "merge_requests": list(request.merge_requests),
         "lines": list(draft.lines),
-        "older_than": draft.older_than,
+        OLDER_THAN: draft.older_than,
     }

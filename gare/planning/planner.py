@@ -16,8 +16,10 @@ from gare.domain.scope import MATCHED, match, ticket_keys
 from gare.domain.standing import RolledBack
 from gare.domain.versions import Next, next_version, pick_previous, released, step_over
 from gare.errors import ConfigError, NothingToRelease, Refused
+from gare.planning import older
 from gare.planning.dag import environments, plan_steps
 from gare.planning.fixed_lines import FixedLines, refuse_lost
+from gare.planning.older import OLDER_THAN, older_than, refuse_older
 from gare.planning.preflight import Ahead, Foresee
 from gare.planning.returning import returning, with_way_forward
 from gare.ports.merge_requests import MergeRequests
@@ -92,6 +94,14 @@ def make_plan(
     except NothingToRelease as nothing:
         raise with_way_forward(nothing, project.name, earlier.rolled_back) from None
     version, tag = span.next.version, f"{project.source.tag_prefix}{span.next.version}"
+    if not request.allow_older:
+        refuse_older(
+            version,
+            earlier.live,
+            what="it",
+            environment="".join(environments(project, station)[-1:]),
+            instead="Release from the branch that has what runs there (leave `--ref` out), or a higher `--version`.",
+        )
     tracker = tracker_at(span.head.commit)
     if tracker is not None and merge_requests is not None:
         span = _with_merges(span, project, source, merge_requests)
@@ -131,12 +141,14 @@ def make_plan(
         env=project.env,
         warnings=(
             *warnings,
+            *older.told(version, earlier.live),
             *returning(source, project, span.head.commit, earlier.rolled_back),
             *_stepped_over(span, earlier),
             *read.warnings,
             *(foresee(Ahead(span.head.branch, steps, read.examples)) if foresee else ()),
         ),
         authors=tuple(sorted({change.author_email.lower() for change in span.changes})),
+        details={OLDER_THAN: newer} if (newer := older_than(version, earlier.live)) else {},
     )
 
 

@@ -2,10 +2,12 @@
 
 import subprocess
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from gare.config.loader import load_station
+from gare.domain.releases import ReleaseState
 from gare.errors import ConfigError, Refused
 from gare.requests import ReleaseRequest
 from gare.wiring import Gare
@@ -18,8 +20,8 @@ TICKETS = """
 
 
 class Repository:
-    def __init__(self, root: Path) -> None:
-        self.root, self.work = root, root / "shop"
+    def __init__(self, root: Path, story: ModuleType) -> None:
+        self.root, self.work, self.story = root, root / "shop", story
         self.work.mkdir()
         self.git("init", "-q", "-b", "main")
         self.git("config", "user.name", "Erin")
@@ -47,14 +49,22 @@ class Repository:
         self.git("add", "-A")
         self.git("commit", "-qm", message)
 
+    def is_live(self, version: str) -> None:
+        """Let production run a version that a release has verified good there."""
+        ledger, commit = Gare(load_station(self.root)).ledger, self.git("rev-parse", "HEAD").strip()
+        plan = self.story.make_plan(version=version, commit=commit)
+        opened = ledger.releases.open(ledger.plans.store(plan), plan, "run-live", "alice", "").id
+        ledger.set_verified(opened, "shop", "production", version)
+        ledger.releases.mark(opened, ReleaseState.RELEASED, actor="gare", end="done")
+
     def plan(self, **request: object):
         gare = Gare(load_station(self.root))
         return gare.make_plan(ReleaseRequest(project="shop", **request))
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    return Repository(tmp_path)
+def repository(tmp_path: Path, story: ModuleType) -> Repository:
+    return Repository(tmp_path, story)
 
 
 def test_a_plan_holds_version_notes_tickets_and_steps(repository):
@@ -99,6 +109,28 @@ def test_planning_changes_nothing_in_the_repository(repository):
     before = tree(repository.work)
     repository.plan()
     assert tree(repository.work) == before
+
+
+def test_a_release_does_not_take_production_back_unless_that_is_said(repository):
+    repository.git("branch", "maintenance")
+    repository.commit("feat: pay by card")
+    repository.git("tag", "v1.1.0")
+    repository.is_live("1.1.0")
+    repository.git("checkout", "-q", "maintenance")
+    repository.commit("fix: total")
+    repository.git("checkout", "-q", "main")
+    with pytest.raises(Refused) as caught:
+        repository.plan(ref="maintenance")
+    assert (
+        caught.value.what
+        == "production runs 1.1.0, which is newer: it would take it back to 1.0.1."
+    )
+    assert "`--allow-older`" in caught.value.hint
+    _, plan = repository.plan(ref="maintenance", allow_older=True)
+    assert "1.1.0 runs and goes back to 1.0.1: that was allowed" in plan.warnings
+    assert plan.details == {"older_than": "1.1.0"}
+    repository.commit("fix: rounding")
+    assert repository.plan()[1].details == {}
 
 
 def test_a_file_that_is_changed_but_not_committed_is_said(repository):
