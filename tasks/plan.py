@@ -16,7 +16,7 @@ from gare.domain.journey import NOTHING_LEFT
 from gare.domain.plan import Kind, Plan
 from gare.domain.releases import Release, ReleaseState, StepState
 from gare.domain.versions import is_prerelease, pick_previous
-from gare.errors import LosesFix, NotFound, Refused
+from gare.errors import LosesFix, NothingToRelease, NotFound, Refused
 from gare.planning.again import AGAIN
 from gare.planning.boarding import slot_of
 from gare.reports.markdown import plan_page
@@ -146,9 +146,7 @@ def plan_again(release_id: str, kind: str, request: dict[str, Any], reason: str)
         if isinstance(wanted, HotfixRequest):
             _end(gare, release, f"{reason}. {refusal.what}")
             return
-        taken = wanted.given_version
-        what = f"{taken} is taken" if taken else NOTHING_LEFT
-        _end(gare, release, f"{what}: {reason}. {refusal.what}")
+        _end(gare, release, f"{_why_not(wanted, refusal)}: {reason}. {refusal.what}")
         return
     if digest != release.plan:
         _hold(gare, plan)
@@ -157,6 +155,12 @@ def plan_again(release_id: str, kind: str, request: dict[str, Any], reason: str)
         gare.ledger.releases.replan(
             release_id, digest, plan, _value(digest, plan), reason=reason, restart=True
         )
+
+
+def _why_not(wanted: Request, refusal: Refused) -> str:
+    if taken := wanted.given_version:
+        return f"{taken} is taken"
+    return NOTHING_LEFT if isinstance(refusal, NothingToRelease) else "it may not be released now"
 
 
 def _hold(gare: Gare, plan: Plan) -> None:
