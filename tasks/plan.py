@@ -16,7 +16,7 @@ from gare.domain.journey import NOTHING_LEFT
 from gare.domain.plan import Kind, Plan
 from gare.domain.releases import Release, ReleaseState, StepState
 from gare.domain.versions import is_prerelease, pick_previous
-from gare.errors import LosesFix, NothingToRelease, NotFound, Refused
+from gare.errors import LosesFix, NotFound, NothingToRelease, Refused
 from gare.planning.again import AGAIN
 from gare.planning.boarding import slot_of
 from gare.reports.markdown import plan_page
