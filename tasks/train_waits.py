@@ -47,40 +47,11 @@ def _held(sight: Sight) -> Wait | None:
 
 def _depart(sight: Sight, plan: Plan, step: PlannedStep) -> Wait | None:
     """Wait for a place. Several may be found ready in one round: those before this one in the plan go first."""
-    limit = plan.details["rules"]["limit"]
-    if step.id not in sight.records:
-        first = _before(plan, sight, str(step.settings["member"]), limit)
-        if _on_way(sight, plan) + first >= limit:
-            said = f"a place; {limit} are on their way at once"
-            return Wait(Waited(said, Cause.MEMBERS, "depart"))
+    if step.id not in sight.records and step.settings["member"] not in sight.next_to_depart:
+        limit = plan.details["rules"]["limit"]
+        said = f"a place; {limit} are on their way at once"
+        return Wait(Waited(said, Cause.MEMBERS, "depart"))
     return _held(sight)
-
-
-def _on_way(sight: Sight, plan: Plan) -> int:
-    """Count the members on their way; one that stands still has given its place up."""
-    stands_still = {name for name, one in sight.own.items() if has_failed(one)}
-    return sum(
-        f"depart-{name}" in sight.records
-        and not value_of(sight.records, f"arrive-{name}")
-        and name not in stands_still
-        for name in _names(plan)
-    )
-
-
-def _before(plan: Plan, sight: Sight, member: str, limit: int) -> int:
-    """Count the members before this one that could depart as well, up to the limit."""
-    count, records = 0, sight.records
-    for one in plan.details["members"]:
-        name = str(one["project"])
-        if name == member or count >= limit:
-            break
-        is_ready = all(value_of(records, f"arrive-{need}") for need in one["needs"])
-        count += is_ready and f"depart-{name}" not in records
-    return count
-
-
-def _names(plan: Plan) -> list[str]:
-    return [str(one["project"]) for one in plan.details["members"]]
 
 
 def _arrive(sight: Sight, plan: Plan, step: PlannedStep) -> Wait | None:

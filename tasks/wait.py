@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from gare.domain.journey import forward, rollbacks
+from gare.domain.journey import forward, next_to_depart, rollbacks
 from gare.domain.releases import Release, StepRecord
 from gare.domain.waits import Waited
 from gare.wiring import Gare
@@ -52,3 +52,8 @@ class Sight:
     def back(self) -> Mapping[str, Sequence[Release]]:
         """Return the rollbacks of each member."""
         return rollbacks(self.members)
+
+    @cached_property
+    def next_to_depart(self) -> frozenset[str]:
+        """Return the members of a train that may depart now."""
+        return next_to_depart(self.gare.plan(self.release.plan), self.records, self.own)

@@ -88,6 +88,23 @@ def value_of(records: Mapping[str, StepRecord], step: str) -> Mapping[str, Any]:
     return record.value if record is not None and record.state is StepState.DONE else {}
 
 
+def next_to_depart(
+    plan: Plan, records: Mapping[str, StepRecord], own: Mapping[str, Release]
+) -> frozenset[str]:
+    """Return the members that have a place now, in the order of the plan; one that stands still has given its up."""
+    names = [str(one["project"]) for one in plan.details["members"]]
+    arrived = {name for name in names if value_of(records, f"arrive-{name}")}
+    departed = {name for name in names if f"depart-{name}" in records}
+    stands_still = {name for name, one in own.items() if has_failed(one)}
+    places = plan.details["rules"]["limit"] - len(departed - arrived - stands_still)
+    able = [
+        str(one["project"])
+        for one in plan.details["members"]
+        if one["project"] not in departed and arrived.issuperset(one["needs"])
+    ]
+    return frozenset(able[: max(places, 0)])
+
+
 def has_failed(release: Release) -> bool:
     """Tell whether a member's release stands still or has ended otherwise than well. Being overtaken is no failure."""
     if release.is_closed:
