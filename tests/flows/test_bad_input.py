@@ -159,7 +159,7 @@ CASES = {
         "gare: error: shop/gare.yaml:7: titel: this key is not known.\n"
         "  hint: Did you mean `title`? Keys of this file are `name`, `title`, `labels`, `source`, `gitlab`, "
         "`version`, `tickets`, `env`, `build`, `test`, `gates`, `rights`, `environments`, `publish`, `announce`, "
-        "`steps`, `hotfix` and `freezes`.\n",
+        "`announce_in_train`, `steps`, `hotfix` and `freezes`.\n",
     ),
     "an unknown project": (
         None, ("plan", "shopp"), 2,
