@@ -314,7 +314,7 @@ class Engine:
                     is_lost and (reads or method == "GET")
                 )
                 if attempt + 1 < 3 and may_repeat:
-                    time.sleep(0.2 * 2**attempt)
+                    time.sleep(_pause(attempt))
                     continue
                 raise Unavailable(
                     f"Cannot {what}: the Prefect server does not answer ({error}).",
@@ -323,7 +323,7 @@ class Engine:
                 ) from error
             if reply.status_code not in _SERVER_BUSY:
                 return self._read(reply, what)
-            time.sleep(0.2 * 2**attempt)
+            time.sleep(_pause(attempt))
         raise Unavailable(
             f"Cannot {what}: the Prefect server is busy (HTTP {reply.status_code}).",
             where=self.url,
@@ -353,6 +353,13 @@ class Engine:
                 hint="Look at the server's log in the state folder.",
             )
         return reply.json() if reply.content else None
+
+
+def _pause(attempt: int) -> float:
+    """Return after how many seconds to ask again; those that were refused together do not come back together."""
+    from random import uniform  # only where the server is busy
+
+    return 0.2 * (1 << attempt) * uniform(0.5, 1.5)  # noqa: S311 - no secret
 
 
 def _moving(ended_after: datetime) -> dict[str, Any]:
