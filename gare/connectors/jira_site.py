@@ -5,6 +5,7 @@ The `jira` package brings session, sign-in and addresses. Its calls are used whe
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import islice
@@ -289,5 +290,11 @@ def _look_who(reply: "Response", *_args: Any, **_kwargs: Any) -> None:
 
 
 def _may_repeat(request: "PreparedRequest") -> bool:
-    """Tell whether a second request means the same: also the POST that only reads."""
-    return request.method != "POST" or (request.url or "").endswith("/issue/bulkfetch")
+    """Tell whether a second request means the same: the POST that only reads does, and a change of a version does not.
+
+    One that was archived by the first cannot be changed by the second.
+    """
+    url = request.url or ""
+    if request.method == "PUT":
+        return not re.search(r"/version/[^/]+$", url)
+    return request.method != "POST" or url.endswith("/issue/bulkfetch")

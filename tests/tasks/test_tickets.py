@@ -226,6 +226,37 @@ class TestVersions:
         tell(told(repository, archive_after="2").work("tickets"))
         assert [one.name for one in versions if one.archived] == ["0.8.0", "0.9.0"]
 
+    @pytest.mark.parametrize(
+        ("rule", "method", "path"),
+        [
+            ({"version": "true"}, "POST", "*/move"),
+            ({"archive_after": "2"}, "PUT", "*/version/90"),
+        ],
+    )
+    def test_what_is_done_to_versions_has_its_receipt_though_the_answer_was_lost(
+        self, repository, versions, jira, rule, method, path
+    ):
+        plan = told(repository, **rule)
+        jira.fail("lost reply", method=method, path=path)
+        with pytest.raises(Unavailable):
+            tell(plan.work("tickets"))
+        jira.sandbox.faults.clear()
+        tell(plan.work("tickets"))
+        effects = plan.gare.ledger.effects.of(plan.release.id)
+        assert [one.target for one in effects if one.receipt is None] == []
+
+    def test_a_new_version_takes_its_place_though_it_was_away_for_a_while(
+        self, repository, versions, jira
+    ):
+        plan = told(repository, version="true")
+        jira.fail("status", status=503, path="*/move")
+        with pytest.raises(Unavailable):
+            tell(plan.work("tickets"))
+        jira.sandbox.faults.clear()
+        tell(plan.work("tickets"))
+        names = [one.name for one in versions]
+        assert names == ["0.8.0", "0.9.0", "other 1", "1.0.0", "1.1.0", "2.0.0"]
+
     def test_the_day_is_that_of_the_station(self, repository, versions, tmp_path, monkeypatch):
         clock = tmp_path / "clock"
         clock.write_text("2026-03-02T23:30:00+00:00")
