@@ -9,10 +9,15 @@ from gare.domain.plan import Kind, Plan
 from gare.domain.releases import Release, ReleaseState
 from gare.domain.waits import Cause
 from gare.errors import GareError, LedgerAway
+from gare.ledger.ledger import Ledger
+from gare.ledger.restored import withdraw_open
 from gare.wiring import Gare
 from tasks.announce import message_effect
 from tasks.leave import RESTORED, SKIPPED, was_told
 from tasks.step import Work
+
+_STEP = "leave"
+"""The step whose effects they are."""
 
 
 class News(NamedTuple):
@@ -29,7 +34,7 @@ def tell_news(gare: Gare, release: Release) -> list[str]:
     plan = gare.plan(release.plan) if release.kind is Kind.TRAIN else None
     if plan is None or not plan.details["announces"]:
         return problems
-    step = plan.step("leave")
+    step = plan.step(_STEP)
     work = Work(gare, release, plan, step, 1, problems.append)
     for news in news_of(gare, release, plan):
         for place in gare.notifiers(plan, step):
@@ -42,6 +47,12 @@ def tell_news(gare: Gare, release: Release) -> list[str]:
             except GareError as error:
                 problems.append(f"{place.place} has not heard: {news.subject} ({error})")
     return problems
+
+
+def give_up_untold(ledger: Ledger, train: Release) -> None:
+    """Take back what a place has not heard: who was to hear that a train was held keeps it from no arrival."""
+    said = "not known to have been heard, and nobody's business any more"
+    withdraw_open(ledger.database, train.id, _STEP, actor="gare", said=said)
 
 
 def news_of(gare: Gare, release: Release, plan: Plan) -> Iterator[News]:

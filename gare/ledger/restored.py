@@ -87,6 +87,14 @@ def send_again(
     database: Database, release_id: str, step: str, *, person: str, comment: str
 ) -> list[str]:
     """Take back a step's intents without a receipt, on a person's word that nothing was done; return their targets."""
+    said = f"not done, says {person}: {comment}"
+    return withdraw_open(database, release_id, step, actor=person, said=said)
+
+
+def withdraw_open(
+    database: Database, release_id: str, step: str, *, actor: str, said: str
+) -> list[str]:
+    """Take back a step's intents without a receipt and say why; return their targets."""
     number = number_of(release_id)
     key = (effects.c.release == number) & (effects.c.step == step) & effects.c.receipt.is_(None)
     with database.write() as connection:
@@ -97,8 +105,8 @@ def send_again(
         )
         connection.execute(delete(effects).where(key))
         for target in targets:
-            body = {"step": step, "target": target, "error": f"not done, says {person}: {comment}"}
-            database.append(connection, f"R-{number}", WITHDRAWN, person, body)
+            body = {"step": step, "target": target, "error": said}
+            database.append(connection, f"R-{number}", WITHDRAWN, actor, body)
     return targets
 
 

@@ -1,5 +1,6 @@
 """What the places of a train's announcements hear, each once: notice, corrections, holds, no-go, arrival."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ from gare.departures import TAKEN_OFF
 from gare.domain.releases import ReleaseState, StepState
 from gare.domain.waits import Cause, Waited
 from tasks.arrival import welcome
+from tasks.close import finish
 from tasks.leave import depart_or_end
 from tasks.news import tell_news
 from tasks.notice import give
@@ -113,6 +115,21 @@ def test_a_place_that_is_away_is_named_and_hears_it_later(departure):
     folder.rmdir()
     assert tell_news(departure.gare, held) == []
     assert headings(departure) == [f"Weekly of {SLOT.name} is held: api has failed"]
+
+
+def test_what_a_place_has_not_heard_keeps_no_train_from_its_end(departure):
+    (departure.root / "told.md").mkdir()
+    departure.done("leave", summary="")
+    failed = Waited("api has failed", Cause.FAILED, "arrive-api", "R-2")
+    mark = departure.ledger.releases.mark
+    tell_news(departure.gare, mark("R-1", ReleaseState.WAITING, actor="gare", waiting=[failed]))
+    mark("R-1", ReleaseState.RUNNING, actor="gare")
+    finish(departure.work("close"))
+    last = departure.ledger.database.events("R-1")[-1]
+    assert (last.kind, json.loads(last.body)["target"]) == (
+        "effect withdrawn",
+        "file told.md, held by R-2",
+    )
 
 
 def test_an_arrival_tells_notes_who_is_missing_and_the_figures(departure):
