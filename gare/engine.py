@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from gare import run_lists
 from gare.errors import ConfigError, Conflict, NotFound, Refused, Unavailable, UnexpectedReply
@@ -104,26 +105,27 @@ class Engine:
     ) -> Run:
         """Create a run of a deployment with `request` as its one parameter, to begin now or `at` an instant.
 
-        The same key again gives the run it made before; other parameters under it are a Conflict.
+        The same key again gives the run it made before; other parameters under it are a Conflict. Without one the call
+        has a key of its own: what stands before a busy server may have passed it on.
         """
+        key = idempotency_key or uuid4().hex
         found = self._call("GET", f"/deployments/name/{deployment}", what="find the deployment")
         body: dict[str, Any] = {
             "parameters": {"request": dict(request)},
             "state": {"type": "SCHEDULED"},
+            "idempotency_key": key,
             "name": " ".join(
                 (deployment.partition("/")[0], request.get("project") or request.get("name") or "")
             ).strip(),
         }
         if at is not None:
             body["state"]["state_details"] = {"scheduled_time": at.isoformat()}
-        if idempotency_key:
-            body["idempotency_key"] = idempotency_key
         made = self._call(
             "POST", f"/deployments/{found['id']}/create_flow_run", body, what="start the run"
         )
         if made["parameters"].get("request") != dict(request):
             raise Conflict(
-                f"The key {idempotency_key!r} has been used for another request.",
+                f"The key {key!r} has been used for another request.",
                 where=f"run {made['id']}",
                 hint="Take a new key for a new request.",
             )

@@ -1,0 +1,68 @@
+"""How the engine is asked, against a server that is there for nothing else."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from gare.engine import Engine
+
+
+class Busy(ThreadingHTTPServer):
+    """Makes every run that is asked for, and answers the first request as what stands before a server does."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.asked: list[str] = []
+        self.runs: dict[str, dict] = {}
+
+    def make(self, body: dict) -> dict:
+        key = body.get("idempotency_key") or f"none {len(self.asked)}"
+        self.asked.append(key)
+        run = {"id": f"run-{len(self.runs)}", "name": body["name"], **body}
+        return self.runs.setdefault(key, run)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Busy
+
+    def do_GET(self) -> None:
+        self._answer(200, {"id": "d-1"})
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        made = self.server.make({**body, "state": None})
+        self._answer(504 if len(self.server.asked) == 1 else 201, made)
+
+    def _answer(self, status: int, body: dict) -> None:
+        self.send_response(status)
+        text = json.dumps(body).encode()
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def busy() -> Iterator[Busy]:
+    with Busy() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def test_a_start_whose_answer_was_lost_before_the_server_makes_one_run(busy):
+    engine = Engine(f"http://127.0.0.1:{busy.server_port}/api")
+    run = engine.start({"project": "shop"})
+    assert len(busy.asked) == 2
+    assert list(busy.runs) == busy.asked[:1]
+    assert run.id == "run-0"
+
+
+def test_two_starts_of_the_same_are_two_runs(busy):
+    engine = Engine(f"http://127.0.0.1:{busy.server_port}/api")
+    assert engine.start({"project": "shop"}).id != engine.start({"project": "shop"}).id
