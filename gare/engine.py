@@ -49,6 +49,11 @@ _MOST = 1000
 _SERVER_BUSY = (503, 502, 504)
 
 
+def has_ended(run: Run) -> bool:
+    """Tell whether a run has ended for good: one that crashed, or met something that was away, is brought on."""
+    return run.is_over and run.state_type != "CRASHED" and run.state_name not in BROUGHT_ON
+
+
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """One schedule of a deployment as the engine has it; `when` is its rule with its zone."""

@@ -6,7 +6,7 @@ from gare.domain.journey import forward
 from gare.domain.plan import PlannedStep
 from gare.domain.releases import Release
 from gare.domain.waits import Cause, Waited
-from gare.engine import BROUGHT_ON
+from gare.engine import has_ended
 from gare.wiring import Gare
 from tasks.wait import Wait
 
@@ -22,8 +22,7 @@ def member_release(gare: Gare, train: Release, member: str) -> Release | None:
 def refusal_of(gare: Gare, run_id: str) -> str:
     """Return why a member's run ended without opening a release; empty when it has not ended so."""
     run = gare.engine.run(run_id)
-    # One that crashed, or met something that was away, is brought on by the reconciler.
-    if not run.is_over or run.state_type == "CRASHED" or run.state_name in BROUGHT_ON:
+    if not has_ended(run):
         return ""
     return run.state_message or f"its run ended as {run.state_name}"
 

@@ -7,7 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from gare.engine import Engine
+from gare.engine import INTERRUPTED, UNAVAILABLE, Engine, has_ended
+from gare.run_lists import Run
 
 
 class Busy(ThreadingHTTPServer):
@@ -66,3 +67,18 @@ def test_a_start_whose_answer_was_lost_before_the_server_makes_one_run(busy):
 def test_two_starts_of_the_same_are_two_runs(busy):
     engine = Engine(f"http://127.0.0.1:{busy.server_port}/api")
     assert engine.start({"project": "shop"}).id != engine.start({"project": "shop"}).id
+
+
+@pytest.mark.parametrize(
+    ("type_", "name", "is_end"),
+    [
+        ("FAILED", "Refused", True),
+        ("COMPLETED", "Released", True),
+        ("RUNNING", "Running", False),
+        ("CRASHED", "Crashed", False),
+        ("FAILED", UNAVAILABLE, False),
+        ("FAILED", INTERRUPTED, False),
+    ],
+)
+def test_a_run_that_is_brought_on_has_not_ended(type_, name, is_end):
+    assert has_ended(Run("run-1", "release shop", type_, name, "")) is is_end

@@ -8,7 +8,7 @@ import click
 
 from gare.cli.follow import follow
 from gare.cli.output import print_json
-from gare.engine import deployment_of
+from gare.engine import BROUGHT_ON, deployment_of, has_ended
 from gare.reports.status import queue_line
 
 if TYPE_CHECKING:
@@ -88,7 +88,6 @@ def check_right(gare: Gare, request: Request) -> None:
 
 def wait_for_release(gare: Gare, run_id: str) -> str:
     """Wait until the run has opened its release; a run that ends before says why."""
-    from gare.engine import BROUGHT_ON
     from gare.errors import Refused, Unavailable
     from gare.polling import looks
 
@@ -97,8 +96,7 @@ def wait_for_release(gare: Gare, run_id: str) -> str:
         if found is not None:
             return found.id
         run = gare.engine.run(run_id)
-        # One that crashed, or met something that was away, is brought on by the reconciler.
-        if run.is_over and run.state_type != "CRASHED" and run.state_name not in BROUGHT_ON:
+        if has_ended(run):
             raise Refused(
                 run.state_message or f"The run ended as {run.state_name}.",
                 where=gare.engine.run_address(run_id),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from gare.domain.approvals import Decision
 from gare.domain.plan import Plan, PlannedApproval
 from gare.domain.releases import Release, StepState
-from gare.engine import deployment_of
+from gare.engine import deployment_of, has_ended
 from gare.errors import StepFailed
 from gare.own_station import OwnStation, Say, call
 from gare.polling import looks
@@ -60,7 +60,7 @@ class Play:
             if (found := self.gare.ledger.releases.of_run(run_id)) is not None:
                 return found
             run = self.gare.engine.run(run_id)
-            if run.is_over and run.state_type != "CRASHED":
+            if has_ended(run):
                 raise StepFailed(f"The run has not opened its release: {run.state_message}")
         raise StepFailed(f"The run has not begun within {_OPENS_WITHIN_S:g} s.", where=run_id)
 
