@@ -17,9 +17,10 @@ def environments(project: str | None, *, as_json: bool, verbose: bool) -> None:
 
     Ends with 1 when something else runs than was verified good there, with 4 when an environment does not answer.
     """
-    from gare.cli.output import clean, elapsed, first_line, print_json, print_table
+    from gare.cli.output import clean, first_line, print_json, print_table
     from gare.cli.station_here import gare_here
     from gare.environments import Stand, ask_environments
+    from gare.reports.lengths import elapsed
 
     gare = gare_here()
     spots = ask_environments(gare, [project] if project else [], lambda _: None)

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 
 import click
 
-from gare.cli.output import clean, elapsed, first_line, is_terminal
+from gare.cli.output import clean, first_line, is_terminal
 from gare.domain.approvals import Decision
 from gare.domain.plan import Plan
 from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
 from gare.domain.waits import Cause, Waited
 from gare.engine import Engine
+from gare.reports.lengths import elapsed
 from gare.station_state import api_url
 from gare.wiring import Gare
 
@@ -46,7 +47,7 @@ def follow(gare: Gare, release_id: str, *, until_waiting: bool = False, since: s
                     _tell_waits(release, plan, waits)
                 if until_waiting and is_new and not _go_on_alone(gare, waits):
                     return 0
-            _tick(release, plan, seen)
+            _tick(gare, release, plan, seen)
             station.look()
             time.sleep(INTERVAL_S)
     except KeyboardInterrupt:
@@ -172,14 +173,12 @@ def _tell_end(gare: Gare, release: Release) -> int:
     return release.state.exit_code
 
 
-def _tick(release: Release, plan: Plan, seen: dict[str, tuple[str, int]]) -> None:
+def _tick(gare: Gare, release: Release, plan: Plan, seen: dict[str, tuple[str, int]]) -> None:
     """Show one moving line below the steps; only a terminal gets it."""
     if not is_terminal():
         return
-    from datetime import UTC, datetime
-
     done = sum(state == StepState.DONE for state, _ in seen.values())
     running = [step for step, (state, _) in seen.items() if state == StepState.RUNNING]
-    age = elapsed((datetime.now(UTC) - release.opened_at).total_seconds())
+    age = elapsed((gare.ledger.now() - release.opened_at).total_seconds())
     now = "waiting" if release.state is ReleaseState.WAITING else ", ".join(running)
     click.echo(f"\r\x1b[K{release.id} {done}/{len(plan.steps)} {age} {now}", nl=False)

@@ -14,8 +14,9 @@ def hold() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def list_holds(*, as_json: bool) -> None:
     """Show every environment where releases that no person asked for do not deploy."""
-    from gare.cli.output import cut, elapsed, first_line, print_json, print_table
+    from gare.cli.output import cut, first_line, print_json, print_table
     from gare.cli.station_here import ledger_here
+    from gare.reports.lengths import elapsed
 
     ledger = ledger_here()
     holds = ledger.holds.all()

@@ -11,7 +11,6 @@ from typing import Any, TextIO
 from unicodedata import category, combining, east_asian_width
 
 from gare.errors import GareError
-from gare.reports.lengths import elapsed as elapsed
 
 _GAP = "  "
 _NARROWEST = 8

@@ -59,7 +59,8 @@ def status(release_id: str, project: str, *, is_all: bool, as_json: bool) -> Non
 
 
 def _show_lines(lines: Sequence[dict[str, Any]]) -> None:
-    from gare.cli.output import elapsed, print_table
+    from gare.cli.output import print_table
+    from gare.reports.lengths import elapsed
 
     if not lines:
         click.echo("There is no release yet. Start one with `gare release PROJECT`.")
@@ -102,7 +103,8 @@ def _waits_for(line: dict[str, Any]) -> str:
 
 
 def _show_page(found: dict[str, Any]) -> None:
-    from gare.cli.output import clean, elapsed, first_line, print_table
+    from gare.cli.output import clean, first_line, print_table
+    from gare.reports.lengths import elapsed
 
     requested = f", requested by {clean(found['requested_by'])}" if found["requested_by"] else ""
     click.echo(
@@ -248,7 +250,8 @@ def _engine_state(gare: Gare, release: Release) -> EngineState:
 
 
 def _show_why(gare: Gare, answer: Explanation) -> None:
-    from gare.cli.output import clean, clean_block, elapsed
+    from gare.cli.output import clean, clean_block
+    from gare.reports.lengths import elapsed
 
     click.echo(clean(answer.sentence))
     for number, blocker in enumerate(answer.blockers, 1):

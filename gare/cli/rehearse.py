@@ -74,7 +74,8 @@ def _say(text: str) -> None:
 
 
 def _show(story: Story) -> None:
-    from gare.cli.output import clean, elapsed
+    from gare.cli.output import clean
+    from gare.reports.lengths import elapsed
 
     click.echo("\nWhat would be done")
     for step in story.steps:
@@ -95,7 +96,8 @@ def _show(story: Story) -> None:
 
 
 def _show_step(step: StepStory) -> None:
-    from gare.cli.output import clean, elapsed
+    from gare.cli.output import clean
+    from gare.reports.lengths import elapsed
 
     click.echo(f"  {step.id}  {step.state} in {elapsed(step.seconds)}")
     _show_writes(step.writes)

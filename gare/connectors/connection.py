@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator
 
 from gare.secrets import SecretRef
 from gare.settings import Duration, Settings
@@ -25,8 +25,6 @@ def _address(value: str) -> str:
 
 Address = Annotated[str, AfterValidator(_address)]
 """Where a vendor is reached, with its base path; https but for this machine."""
-
-NonEmpty = Annotated[str, StringConstraints(min_length=1)]
 
 
 class Connection(Settings):

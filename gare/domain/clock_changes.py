@@ -11,7 +11,6 @@ _LAST_YEAR = 2038
 """The tables of zones name each change up to 2037; from then on every year is like the one before."""
 _STEP = timedelta(days=7)
 """No zone changes twice in a week."""
-_DAY_MINUTES = 24 * 60
 
 
 def changing_time(times: Iterable[int], zone: str, since: int) -> str:

@@ -29,9 +29,6 @@ class Stand(StrEnum):
     STAYS = "stays"
 
 
-MOVING = (Stand.ON_ITS_WAY, Stand.HELD)
-
-
 @dataclass(frozen=True, slots=True)
 class Member:
     """One member of a departure. `release` is its own one, the newest when it was tried again."""

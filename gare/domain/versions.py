@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _WRITE = "Write MAJOR.MINOR.PATCH, such as 1.4.0 (semver.org)."
 _LABEL = re.compile(r"[A-Za-z][0-9A-Za-z-]*")
-_BUMPS = ("patch", "minor", "major")
 
 
 class Rule(Protocol):

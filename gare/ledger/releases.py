@@ -287,14 +287,6 @@ class Releases:
         with self._db.read() as connection:
             return [release_of(row) for row in connection.execute(query)]
 
-    def other_open(self, release: Release) -> list[str]:
-        """Return the ids of the project's other releases that have not ended."""
-        return [
-            other.id
-            for other in self.find(is_open=True, project=release.project, limit=200)
-            if other.id != release.id
-        ]
-
     def mark(
         self,
         release_id: str,

@@ -12,13 +12,13 @@ from gare.cli.output import (
     clean,
     clean_block,
     cut,
-    elapsed,
     print_json,
     print_table,
     table,
     to_json,
     width,
 )
+from gare.reports.lengths import elapsed
 
 
 @given(st.text(alphabet=st.characters()))

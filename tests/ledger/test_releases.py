@@ -195,7 +195,6 @@ def test_releases_are_found_newest_first_by_project_and_openness(ledger, story):
     assert [release.id for release in found(project="shop")] == ["R-3", "R-1"]
     assert [release.id for release in found(is_open=True)] == ["R-3", "R-2"]
     assert [release.id for release in found(limit=1)] == ["R-3"]
-    assert ledger.releases.other_open(ledger.releases.get("R-3")) == []
     story.do_step(ledger, ledger.releases.get("R-3"), "plan")
     assert ledger.releases.done_counts(["R-1", "R-3"]) == {"R-1": 0, "R-3": 1}
 
