@@ -5,6 +5,7 @@ vendor is away. How a release ended is never changed by it.
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -101,7 +102,7 @@ class Payer:
         self._gare, self._is_aside = gare, is_aside
         self._turns: dict[str, tuple[int, datetime]] = {}
         self._through: set[str] = set()
-        self._told: list[str] = []
+        self._told: deque[str] = deque()
         self._thread: threading.Thread | None = None
 
     def look(self, ended: Sequence[Release]) -> set[str]:
@@ -115,17 +116,17 @@ class Payer:
         return {release.id for release in owing} - self._through
 
     def _is_due(self, release_id: str) -> bool:
-        if release_id not in self._turns:
+        # In one look: who pays aside takes it away.
+        if (known := self._turns.get(release_id)) is None:
             return True
-        turn, last = self._turns[release_id]
+        turn, last = known
         # A clock that was set back makes nobody wait for longer.
         pause = min(_FIRST_WAIT * (1 << min(turn - 1, 10)), _LONGEST_WAIT)
         return abs(self._gare.ledger.now() - last) >= pause
 
     def told(self) -> list[str]:
         """Return what has been said since the last time."""
-        said, self._told = self._told, []
-        return said
+        return [self._told.popleft() for _ in range(len(self._told))]
 
     def _begin(self, due: Sequence[Release]) -> None:
         if not self._is_aside:
@@ -148,4 +149,4 @@ class Payer:
                 self._through.add(release.id)
             # Said once, and again when it is over.
             if not turn or not is_open:
-                self._told += problems or [f"{release.id} has told how it ended"]
+                self._told.extend(problems or [f"{release.id} has told how it ended"])
