@@ -15,9 +15,7 @@ def tell(work: Work, subject: str, text: str, about: str = "") -> Value:
     """Tell every place of the step; return which. `about` tells a second message of the step from its own."""
     places = work.gare.notifiers(work.plan, work.step)
     for place in places:
-        effect = message_effect(work, place, subject, text, about)
-        receipt = work.ledger.effects.perform(work.release.id, work.step.id, effect)
-        work.say(f"{place.place}: {dict(receipt)}")
+        work.perform(message_effect(work, place, subject, text, about))
     return {"places": [place.place for place in places], "summary": f"{len(places)} place(s) told"}
 
 

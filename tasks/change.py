@@ -17,8 +17,7 @@ def follow(work: Work) -> Value:
     """Do what the step does; a ticket that was opened before is found by its label."""
     phase = work.step.settings.get("phase", "")
     effect = _phase(work, phase) if phase else _opened(work)
-    receipt = work.ledger.effects.perform(work.release.id, work.step.id, effect)
-    work.say(f"{effect.target}: {dict(receipt)}")
+    receipt = work.perform(effect)
     told = f"{receipt['ticket']}: {phase or 'opened'}"
     return {"key": receipt["ticket"], "summary": told}
 

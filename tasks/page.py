@@ -26,8 +26,8 @@ def publish_page(work: Work) -> Value:
     links = [Link(name, address) for name, address in settings["links"].items()]
     if settings["packages"]:
         links += _uploaded(work, gitlab.packages)
-    receipt = _perform(work, page_effect(work, gitlab.release_page, links))
-    _perform(work, evidence_effect(work, gitlab.release_page))
+    receipt = work.perform(page_effect(work, gitlab.release_page, links))
+    work.perform(evidence_effect(work, gitlab.release_page))
     work.show_link(receipt["url"], f"Release {settings['tag_name']}")
     return {"receipt": dict(receipt), "url": receipt["url"], "summary": receipt["url"]}
 
@@ -40,7 +40,7 @@ def _say_again(work: Work, there: ReleasePage) -> Value:
     mark = (
         f"> **Released again.** {plan.title} {plan.version} is released again. ({work.release.id})"
     )
-    receipt = _perform(work, mark_effect(there, tag, mark))
+    receipt = work.perform(mark_effect(there, tag, mark))
     return {"receipt": dict(receipt), "summary": f"release of {tag}: released again"}
 
 
@@ -100,7 +100,7 @@ def _uploaded(work: Work, there: Packages) -> Iterator[Link]:
     """Bring every artifact of the release into the registry, and yield a link to each."""
     for artifact in work.artifacts:
         file = artifact["name"].replace("/", "-")
-        receipt = _perform(work, _file_effect(work, there, file, artifact["sha256"]))
+        receipt = work.perform(_file_effect(work, there, file, artifact["sha256"]))
         yield Link(file, receipt["url"], "package")
 
 
@@ -120,9 +120,3 @@ def _file_effect(work: Work, there: Packages, file: str, sha256: str) -> Effect:
         return {"url": there.upload(package, version, file, path, sha256), "sha256": sha256}
 
     return Effect(f"package {file}", {"version": version, "sha256": sha256}, look, act)
-
-
-def _perform(work: Work, effect: Effect) -> Receipt:
-    receipt = work.ledger.effects.perform(work.release.id, work.step.id, effect)
-    work.say(f"{effect.target}: {dict(receipt)}")
-    return receipt

@@ -20,13 +20,13 @@ def publish(work: Work) -> Value:
     work.show("notes", notes_page(work.plan), "Release notes")
     done: dict[str, Receipt] = {}
     if settings["changelog"]:
-        done["changelog"] = _perform(
-            work, changelog_effect(work, settings["changelog"], push=settings["push"])
+        done["changelog"] = work.perform(
+            changelog_effect(work, settings["changelog"], push=settings["push"])
         )
     if settings["notes_file"]:
-        done["notes"] = _perform(work, notes_effect(work, settings["notes_file"]))
+        done["notes"] = work.perform(notes_effect(work, settings["notes_file"]))
     if settings["tag"]:
-        done["tag"] = _perform(work, tag_effect(work, settings["tag_name"], push=settings["push"]))
+        done["tag"] = work.perform(tag_effect(work, settings["tag_name"], push=settings["push"]))
     return {
         "receipts": {name: dict(receipt) for name, receipt in done.items()},
         "summary": ", ".join(done) or "nothing",
@@ -106,9 +106,3 @@ def notes_effect(work: Work, pattern: str) -> Effect:
         return {"file": str(path)}
 
     return Effect(f"notes {path.name}", {"file": str(path)}, look, act)
-
-
-def _perform(work: Work, effect: Effect) -> Receipt:
-    receipt = work.ledger.effects.perform(work.release.id, work.step.id, effect)
-    work.say(f"{effect.target}: {dict(receipt)}")
-    return receipt

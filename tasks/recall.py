@@ -21,8 +21,7 @@ def recall(work: Work) -> Value | AskAgain:
 def _recall(work: Work) -> Value:
     told = []
     for effect in effects_of(work):
-        receipt = work.ledger.effects.perform(work.release.id, work.step.id, effect)
-        work.say(f"{effect.target}: {dict(receipt)}")
+        work.perform(effect)
         told.append(effect.target)
     return {"told": told, "summary": f"{len(told)} place(s) told"}
 

@@ -25,6 +25,7 @@ from gare.domain.plan import Plan, PlannedStep
 from gare.domain.releases import Release, StepState
 from gare.domain.waits import Cause
 from gare.errors import ConnectorError, GareError, InternalError, LedgerAway, StepFailed
+from gare.ledger.effects import Effect, Receipt
 from gare.ledger.ledger import Ledger
 from gare.ports.target import Say
 from gare.reports.markdown import escape
@@ -85,6 +86,12 @@ class Work:
     def checkout(self) -> Path:
         """Return the release's own working tree, outside the worker's folder."""
         return self.gare.work_folder / self.release.id / "checkout"
+
+    def perform(self, effect: Effect) -> Receipt:
+        """Change something outside in the step's name, once, and say what came of it."""
+        receipt = self.ledger.effects.perform(self.release.id, self.step.id, effect)
+        self.say(f"{effect.target}: {dict(receipt)}")
+        return receipt
 
     def show(self, key: str, markdown: str, title: str) -> None:
         """Show a page in the run's artifacts; a step does not fail for a page that cannot be shown."""

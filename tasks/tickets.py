@@ -58,8 +58,7 @@ def tell(work: Work) -> Value:
 def _perform(work: Work, effects: Iterable[Effect]) -> int:
     count = 0
     for effect in effects:
-        receipt = work.ledger.effects.perform(work.release.id, work.step.id, effect)
-        work.say(f"{effect.target}: {dict(receipt)}")
+        work.perform(effect)
         count += 1
     return count
 
