@@ -10,7 +10,6 @@ from gare.config.checks import standard_steps
 from gare.config.models import ProjectConfig, StationConfig, Step, StepType
 from gare.config.problems import listed
 from gare.domain.commits import planned, read_changes
-from gare.domain.notes import render
 from gare.domain.plan import Plan, PlannedEffect, PlannedStep, Reversibility
 from gare.domain.standing import RolledBack
 from gare.domain.versions import Released, pick_previous, released
@@ -18,7 +17,7 @@ from gare.errors import LosesFix, Refused
 from gare.planning.dag import environments, plan_steps
 from gare.planning.fixed_lines import FixedLines, refuse_lost
 from gare.planning.hosting_steps import PAGE
-from gare.planning.planner import Earlier, TrackerAt, read_tickets
+from gare.planning.planner import Earlier, TrackerAt, authors_of, read_tickets
 from gare.planning.preflight import Ahead, Foresee
 from gare.ports.source import Head, Source
 from gare.requests import ReleaseRequest
@@ -75,9 +74,6 @@ def make_again(
         tickets=read.tickets,
     )
     steps = tuple(_as_before(step, origin, tag) for step in steps)
-    titles = {
-        ticket.key: ticket.title for ticket in read.tickets if ticket.commits and ticket.title
-    }
     return Plan(
         project=project.name,
         title=project.title or project.name,
@@ -92,7 +88,7 @@ def make_again(
         source=project.source.model_dump(mode="json") | {"branch": head.branch},
         commits=tuple(planned(change) for change in changes),
         tickets=read.tickets,
-        notes=render(version, changes, titles=titles),
+        notes=read.notes(version, changes),
         steps=steps,
         approvals=approvals,
         environments=tuple(environments(project, station)),
@@ -103,7 +99,7 @@ def make_again(
             *read.warnings,
             *foresee(Ahead(head.branch, steps, read.examples)),
         ),
-        authors=tuple(sorted({change.author_email.lower() for change in changes})),
+        authors=authors_of(changes),
         details={AGAIN: origin},
     )
 

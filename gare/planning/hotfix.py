@@ -14,7 +14,6 @@ from typing import NamedTuple
 from gare.config.models import ProjectConfig, StationConfig, StepType
 from gare.domain.commits import Change, planned, read_changes
 from gare.domain.fixes import branch_of
-from gare.domain.notes import render
 from gare.domain.plan import Json, Kind, Plan
 from gare.domain.versions import (
     Released,
@@ -31,7 +30,7 @@ from gare.planning.hotfix_lines import check_branch, lacking, lines_of
 from gare.planning.hotfix_picks import Chosen, choose, left_out, put_on
 from gare.planning.hotfix_steps import shortened, with_branch
 from gare.planning.older import OLDER_THAN, older_than, refuse_older
-from gare.planning.planner import Earlier, TrackerAt, check_tag, read_tickets
+from gare.planning.planner import Earlier, TrackerAt, authors_of, check_tag, read_tickets
 from gare.planning.preflight import Ahead, Foresee
 from gare.planning.returning import returning
 from gare.ports.merge_requests import MergeRequests
@@ -101,9 +100,6 @@ def make_hotfix(
     read = read_tickets(tracker_at(draft.picked.commit), changes, version)
     steps, approvals = plan_steps(short, station, version=version, tag=tag, tickets=read.tickets)
     steps = with_branch(steps, project, draft.branch, draft.lines, draft.proposed)
-    titles = {
-        ticket.key: ticket.title for ticket in read.tickets if ticket.commits and ticket.title
-    }
     deployed = {step.environment for step in steps if step.type == StepType.DEPLOY}
     last = draft.base.last
     return Plan(
@@ -120,7 +116,7 @@ def make_hotfix(
         source=project.source.model_dump(mode="json") | {"branch": draft.branch},
         commits=tuple(planned(change) for change in changes),
         tickets=read.tickets,
-        notes=render(version, changes, titles=titles),
+        notes=read.notes(version, changes),
         steps=steps,
         approvals=approvals,
         environments=tuple(name for name in environments(project, station) if name in deployed),
@@ -132,7 +128,7 @@ def make_hotfix(
             *read.warnings,
             *(foresee(Ahead(draft.branch, steps, read.examples)) if foresee else ()),
         ),
-        authors=tuple(sorted({change.author_email.lower() for change in changes})),
+        authors=authors_of(changes),
         kind=Kind.HOTFIX,
         details=_details(project, request, draft),
     )

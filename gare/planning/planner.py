@@ -116,9 +116,6 @@ def make_plan(
         known_as=known_as,
     )
     steps, approvals = plan_steps(project, station, version=version, tag=tag, tickets=read.tickets)
-    titles = {
-        ticket.key: ticket.title for ticket in read.tickets if ticket.commits and ticket.title
-    }
     return Plan(
         project=project.name,
         title=project.title or project.name,
@@ -134,7 +131,7 @@ def make_plan(
         source=project.source.model_dump(mode="json") | {"branch": span.head.branch},
         commits=tuple(planned(change) for change in span.changes),
         tickets=read.tickets,
-        notes=render(version, span.changes, titles=titles),
+        notes=read.notes(version, span.changes),
         steps=steps,
         approvals=approvals,
         environments=tuple(environments(project, station)),
@@ -147,7 +144,7 @@ def make_plan(
             *read.warnings,
             *(foresee(Ahead(span.head.branch, steps, read.examples)) if foresee else ()),
         ),
-        authors=tuple(sorted({change.author_email.lower() for change in span.changes})),
+        authors=authors_of(span.changes),
         details={OLDER_THAN: newer} if (newer := older_than(version, earlier.live)) else {},
     )
 
@@ -224,6 +221,11 @@ class Scoped:
     warnings: tuple[str, ...] = ()
     examples: Mapping[str, str] = field(default_factory=dict)
 
+    def notes(self, version: str, changes: Sequence[Change]) -> str:
+        """Return the notes of a version, with the titles of the tickets that have code in it."""
+        known = {one.key: one.title for one in self.tickets if one.commits and one.title}
+        return render(version, changes, titles=known)
+
 
 def read_tickets(tracker: Tracker | None, changes: Sequence[Change], planned_for: str) -> Scoped:
     """Match commits and tickets both ways; what does not match is said in the plan's warnings."""
@@ -241,6 +243,11 @@ def read_tickets(tracker: Tracker | None, changes: Sequence[Change], planned_for
     matched = {ticket.key for ticket in scope.tickets if ticket.verdict == MATCHED}
     examples = {one.said: one.key for one in reversed(found) if one.said and one.key in matched}
     return Scoped(scope.tickets, tuple(warnings), examples)
+
+
+def authors_of(changes: Iterable[Change]) -> tuple[str, ...]:
+    """Return who has made the changes, for the rules that let no author vote."""
+    return tuple(sorted({change.author_email.lower() for change in changes}))
 
 
 def _begin(changes: Iterable[Change]) -> datetime | None:
