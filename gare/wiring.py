@@ -25,7 +25,7 @@ from gare.connectors.registry import (
 from gare.domain.approvals import Voter
 from gare.domain.plan import Kind, Plan, PlannedStep
 from gare.domain.versions import is_newer, pick_previous
-from gare.engine import Engine
+from gare.engine import Engine, deployment_of
 from gare.errors import AuthenticationFailed, ConfigError, InternalError
 from gare.freezing import Freezes
 from gare.hosting import Hosting
@@ -56,6 +56,7 @@ from gare.ports.source import Head, History, Source, TagWriter
 from gare.ports.target import ReplaceTarget
 from gare.ports.tracker import Ticket, Tracker
 from gare.requests import HotfixRequest, ReleaseRequest, Request, RollbackRequest, TrainRequest
+from gare.run_lists import Run
 from gare.station_state import StateFolder, api_url
 from gare.tracking import Tracking
 
@@ -86,6 +87,14 @@ class Gare:
         state = self.station.state
         url = api_url(state) or os.environ.get("PREFECT_API_URL", "")
         return Engine(url, bell=StateFolder(state).bell)
+
+    def start(self, request: Request, *, key: str = "") -> Run:
+        """Start the run of a request; the same key again gives the run it made before."""
+        return self.engine.start(
+            request.model_dump(mode="json"),
+            deployment=deployment_of(request.kind),
+            idempotency_key=key,
+        )
 
     @cached_property
     def freezes(self) -> Freezes:

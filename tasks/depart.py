@@ -1,7 +1,6 @@
 """depart: a member's own release begins, as a run of its own, exactly as its stored plan says."""
 
 from gare.domain.journey import turns_back, value_of
-from gare.engine import deployment_of
 from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt
 from gare.requests import ReleaseRequest
 from tasks.member_runs import member_release
@@ -40,12 +39,7 @@ def run_effect(work: Work, member: str) -> Effect:
         return Absent() if own is None else AsWanted({"run": own.flow_run_id})
 
     def act() -> Receipt:
-        run = work.gare.engine.start(
-            request.model_dump(mode="json"),
-            deployment=deployment_of(request.kind),
-            idempotency_key=key,
-        )
-        return {"run": run.id, "key": key}
+        return {"run": work.gare.start(request, key=key).id, "key": key}
 
     return Effect(f"release {member}", {"plan": planned["plan"], "key": key}, look, act)
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from gare.domain.journey import staying, turns_back
 from gare.domain.releases import Release
 from gare.domain.waits import Cause
-from gare.engine import deployment_of
 from gare.ledger.effects import Absent, Effect, Look, Receipt
 from gare.requests import RollbackRequest
 from tasks.member_runs import member_release
@@ -80,12 +79,7 @@ def _begin(work: Work, member: str, environment: str) -> str:
         return Absent()  # the engine gives the same run for the same key
 
     def act() -> Receipt:
-        run = work.gare.engine.start(
-            request.model_dump(mode="json"),
-            deployment=deployment_of(request.kind),
-            idempotency_key=key,
-        )
-        return {"run": run.id, "key": key}
+        return {"run": work.gare.start(request, key=key).id, "key": key}
 
     effect = Effect(_target(member, environment), {"key": key}, look, act)
     return str(work.ledger.effects.perform(work.release.id, work.step.id, effect)["run"])

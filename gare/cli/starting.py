@@ -8,7 +8,7 @@ import click
 
 from gare.cli.follow import follow
 from gare.cli.output import print_json
-from gare.engine import BROUGHT_ON, deployment_of, has_ended
+from gare.engine import BROUGHT_ON, has_ended
 from gare.reports.status import queue_line
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def start(
 
     Whether the requester may is asked before (`check_right`): who may not plans nothing either.
     """
-    run = gare.engine.start(request.model_dump(mode="json"), deployment=deployment_of(request.kind))
+    run = gare.start(request)
     if not as_json:
         click.echo(f"run: {gare.engine.run_address(run.id)}")
     try:

@@ -39,7 +39,6 @@ def release_again(gare: Gare, departure: Release, member: str, *, person: str, r
 
     The release that failed ends as soon as the new one is there.
     """
-    from gare.engine import deployment_of
     from gare.requests import ReleaseRequest
 
     _in_the_way(gare, departure, member)
@@ -49,34 +48,28 @@ def release_again(gare: Gare, departure: Release, member: str, *, person: str, r
     # Planned here first, so that what is still wrong is said at once.
     gare.make_plan(request)
     number = _ask_again(gare, departure, member, person, reason)
-    return gare.engine.start(
-        request.model_dump(mode="json"),
-        deployment=deployment_of(request.kind),
-        idempotency_key=f"train {departure.id} {member} again {number}",
-    )
+    return gare.start(request, key=f"train {departure.id} {member} again {number}")
 
 
 def roll_back_again(
     gare: Gare, departure: Release, member: str, *, person: str, reason: str
 ) -> list[Run]:
     """Begin once more the rollbacks of a member that were refused, or went otherwise than well."""
-    from gare.engine import deployment_of
     from gare.requests import RollbackRequest
 
     own = _in_the_way(gare, departure, member).release
     number = _ask_again(gare, departure, member, person, reason)
     places = gare.plan(departure.plan).step(f"return-{member}").settings["environments"]
     return [
-        gare.engine.start(
+        gare.start(
             RollbackRequest(
                 project=member,
                 environment=place,
                 requested_by=person,
                 reason=reason or "once more",
                 train=departure.id,
-            ).model_dump(mode="json"),
-            deployment=deployment_of(RollbackRequest.kind),
-            idempotency_key=f"train {departure.id} {member} back {place} again {number}",
+            ),
+            key=f"train {departure.id} {member} back {place} again {number}",
         )
         for place in places
         if own is not None and gare.ledger.verified_by(member, place) == own.id

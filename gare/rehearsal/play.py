@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from gare.domain.approvals import Decision
 from gare.domain.plan import Plan, PlannedApproval
 from gare.domain.releases import Release, StepState
-from gare.engine import deployment_of, has_ended
+from gare.engine import has_ended
 from gare.errors import StepFailed
 from gare.own_station import OwnStation, Say, call
 from gare.polling import looks
@@ -38,9 +38,7 @@ class Play:
         """Release exactly this plan and return how it ended. Raises StepFailed when it stands still."""
         plan = self.gare.plan(digest)
         request = ReleaseRequest(project=plan.project, plan=digest, requested_by=requester)
-        run = self.gare.engine.start(
-            request.model_dump(mode="json"), deployment=deployment_of(request.kind)
-        )
+        run = self.gare.start(request)
         opened = self._opened(run.id)
         seen, since = "", time.monotonic()
         for _left_s in looks(None, longest_s=0.3):
