@@ -202,7 +202,7 @@ def board_again(release_id: str, reason: str, without: dict[str, str]) -> None:
     """Plan the train on what stands now, with the commits that boarded, without who was taken off."""
     gare = open_gare()
     release = gare.ledger.releases.get(release_id)
-    digest, plan = gare.board_anew(gare.plan(release.plan), without)
+    digest, plan = gare.drafting.board_anew(gare.plan(release.plan), without)
     if digest != release.plan:
         _show(gare, release, digest, plan)
         value = _value(digest, plan)
@@ -255,7 +255,7 @@ def _spoilt(gare: Gare, release: Release, plan: Plan) -> _Spoilt | None:
             return _Spoilt(reason, f"{reason}.")
     try:
         if fixes:
-            gare.refuse_lost(plan, (release.id, release.train))
+            gare.drafting.refuse_lost(plan, (release.id, release.train))
     except LosesFix as refusal:
         return _Spoilt(refusal.what.rstrip("."), _with_way_on(release, refusal))
     return None

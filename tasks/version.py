@@ -41,7 +41,9 @@ def _release(work: Work, tracker: Mapping[str, Any], told: list[str]) -> list[st
     there = work.gare.tracking.writer(tracker["settings"]).versions
     if there.version(name) is None:
         return [f"{there.place} has no version {name}"]
-    open_tickets = work.gare.open_tickets(tracker["members"][0], work.step.settings["version"])
+    open_tickets = work.gare.drafting.open_tickets(
+        tracker["members"][0], work.step.settings["version"]
+    )
     work.ledger.effects.perform(work.release.id, work.step.id, released(work, there, name))
     told.append(f"{name} in {there.place}")
     if not open_tickets:

@@ -115,9 +115,9 @@ def test_a_fix_that_was_waived_for_an_open_release_is_waived_for_it_alone(shop):
     shop.release()
     waived = {"person": "alice", "reason": "goes out as it is"}
     with pytest.raises(LosesFix):
-        gare.refuse_lost(plan, (opened.id, ""))
+        gare.drafting.refuse_lost(plan, (opened.id, ""))
     gare.ledger.fixes.waive("R-2", opened.id, **waived)
-    gare.refuse_lost(plan, (opened.id, ""))
+    gare.drafting.refuse_lost(plan, (opened.id, ""))
     again = gare.make_plan(ReleaseRequest(project="shop", ref=shop.feature), opened.id)[1]
     assert again.commit == shop.feature
     with pytest.raises(LosesFix):

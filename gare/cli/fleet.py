@@ -21,7 +21,7 @@ def fleet(*, as_json: bool) -> None:
     from gare.cli.output import print_json, print_table
     from gare.cli.station_here import gare_here
 
-    lines = [_line(prospect) for prospect in gare_here().look_over()]
+    lines = [_line(prospect) for prospect in gare_here().drafting.look_over()]
     if as_json:
         print_json(lines)
         return

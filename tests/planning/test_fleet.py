@@ -33,7 +33,7 @@ def station(tmp_path, monkeypatch):
 
 def test_each_project_tells_its_next_version_or_why_it_has_none(station):
     gare = Gare(load_station(station))
-    found = {prospect.project: prospect for prospect in gare.look_over()}
+    found = {prospect.project: prospect for prospect in gare.drafting.look_over()}
     cart = found["cart"].span
     assert (cart.since_version, cart.next.version, len(cart.changes)) == ("1.2.0", "1.3.0", 2)
     assert found["search"].span is None
@@ -47,7 +47,7 @@ def test_it_is_what_a_plan_says(station):
     from gare.requests import ReleaseRequest
 
     gare = Gare(load_station(station))
-    [cart] = [one.span for one in gare.look_over() if one.project == "cart"]
+    [cart] = [one.span for one in gare.drafting.look_over() if one.project == "cart"]
     _, plan = gare.make_plan(ReleaseRequest(project="cart"))
     assert (plan.version, plan.commit, plan.previous_tag, [c.sha for c in plan.commits]) == (
         cart.next.version, cart.head.commit, cart.since_tag, [c.sha for c in cart.changes],
