@@ -23,13 +23,12 @@ from gare.domain.versions import (
     released,
 )
 from gare.errors import LosesFix, Refused
-from gare.planning import older
 from gare.planning.dag import environments, plan_steps
 from gare.planning.fixed_lines import FixedLines, refuse_lost
 from gare.planning.hotfix_lines import check_branch, lacking, lines_of
 from gare.planning.hotfix_picks import Chosen, choose, left_out, put_on
 from gare.planning.hotfix_steps import shortened, with_branch
-from gare.planning.older import OLDER_THAN, older_than, refuse_older
+from gare.planning.older import OLDER_THAN, older_than, refuse_older, told_older
 from gare.planning.planner import Earlier, TrackerAt, authors_of, check_tag, read_tickets
 from gare.planning.preflight import Ahead, Foresee
 from gare.planning.returning import returning
@@ -237,7 +236,7 @@ def _of_ticket(change: Change, ticket: str) -> Change:
 def _told(project: ProjectConfig, draft: _Draft) -> list[str]:
     """Return all that a person should know before saying yes."""
     base, told = draft.base, [*draft.chosen.told, *left_out(draft.picked, draft.base.onto)]
-    told += older.told(draft.version, draft.live)
+    told += told_older(draft.version, draft.live)
     if not draft.older_than and draft.live and not base.line and draft.live != base.last.version:
         told.append(
             f"{draft.live} is what was last verified good, not {base.last.version}: to fix that one, "

@@ -22,7 +22,7 @@ def refuse_older(version: str, live: str, *, what: str, environment: str, instea
         )
 
 
-def told(version: str, live: str) -> list[str]:
+def told_older(version: str, live: str) -> list[str]:
     """Say that an environment goes back."""
     newer = older_than(version, live)
     return [f"{newer} runs and goes back to {version}: that was allowed"] if newer else []

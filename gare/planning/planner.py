@@ -16,10 +16,9 @@ from gare.domain.scope import MATCHED, match, ticket_keys
 from gare.domain.standing import RolledBack
 from gare.domain.versions import Next, next_version, pick_previous, released, step_over
 from gare.errors import ConfigError, NothingToRelease, Refused
-from gare.planning import older
 from gare.planning.dag import environments, plan_steps
 from gare.planning.fixed_lines import FixedLines, refuse_lost
-from gare.planning.older import OLDER_THAN, older_than, refuse_older
+from gare.planning.older import OLDER_THAN, older_than, refuse_older, told_older
 from gare.planning.preflight import Ahead, Foresee
 from gare.planning.returning import returning, with_way_forward
 from gare.ports.merge_requests import MergeRequests
@@ -138,7 +137,7 @@ def make_plan(
         env=project.env,
         warnings=(
             *warnings,
-            *older.told(version, earlier.live),
+            *told_older(version, earlier.live),
             *returning(source, project, span.head.commit, earlier.rolled_back),
             *_stepped_over(span, earlier),
             *read.warnings,
