@@ -8,7 +8,7 @@ from gare import masking
 from gare.connectors.gitlab_site import WRITE, GitLabSite
 from gare.connectors.output import LineCutter
 from gare.connectors.vendor_errors import understood
-from gare.errors import Conflict, UnexpectedReply
+from gare.errors import Conflict, GareError, UnexpectedReply
 from gare.ports.ci import Job, Pipeline, PipelineState
 
 KEY = "GARE_KEY"
@@ -65,11 +65,17 @@ class GitLabCi:
             made = self._site.project.pipelines.create({"ref": ref, "variables": given})
             if made.sha == commit:
                 return self._pipeline(made.attributes)
-            made.cancel()
+        hint = "Start a new release, or name a ref that stays: `ref:` of the step."
+        try:
+            with self._site.asking(f"cancel pipeline {made.id}", WRITE):
+                made.cancel()
+        except GareError as error:
+            # Not to be tried again: the next attempt would start one more beside it.
+            hint = f"Cancel {made.web_url} there: it runs, as {error.what} {hint}"
         raise Conflict(
             f"{ref} is at {made.sha[:12]} in GitLab, and not at the planned {commit[:12]}.",
             where=self._site.where,
-            hint="Start a new release, or name a ref that stays: `ref:` of the step.",
+            hint=hint,
         )
 
     def pipeline(self, id: int) -> Pipeline:

@@ -14,6 +14,7 @@ from gare.connectors.connection import Connection
 from gare.connectors.gitlab import GitLab
 from gare.errors import (
     AuthenticationFailed,
+    Conflict,
     GareError,
     NotFound,
     PermissionDenied,
@@ -220,3 +221,12 @@ def test_a_pipeline_whose_answer_was_lost_is_found_again(served: Served) -> None
 def test_an_address_that_would_leak_or_lead_nowhere_is_refused(url: str, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         Connection(url=url, token="$TOKEN")
+
+
+def test_a_pipeline_for_another_commit_that_cannot_be_canceled_is_named(served):
+    gitlab = connected(served.url)
+    served.fail("status", path="*/cancel", count=None)
+    with pytest.raises(Conflict, match="and not at the planned aaaaaaaaaaaa") as refused:
+        gitlab.ci.start("main", "a" * 40, "R-1 pipeline", {})
+    assert re.search(r"Cancel \S+/pipelines/\d+ there: it runs", refused.value.hint)
+    assert len([one for one in served.sent("POST") if one.endswith("/pipeline")]) == 1
