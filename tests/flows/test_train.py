@@ -230,7 +230,8 @@ def pause_in_ui(train: Train) -> None:
     engine = train.first.gare().engine
     deployment = httpx.get(f"{engine.url}/deployments/name/train/gare").json()["id"]
     path = f"{engine.url}/deployments/{deployment}/schedules/{schedules(train)[train.name]['id']}"
-    httpx.patch(path, json={"active": False}).raise_for_status()
+    # A busy server answers 503, and the UI lets the person try again.
+    wait_until(lambda: httpx.patch(path, json={"active": False}, timeout=30).is_success)
 
 
 def register_again(train: Train) -> None:
