@@ -1,4 +1,4 @@
-"""What an ended release owes others: its change ticket moved, its deployment in the hosting ended. Paid until it is.
+"""What an ended release owes others until it is paid: its change ticket, its deployment, that it was rolled back.
 
 Owed is what follows from the plan and the ledger and has no receipt there, so nothing is lost when a process dies or a
 vendor is away. How a release ended is never changed by it.
@@ -7,14 +7,17 @@ vendor is away. How a release ended is never changed by it.
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 from gare.change_ticket import stop_target, tell_stop
-from gare.domain.plan import Plan, PlannedStep
+from gare.domain.plan import Json, Plan, PlannedStep
 from gare.domain.releases import Release, ReleaseState, StepState
 from gare.errors import GareError, LedgerAway
 from gare.hosted_deployment import CANCELED, FAILED, SUCCESS, begun_target, end, ended_target
+from gare.recall import Recalled, own_recall, put_back_by_itself, recall_effects
 from gare.wiring import Gare
 
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=10), timedelta(minutes=5)
@@ -36,7 +39,11 @@ def owed(gare: Gare, release: Release) -> list[Debt]:
     effects = gare.ledger.effects.of(release.id)
     paid = {(one.step, one.target) for one in effects if one.receipt is not None}
     plan = gare.plan(release.plan)
-    every = (*_change(gare, release, plan), *_deployments(gare, release, plan, paid))
+    every = (
+        *_change(gare, release, plan),
+        *_deployments(gare, release, plan, paid),
+        *_recalls(gare, release),
+    )
     return [debt for debt in every if (debt.step, debt.target) not in paid]
 
 
@@ -71,6 +78,31 @@ def _deployment(gare: Gare, release: Release, plan: Plan, step: PlannedStep, sta
 
     what = f"The deployment to {step.settings['gitlab_environment']}"
     return Debt(what, step.id, ended_target(step, status), pay)
+
+
+def _recalls(gare: Gare, release: Release) -> Iterator[Debt]:
+    """Yield what tickets and page say of a release that has put itself back. Who they are is asked each time."""
+    for said in put_back_by_itself(gare, release):
+        if settings := own_recall(gare, said):
+            step = next(one.id for one in reversed(said.plan.steps) if one.type == "close")
+            pay = partial(_recall, gare, said, settings, step)
+            where = f"rolled back in {said.environment}"
+            yield Debt(f"What tickets and pages say of {where}", step, where, pay)
+
+
+def _recall(gare: Gare, said: Recalled, settings: Json, step: str) -> None:
+    """Tell every ticket and the page; raise at the end what one of them refused, or could not hear now."""
+    problems = list[GareError]()
+    for effect in recall_effects(gare, settings, said):
+        try:
+            told = replace(effect, tells_end=True)
+            gare.ledger.effects.perform(said.release, step, told)
+        except LedgerAway:
+            raise
+        except GareError as error:
+            problems.append(error)
+    if problems:
+        raise max(problems, key=lambda error: error.retryable)
 
 
 def _status(gare: Gare, release: Release, plan: Plan, step: PlannedStep) -> str:

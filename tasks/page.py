@@ -7,6 +7,7 @@ from gare.ledger.effects import Absent, AsWanted, Different, Effect, Look, Recei
 from gare.planning.again import AGAIN
 from gare.ports.packages import Packages
 from gare.ports.release_page import Link, ReleaseEntry, ReleasePage
+from gare.recall import mark_effect
 from tasks.away import unless_away
 from tasks.step import AskAgain, Value, Work, step_task
 
@@ -42,23 +43,6 @@ def _say_again(work: Work, there: ReleasePage) -> Value:
     )
     receipt = work.perform(mark_effect(there, tag, mark))
     return {"receipt": dict(receipt), "summary": f"release of {tag}: released again"}
-
-
-def mark_effect(there: ReleasePage, tag: str, mark: str) -> Effect:
-    """Return a mark on top of the notes of a release, which stay."""
-
-    def notes() -> str:
-        found = there.look(tag)
-        return found.notes if found else ""
-
-    def look() -> Look:
-        return AsWanted({"tag": tag}) if mark in notes() else Absent()
-
-    def act() -> Receipt:
-        there.rewrite(tag, f"{mark}\n\n{notes()}")
-        return {"tag": tag}
-
-    return Effect(f"release page {tag}", {"mark": mark}, look, act)
 
 
 def page_effect(work: Work, there: ReleasePage, links: Sequence[Link]) -> Effect:

@@ -278,10 +278,10 @@ def level_of(seen: Any) -> int:
 
 
 def _may_repeat(request: "PreparedRequest") -> bool:
-    """Tell whether a second request means the same: GitLab would keep a file twice, and not merge again."""
+    """Tell whether a second request means the same: GitLab would keep a file twice, and neither merge nor end again."""
     url = (request.url or "").partition("?")[0]
     if request.method == "PUT":
-        return not ("/packages/generic/" in url or url.endswith("/merge"))
+        return not ("/packages/generic/" in url or url.endswith("/merge") or "/deployments/" in url)
     return request.method != "POST"
 
 

@@ -27,7 +27,6 @@ from tasks.pipeline import bring_on, start_effect
 from tasks.put_back import make_shipment
 from tasks.record import record_once, show_running
 from tasks.step import AskAgain, Value, Work
-from tasks.told import tell_put_back
 from tasks.validate import facts
 
 MORE = """
@@ -435,7 +434,7 @@ def test_a_page_that_was_made_before_says_that_its_version_was_put_back(released
     released.gare.source(released.plan).write_tag(tag, released.plan.commit, "early", push=False)
     hosted.release_page.write(ReleaseEntry(tag, "Shop", "- cups"))
     ended = put_back(released)
-    assert tell_put_back(released.gare, ended) == tell_put_back(released.gare, ended) == []
+    assert [pay(released.gare, ended) for _ in range(2)] == [([], False)] * 2
     assert hosted.release_page.look(tag).notes == (
         f"> **Rolled back.** {released.plan.title} {released.plan.version} was rolled back in production, "
         f"which is back at 1.0.0: it answers nothing. 1.0.0 is live again. ({ended.id})\n\n- cups"
@@ -447,5 +446,5 @@ def test_who_was_taken_back_by_a_rollback_tells_nobody_itself(released):
     ledger.taken_back.note(release, "production", by="R-9", to="1.0.0", actor="carol")
     ended = ledger.releases.mark(release, ReleaseState.ROLLED_BACK, actor="gare", end="by R-9")
     before = len(released.up.sent())
-    assert tell_put_back(released.gare, ended) == []
+    assert pay(released.gare, ended) == ([], False)
     assert len(released.up.sent()) == before
