@@ -7,6 +7,7 @@ A job of a protected environment is approved first, in the connection's name; an
 from gare.domain.waits import Cause, Waited
 from gare.errors import Refused
 from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt
+from gare.ledger.restored import withdraw_open
 from gare.ports.ci import Ci, Job, Pipeline
 from gare.ports.environments import DeploymentRecord, Environments
 from tasks.step import Work
@@ -22,6 +23,7 @@ def play_jobs(work: Work, ci: Ci, found: Pipeline) -> list[Waited]:
     jobs = [job for job in ci.jobs(found.id) if job.name in named]
     for job in (job for job in jobs if job.has_begun):
         _perform(work, _start(ci, there, found, job))  # its receipt, where the answer was lost
+        _settle_approval(work, there, job)
     return [_play(work, ci, there, found, job) for job in jobs if job.can_be_played]
 
 
@@ -47,6 +49,20 @@ def _play(work: Work, ci: Ci, there: Environments, found: Pipeline, job: Job) ->
     _perform(work, _start(ci, there, found, job))
     what = f"{job.name}, which was started in pipeline {found.id} ({job.url})"
     return Waited(what, Cause.SYSTEMS)
+
+
+def _settle_approval(work: Work, there: Environments, job: Job) -> None:
+    """Look at an approval whose answer was lost, of a job that somebody else has started since."""
+    mine = work.ledger.effects.of(work.release.id)
+    begun = (one for one in mine if one.step == work.step.id and one.receipt is None)
+    if not any(one.target.startswith(f"approve {job.name} ") for one in begun):
+        return
+    deployment = there.of_job(job.id)
+    if deployment is not None and there.user in deployment.approved_by:
+        _perform(work, _approval(there, deployment, job))
+    else:
+        said = f"{job.name} was started without it"
+        withdraw_open(work.ledger.database, work.release.id, work.step.id, actor="gare", said=said)
 
 
 def _perform(work: Work, effect: Effect) -> None:

@@ -154,6 +154,27 @@ def test_the_jobs_that_the_release_starts_are_approved_and_played_once(released)
     assert [vote["user"]["username"] for vote in live[-1].votes] == ["gare"]
 
 
+def test_an_approval_whose_answer_was_lost_has_its_receipt_when_somebody_else_starts_the_job(
+    released,
+):
+    project = released.up.sandbox.vendors["gitlab"].projects[0]
+    project.seed["environments"] = {"live": {"approvals": 1}}
+    project.seed["pipeline"]["jobs"] = {
+        "ship": {"environment": "live", "when": "manual", "takes_s": 5, "allow_failure": False}
+    }
+    released.up.fail("lost reply", method="POST", path="*/approval")
+    released.do("ship", bring_on)
+    hosted = released.gare.hosting.at(released.plan.step("ship").settings["gitlab"])
+    [pipeline] = released.there["pipelines"]
+    [job] = [one for one in hosted.ci.jobs(pipeline) if one.name == "ship"]
+    hosted.environments.play(job.id)
+    released.later(10)
+    assert "succeeded" in released.do("ship", bring_on)["summary"]
+    done = released.gare.ledger.effects.of(released.release.id)
+    assert [effect.target for effect in done if effect.receipt is None] == []
+    assert len(released.up.sent("POST", "/approval")) == 1
+
+
 def test_a_job_is_not_started_in_a_freeze_that_began_after_its_pipeline(released):
     project = released.up.sandbox.vendors["gitlab"].projects[0]
     project.seed["pipeline"]["jobs"] = {"ship": {"when": "manual", "allow_failure": False}}
