@@ -5,10 +5,10 @@ Facts about the calls: docs/decisions/0003-engine-over-rest.md.
 """
 
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,6 +63,11 @@ class Schedule:
     when: Mapping[str, Any]
     parameters: Mapping[str, Any]
     is_active: bool
+
+    @property
+    def deployment_path(self) -> str:
+        """Where the deployment is that it belongs to."""
+        return self.path.partition("/schedules/")[0]
 
 
 class Engine:
@@ -164,18 +169,35 @@ class Engine:
         """Give a deployment one more schedule: `schedule`, `active`, `parameters`."""
         found = self._call("GET", f"/deployments/name/{deployment}", what="find the deployment")
         body = [{**fields, "slug": slug}]
-        self._call("POST", f"/deployments/{found['id']}/schedules", body, what="make the schedule")
+        with self._runs_kept(f"/deployments/{found['id']}") as path:
+            self._call("POST", f"{path}/schedules", body, what="make the schedule")
 
     def change_schedule(
         self, schedule: Schedule, *, active: bool, parameters: Mapping[str, Any]
     ) -> None:
         """Let a schedule rest or go on. The engine (3.8) forgets parameters that are not sent along."""
         body = {"active": active, "parameters": dict(parameters)}
-        self._call("PATCH", schedule.path, body, what="change the schedule")
+        with self._runs_kept(schedule.deployment_path):
+            self._call("PATCH", schedule.path, body, what="change the schedule")
 
     def drop_schedule(self, schedule: Schedule) -> None:
         """Take a schedule away, with the runs that it has planned."""
-        self._call("DELETE", schedule.path, what="remove the schedule")
+        with self._runs_kept(schedule.deployment_path):
+            self._call("DELETE", schedule.path, what="remove the schedule")
+
+    @contextmanager
+    def _runs_kept(self, deployment_path: str) -> Iterator[str]:
+        """Plan the runs of a deployment's schedules anew when one of them has changed.
+
+        The engine (3.8) then removes the planned runs of all of them, and plans them up to a minute later: what was to
+        begin meanwhile would never begin.
+        """
+        since = datetime.now(UTC)
+        yield deployment_path
+        body = {"start_time": since.isoformat()}
+        self._call(
+            "POST", f"{deployment_path}/schedule", body, what="plan the runs of the schedules"
+        )
 
     def add_to_description(self, deployment: str, heading: str, text: str) -> None:
         """Put a text below a heading at the end of what the UI says of a deployment, in the place of the one there."""
@@ -183,8 +205,8 @@ class Engine:
         own = (found["description"] or "").partition(heading)[0].rstrip()
         wanted = f"{own}\n\n{heading}\n\n{text}" if text else own
         if found["description"] != wanted:
-            path = f"/deployments/{found['id']}"
-            self._call("PATCH", path, {"description": wanted}, what="describe the deployment")
+            with self._runs_kept(f"/deployments/{found['id']}") as path:
+                self._call("PATCH", path, {"description": wanted}, what="describe the deployment")
 
     def run(self, run_id: str) -> Run:
         """Read one run. Raises NotFound."""
