@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-import zlib
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -87,7 +87,7 @@ class JiraBase(Vendor):
 
     def dress(self, request: Request, reply: Reply) -> Reply:
         """Add the request's id, and Data Center's rate headers."""
-        headers = {**reply.headers, "atl-traceid": f"{zlib.crc32(request.path.encode()):08x}"}
+        headers = {**reply.headers, "atl-traceid": uuid.uuid4().hex}
         if self._who(request) is None:
             headers["X-Seraph-LoginReason"] = "AUTHENTICATED_FAILED"
         if self._limit and not self.is_cloud:
