@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Test files run side by side; most of them wait for processes.
-JOBS ?= 2
+JOBS ?= 3
 
 .PHONY: demo test crash year check lint types imports bench lock clean
 
