@@ -280,6 +280,7 @@ class Drafting:
             self._planned_tickets,
             self._why_not_standing,
             self._named_version,
+            self._name_of,
             self._gare.station.config.plans_at_once,
         )
 
@@ -288,7 +289,12 @@ class Drafting:
         tracker = self._gare.project(name).config.tickets.tracker
         if tracker is None or not is_written(tracker):
             return None
-        return Named(self._gare.tracking.name_of(tracker, version), tracker.model_dump(mode="json"))
+        return Named(self._name_of(name, version), tracker.model_dump(mode="json"))
+
+    def _name_of(self, name: str, version: str) -> str:
+        """Return what the tracker of a project calls a version."""
+        tracker = self._gare.project(name).config.tickets.tracker
+        return self._gare.tracking.name_of(tracker, version) if tracker else version
 
     def _why_not_standing(self, name: str) -> str:
         """Say why a project's last version is not what stands in its last environment; empty when it is.

@@ -27,6 +27,8 @@ StandsOf = Callable[[str], str]
 """Says why a project's last version is not what stands in its last environment; empty when it is."""
 VersionOf = Callable[[str, str], Named | None]
 """Gives a version as the tracker of a project calls it, where releases write into that."""
+NameOf = Callable[[str, str], str]
+"""Gives what the tracker of a project calls a version: what it is asked for."""
 TicketsOf = Callable[[str, Scope], list[Ticket]]
 """Gives what the tracker of a project has planned for a train."""
 _LOOKED_AT = 50
@@ -40,6 +42,7 @@ class Members:
     tickets: TicketsOf
     stands: StandsOf
     version: VersionOf
+    name: NameOf
     at_once: int = 1
 
 
@@ -175,7 +178,7 @@ def _candidate(project: str, scope: Scope | None, look: Members) -> Candidate:
     if found.ready is None or scope is None:
         return found
     try:
-        return _versioned(_in_scope(project, found.ready, scope, look.tickets), scope, look)
+        return _versioned(_in_scope(project, found.ready, scope, look), scope, look)
     except GareError as error:
         return _left_out(project, error)
 
@@ -213,10 +216,11 @@ def _settled(candidate: Candidate, stands_of: StandsOf) -> Candidate:
     return candidate
 
 
-def _in_scope(project: str, ready: Ready, scope: Scope, tickets_of: TicketsOf) -> Candidate:
+def _in_scope(project: str, ready: Ready, scope: Scope, look: Members) -> Candidate:
     """Let a member board that has a commit for a planned ticket; tell which of them are not done."""
-    what = f"the sprint of {scope.sprint}" if scope.sprint else f"version {scope.version}"
-    planned = tickets_of(project, scope)
+    planned = look.tickets(project, scope)
+    what = f"the sprint of {scope.sprint}" if scope.sprint else ""
+    what = what or f"version {look.name(project, scope.version)}"
     committed = {key for commit in ready.plan.commits for key in commit.tickets}
     if committed.isdisjoint(ticket.key for ticket in planned):
         return Candidate(project, reason=f"it has no ticket of {what}", is_empty=True)

@@ -46,3 +46,12 @@ def test_a_fix_version_decides(repository):
     assert board(repository, "version: 1.1.0") == (["shop"], {})
     reason = "it has no ticket of version 1.0.0"
     assert board(repository, "version: 1.0.0") == ([], {"shop": reason})
+
+
+def test_the_reason_names_the_version_as_the_tracker_was_asked_for_it(repository):
+    words = repository.file.read_text()
+    named = words.replace("project: SHOP}", "project: SHOP, version: 'tea {version}'}")
+    repository.file.write_text(named)
+    repository.commit("chore: versions have a name in Jira")
+    reason = "it has no ticket of version tea Train 1.1.0"
+    assert board(repository, "version: Train 1.1.0") == ([], {"shop": reason})

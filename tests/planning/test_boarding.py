@@ -62,6 +62,7 @@ class Station:
             self.tickets_of,
             lambda project: self.unsettled.get(project, ""),
             lambda _project, version: Named(version, {"type": "jira"}),
+            lambda project, version: f"{project} {version}",
         )
 
     def train(self, **more: object) -> Train:
@@ -208,12 +209,12 @@ def test_members_are_planned_side_by_side(station):
     assert members(station.board(at_once=2)) == ["api", "web"]
 
 
-def test_only_members_with_a_ticket_of_the_planned_version_board(station):
+def test_only_members_with_a_ticket_of_the_version_that_their_tracker_was_asked_for_board(station):
     station.tickets = {"api": [Ticket("SHOP-1", "One", status="done"), Ticket("SHOP-9", "Nine")]}
     plan = station.board(board={"version": "Train {date}"})
     assert members(plan) == ["api"]
-    assert left_out(plan) == {"web": "it has no ticket of version Train 2026-11-24"}
-    assert "api: not done in version Train 2026-11-24: SHOP-9" in plan.warnings
+    assert left_out(plan) == {"web": "it has no ticket of version web Train 2026-11-24"}
+    assert "api: not done in version api Train 2026-11-24: SHOP-9" in plan.warnings
     assert station.asked == ["Train 2026-11-24"] * 2
 
 
