@@ -26,10 +26,10 @@ def calendar(project: str, days: int, file: str, *, as_json: bool) -> None:
     from datetime import timedelta
 
     from gare.cli.output import print_json, print_table
-    from gare.cli.station_here import gare_here
+    from gare.cli.station_here import gare_to_plan
     from gare.reports.freezes import entries
 
-    gare = gare_here()
+    gare = gare_to_plan()
     if project:
         gare.project(project)
     found = gare.freezes.calendar(project) if project else gare.freezes.whole_calendar()

@@ -157,10 +157,10 @@ def lift(name: str, reason: str) -> None:
 def list_freezes(*, as_json: bool) -> None:
     """Show every freeze of the station and its projects, what closes now, and until when."""
     from gare.cli.output import print_json, print_table
-    from gare.cli.station_here import gare_here
+    from gare.cli.station_here import gare_to_plan
     from gare.reports.freezes import lines
 
-    gare = gare_here()
+    gare = gare_to_plan()
     found = lines(gare.freezes.whole_calendar(), gare.ledger.now())
     if as_json:
         print_json(found)
@@ -183,12 +183,12 @@ def preview(name: str, *, as_json: bool, **said: Any) -> None:
     Changes nothing.
     """
     from gare.cli.output import print_json
-    from gare.cli.station_here import gare_here
+    from gare.cli.station_here import gare_to_plan
     from gare.config.freeze_problems import read_freeze
     from gare.domain.freezes import WindowKind
     from gare.frozen import foresee, known_freeze
 
-    gare = gare_here()
+    gare = gare_to_plan()
     is_allowing = False
     if given := _given(said):
         told = {"name": name, **given}
@@ -263,11 +263,12 @@ def _given(said: dict[str, Any]) -> dict[str, Any]:
 
 
 def _known(gare: Gare) -> Known:
-    """Return what a freeze can be about. While a project's file is broken, nobody knows all projects."""
+    """Return what a freeze can be about. While a project's file does not say its name, nobody knows all projects."""
     from gare.config.freeze_problems import Known
 
     projects = gare.station.projects
-    return Known(gare.station.config.environments, () if projects.problems else list(projects))
+    names = projects.names if projects.are_named else ()
+    return Known(gare.station.config.environments, names)
 
 
 def _refuse_taken(gare: Gare, name: str) -> None:

@@ -61,7 +61,7 @@ def hotfix(
     from gare.cli.release import requester
     from gare.cli.requesting import request_of
     from gare.cli.starting import check_right, start
-    from gare.cli.station_here import gare_here
+    from gare.cli.station_here import gare_to_plan
     from gare.errors import ConfigError
     from gare.requests import HotfixRequest
 
@@ -71,7 +71,7 @@ def hotfix(
             where="--commit, --mr, --ticket, --line, --parent, --allow-older",
             hint="Leave these out, or plan anew with them.",
         )
-    gare = gare_here()
+    gare = gare_to_plan()
     request = request_of(
         gare,
         project,

@@ -26,10 +26,10 @@ def plan(project: str | None, again: str, *, as_json: bool, **asked: Unpack[Want
     Changes nothing. Without PROJECT: the station's only one.
     """
     from gare.cli.requesting import request_of
-    from gare.cli.station_here import gare_here
+    from gare.cli.station_here import gare_to_plan
     from gare.requests import ReleaseRequest
 
-    gare = gare_here()
+    gare = gare_to_plan()
     digest, made = gare.make_plan(request_of(gare, project, ReleaseRequest, again=again, **asked))
     print_plan(gare, digest, made, as_json=as_json)
 

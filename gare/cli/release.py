@@ -49,11 +49,11 @@ def release(
     """
     from gare.cli.requesting import request_of
     from gare.cli.starting import check_right, start
-    from gare.cli.station_here import gare_here
+    from gare.cli.station_here import gare_to_plan
     from gare.errors import ConfigError
     from gare.requests import ReleaseRequest
 
-    gare = gare_here()
+    gare = gare_to_plan()
     request = request_of(
         gare,
         project,

@@ -18,6 +18,16 @@ def gare_here() -> "Gare":
     return Gare(load_station(leave_out_broken=True))
 
 
+def gare_to_plan() -> "Gare":
+    """Return the station, for a command that plans, starts releases or tells of freezes.
+
+    Raises ConfigError when a freeze is about a project that there is not.
+    """
+    gare = gare_here()
+    gare.station.check_freezes()
+    return gare
+
+
 def ledger_here() -> Ledger:
     """Return the ledger of that station, for a command that asks nothing else and must answer at once."""
     place = ledger_place()

@@ -57,11 +57,11 @@ def list_trains(*, as_json: bool) -> None:
 def plan(name: str, slot: str, *, as_json: bool) -> None:
     """Show what a departure would do: who boards, in which order, who is left out and why. Changes nothing."""
     from gare.cli.output import print_json
-    from gare.cli.station_here import gare_here
+    from gare.cli.station_here import gare_to_plan
     from gare.cli.train_pages import show_closed, show_plan
     from gare.frozen import ways_of_train
 
-    gare = gare_here()
+    gare = gare_to_plan()
     found = gare.station.train(name)
     request = _request(name, slot=slot or _next_slot(gare, found))
     digest, made = gare.make_plan(request, is_preview=True)
@@ -84,10 +84,10 @@ def plan(name: str, slot: str, *, as_json: bool) -> None:
 @FOLLOW
 def board(name: str, slot: str, reason: str, *, no_follow: bool) -> None:
     """End boarding now: what is on the members' branches departs at the slot, and not before."""
-    from gare.cli.station_here import gare_here
+    from gare.cli.station_here import gare_to_plan
     from gare.errors import Refused
 
-    gare = gare_here()
+    gare = gare_to_plan()
     found = gare.station.train(name)
     asked = slot or _next_slot(gare, found)
     if not asked:
@@ -112,9 +112,9 @@ def board(name: str, slot: str, reason: str, *, no_follow: bool) -> None:
 @FOLLOW
 def depart(name: str, plan_digest: str, reason: str, *, no_follow: bool) -> None:
     """Board and depart at once, outside the timetable."""
-    from gare.cli.station_here import gare_here
+    from gare.cli.station_here import gare_to_plan
 
-    _start(gare_here(), name, plan=plan_digest, reason=reason, no_follow=no_follow)
+    _start(gare_to_plan(), name, plan=plan_digest, reason=reason, no_follow=no_follow)
 
 
 @train.command()

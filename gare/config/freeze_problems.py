@@ -82,6 +82,11 @@ def freeze_problems(
             yield document.problem((*path, *([key] if key else [])), what, write)
 
 
+def is_pattern(name: str) -> bool:
+    """Tell whether an entry of a freeze is about whatever is called like that, which may be nothing."""
+    return any(letter in name for letter in _PATTERN_LETTERS)
+
+
 def _strange_names(
     document: Document,
     path: KeyPath,
@@ -90,8 +95,8 @@ def _strange_names(
     known: Collection[str],
 ) -> Iterator[Problem]:
     """Yield each environment or project that there is not: a freeze about nothing keeps nobody."""
-    for place, name in enumerate(getattr(freeze, key) if known else ()):
-        if name not in known and not any(letter in name for letter in _PATTERN_LETTERS):
+    for place, name in enumerate(getattr(freeze, key)):
+        if not is_pattern(name) and name not in known and known:
             yield document.problem(
                 (*path, key, place),
                 f"there is no {key.removesuffix('s')} `{name}`.",

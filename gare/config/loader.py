@@ -3,14 +3,14 @@
 Paths in a file are relative to the folder of that file. Reads only; resolves no secret, reaches no network.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 
 from gare.config.checks import project_problems, station_problems
 from gare.config.document import Document, read_document, read_name
-from gare.config.freeze_problems import Known, projects_problems
+from gare.config.freeze_problems import Known, Lists, is_pattern, projects_problems
 from gare.config.models import ProjectConfig, StationConfig
 from gare.config.parsed import parsed
 from gare.config.problems import InvalidFiles, Problem, listed, nearest, shown
@@ -30,10 +30,11 @@ class Project:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A project whose file is wrong, and what can be read of it all the same."""
+    """A project whose file is wrong, and what can be read of it all the same; its name may be a guess."""
 
     labels: tuple[str, ...]
     problems: tuple[Problem, ...]
+    is_named: bool = True
 
 
 class Projects(Mapping[str, Project]):
@@ -46,6 +47,7 @@ class Projects(Mapping[str, Project]):
         self._config = config
         self._problems: list[Problem] = []
         self._left = list(_project_files(root, document, config, self._problems))
+        self._has_lost = bool(self._problems)
         self._found: dict[str, Project] = {}
         self._ambiguous: set[str] = set()
         self._reading = RLock()
@@ -80,6 +82,20 @@ class Projects(Mapping[str, Project]):
         return self._broken
 
     @property
+    def names(self) -> Collection[str]:
+        """Return the names of all projects, those included whose files are wrong."""
+        return _Names(self)
+
+    @property
+    def are_named(self) -> bool:
+        """Tell whether the names of all projects are known: each file is there, and says its name."""
+        return not self._has_lost and all(one.is_named for one in self.broken.values())
+
+    def is_known(self, name: str) -> bool:
+        """Tell whether there is a project of this name, right or wrong. When there is, not every file is read."""
+        return name in self or name in self._ambiguous or name in self._broken
+
+    @property
     def labels(self) -> dict[str, tuple[str, ...]]:
         """Return the labels of every project by name, those included whose files are wrong."""
         known = {name: project.config.labels for name, project in self.items()}
@@ -112,7 +128,24 @@ def _broken(file: Path, wrong: InvalidFiles) -> tuple[str, Broken]:
     known = (
         [label for label in labels if isinstance(label, str)] if isinstance(labels, list) else ()
     )
-    return name, Broken(tuple(known), tuple(wrong.problems))
+    is_named = isinstance(said.get("name"), str)
+    return name, Broken(tuple(known), tuple(wrong.problems), is_named)
+
+
+class _Names(Collection[str]):
+    """The names of projects; files are read as somebody asks."""
+
+    def __init__(self, projects: Projects) -> None:
+        self._projects = projects
+
+    def __contains__(self, name: object) -> bool:
+        return self._projects.is_known(str(name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._projects.labels))
+
+    def __len__(self) -> int:
+        return len(self._projects.labels)
 
 
 def mentions(file: Path, name: str) -> bool:
@@ -162,6 +195,20 @@ class Station:
             hint=f"{nearest(name, self.projects)}Projects are {listed(self.projects)}.",
         )
 
+    def check_freezes(self) -> None:
+        """Raise InvalidFiles when a freeze or calendar of station.yaml is about a project that there is not.
+
+        For what plans and starts: a mistake of one keeps nobody from lifting a freeze, or from ending a release.
+        """
+        lists = _freezes(self.config)
+        said = {name for freezes in lists.values() for one in freezes for name in one.projects}
+        names = self.projects.names
+        if all(is_pattern(name) or name in names for name in said) or not self.projects.are_named:
+            return
+        document = read_document(self.file)
+        if problems := list(projects_problems(document, lists, Known(projects=names))):
+            raise InvalidFiles(problems)
+
     def train(self, name: str) -> Train:
         """Return a train. Raises ConfigError that names those there are."""
         if name in self.trains:
@@ -197,10 +244,14 @@ def _all_problems(
 ) -> tuple[Problem, ...]:
     """Return what is wrong with all files, and between station.yaml and them."""
     found = (*projects.problems, *trains.problems)
-    if projects.problems:
+    if not projects.are_named:
         return found  # which projects there are is not known
-    lists = {"freezes": config.freezes, "calendars": config.calendars}
-    return (*found, *projects_problems(document, lists, Known(projects=projects)))
+    known = Known(projects=projects.names)
+    return (*found, *projects_problems(document, _freezes(config), known))
+
+
+def _freezes(config: StationConfig) -> Lists:
+    return {"freezes": config.freezes, "calendars": config.calendars}
 
 
 def files_of(station: Station) -> list[Path]:

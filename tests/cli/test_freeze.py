@@ -127,6 +127,17 @@ def test_a_stop_about_nothing_is_refused_and_nothing_is_stopped(gare):
     assert gare.ledger.freezes.in_force() == []
 
 
+@pytest.mark.parametrize("words", ["plan shop", "release shop", "freeze list", "calendar"])
+def test_a_freeze_of_a_project_that_there_is_not_stops_who_plans_and_not_who_lifts(gare, words):
+    gare("freeze", "stop", "db", "--reason", "it is down", person="bob")
+    text = STATION.replace("moving,", "moving, projects: [shpo],")
+    (gare.root / "station.yaml").write_text(text)
+    said = gare(*words.split(), code=2)
+    assert "station.yaml:9: freezes[0].projects[0]: there is no project `shpo`." in said
+    assert "Did you mean `shop`?" in said
+    assert "db is lifted" in gare("freeze", "lift", "db", person="bob")
+
+
 def test_a_stop_may_keep_rollbacks_too(gare):
     gare("freeze", "stop", "db", "--reason", "nobody moves", "--lets", "none", person="bob")
     [line] = [one for one in json.loads(gare("freeze", "list", "--json")) if one["name"] == "db"]

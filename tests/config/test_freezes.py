@@ -9,7 +9,7 @@ import pytest
 
 from gare.config.freeze_problems import Known, read_freeze, read_stop
 from gare.config.freezes import CalendarFile
-from gare.config.loader import load_station
+from gare.config.loader import Station, load_station
 from gare.domain.freezes import OnClosed, Scope, WindowKind
 from gare.domain.plan import Kind
 from gare.domain.spans import Holidays, Once, Rule, Weekly
@@ -226,6 +226,65 @@ def test_names_are_used_once_over_windows_and_calendars(tmp_path, monkeypatch):
     assert str(caught.value) == (
         "station.yaml:5: calendars[0].name: `one` is already freezes[0]. Give each a name of its own."
     )
+
+
+ABOUT = (
+    "name: acme\nfreezes:\n  - {name: one, days: [friday], projects: [shop, 'sh*']}\n"
+    "calendars:\n  - {name: two, file: two.ics, projects: [NAME]}\n"
+)
+
+
+@pytest.fixture
+def fleet(tmp_path, monkeypatch):
+    """Give the way to open a station of two projects, in which a calendar is about `name`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "projects").mkdir()
+    for name in ("shop", "api"):
+        text = PROJECT.partition("environments:")[0].replace("shop", name)
+        (tmp_path / "projects" / f"{name}.yaml").write_text(text)
+
+    def look(name: str) -> Station:
+        (tmp_path / "station.yaml").write_text(ABOUT.replace("NAME", name))
+        return load_station(tmp_path, leave_out_broken=True)
+
+    return look
+
+
+def test_a_calendar_about_a_project_that_there_is_not_is_refused_before_anything_is_planned(fleet):
+    with pytest.raises(ConfigError) as caught:
+        fleet("shpo").check_freezes()
+    assert str(caught.value) == (
+        "station.yaml:5: calendars[0].projects[0]: there is no project `shpo`. "
+        "Did you mean `shop`? Projects are `api` and `shop`."
+    )
+
+
+def test_a_freeze_is_about_a_project_whose_own_file_is_wrong(fleet, tmp_path):
+    with (tmp_path / "projects" / "api.yaml").open("a") as file:
+        file.write("biuld: {}\n")
+    fleet("api").check_freezes()
+    with pytest.raises(ConfigError, match="Did you mean `api`"):
+        fleet("apii").check_freezes()
+
+
+@pytest.mark.parametrize("lost", ["repositories: [nowhere]\n", ""])
+def test_while_a_project_does_not_say_its_name_nobody_knows_which_there_are_not(
+    fleet, tmp_path, lost
+):
+    station = fleet("web")
+    if lost:
+        (tmp_path / "station.yaml").write_text(ABOUT.replace("NAME", "web") + lost)
+        station = load_station(tmp_path, leave_out_broken=True)
+    else:
+        (tmp_path / "projects" / "api.yaml").write_text("name: {")
+    station.check_freezes()
+
+
+def test_only_projects_that_freezes_name_are_read_to_look_at_them(fleet, tmp_path):
+    station = fleet("shop")
+    station.check_freezes()
+    (tmp_path / "projects" / "api.yaml").write_text("name: {")
+    assert station.projects.problems != ()  # it was read only now
 
 
 def test_a_project_speaks_for_itself_alone(tmp_path, monkeypatch):

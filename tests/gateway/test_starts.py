@@ -126,6 +126,15 @@ def test_a_right_that_nobody_has(new_api):
     assert reply.json()["hint"].startswith("Nobody may.")
 
 
+def test_a_freeze_of_a_project_that_there_is_not_lets_nothing_start_but_rollbacks(new_api, told):
+    api = new_api()
+    with (api.root / "station.yaml").open("a") as file:
+        file.write("freezes: [{name: one, days: [friday], projects: [shpo]}]\n")
+    assert "there is no project `shpo`." in told(api.post("/api/v1/hotfixes", FIX))[1]
+    back = {"project": "shop", "environment": "production"}
+    assert api.post("/api/v1/rollbacks", back).status_code == 202
+
+
 def test_changed_files_count_from_the_next_request_on(new_api):
     api = new_api()
     assert api.post("/api/v1/hotfixes", FIX, person="bob").status_code == 202
