@@ -12,6 +12,8 @@ from gare.reports.notes import scope_section
 from tasks.announce import tell
 from tasks.step import Value, Work, step_task
 
+_NOT_HERE = (Stand.DROPPED, Stand.OVERTAKEN, Stand.LEFT_OUT)
+
 
 @step_task
 def arrival(work: Work) -> Value:
@@ -31,7 +33,7 @@ def welcome(work: Work) -> Value:
     if not arrived:
         told = "; ".join(f"{one.project}: {one.said}" for one in members if one.said)
         return _end(work, ReleaseState.CANCELLED, "nobody has arrived", told)
-    missing = [member for member in members if member.stand in (Stand.DROPPED, Stand.LEFT_OUT)]
+    missing = [member for member in members if member.stand in _NOT_HERE]
     plans = [work.gare.plan(one.release.plan) for one in arrived if one.release]
     notes, figures = notes_of(plans), _figures(work, plans, arrived)
     more = _more(missing, figures, records["version"].value if "version" in records else {})

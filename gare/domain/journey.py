@@ -24,6 +24,7 @@ class Stand(StrEnum):
     HELD = "held"
     ARRIVED = "arrived"
     DROPPED = "dropped"
+    OVERTAKEN = "overtaken"
     GOING_BACK = "going back"
     WENT_BACK = "went back"
     STAYS = "stays"
@@ -149,6 +150,8 @@ def _stand(
             is_held = way_back in held
             return (Stand.HELD if is_held else Stand.GOING_BACK), held.get(way_back, _told(back))
         left = str(arrived.get("left", ""))
+        if left and release is not None and was_overtaken(release):
+            return Stand.OVERTAKEN, left
         return (Stand.DROPPED, left) if left else (Stand.ARRIVED, "")
     if release is not None and has_failed(release):
         return Stand.HELD, f"{release.id} {release.state}: {release.end}"

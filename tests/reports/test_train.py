@@ -87,7 +87,12 @@ def test_one_that_was_overtaken_has_not_failed(plan):
     ended = release(
         "api", ReleaseState.CANCELLED, "nothing left to release: R-1 took it with 1.4.0"
     )
-    assert stands(plan, done("depart-api", run="run"), ended)["api"] is Stand.ON_ITS_WAY
+    going = done("depart-api", run="run")
+    assert stands(plan, going, ended)["api"] is Stand.ON_ITS_WAY
+    there = going | done("arrive-api", release="R-2", left=ended.end)
+    members = journey(plan, there, [ended])
+    assert [one.stand for one in members if one.project == "api"] == [Stand.OVERTAKEN]
+    assert "style" not in train_page(release("train:weekly", ReleaseState.RUNNING), plan, members)
 
 
 def test_the_page_tells_each_member_and_draws_the_order(plan):
