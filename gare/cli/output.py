@@ -21,10 +21,15 @@ _HIDDEN_ORDER = frozenset(
 
 
 def clean(text: object, *, keep: str = "") -> str:
-    """Return text with everything a terminal would obey spelled out as escapes, except the characters in `keep`."""
+    """Return text with everything a terminal would obey spelled out as escapes, except the characters in `keep`.
+
+    Lines are joined by a space, unless they are kept.
+    """
     word = str(text)
     if word.isascii() and word.isprintable():
         return word
+    if "\n" in word and "\n" not in keep:
+        word = " ".join(filter(None, map(str.strip, word.split("\n"))))
     return "".join(
         letter
         if letter in keep or (category(letter) not in ("Cc", "Cs") and letter not in _HIDDEN_ORDER)

@@ -33,13 +33,17 @@ def test_clean_block_keeps_lines_and_nothing_else():
     assert clean_block("a\r\n\tb\x1b[1m\rc") == "a\n\tb\\x1b[1m\\rc"
 
 
+def test_a_reason_of_several_lines_is_told_in_one():
+    assert clean("R-4 failed: no\r\n\n  at line 3\n") == "R-4 failed: no at line 3"
+
+
 def test_clean_keeps_what_people_write():
     assert clean("Né 東京 👩‍🚀 e\u0301") == "Né 東京 👩‍🚀 e\u0301"
 
 
 def test_table_is_aligned_by_what_is_seen():
     assert table(("id", "title"), [("R-1", "東京"), ("R-22", "x\n")]) == (
-        "id    title\nR-1   東京\nR-22  x\\n"
+        "id    title\nR-1   東京\nR-22  x"
     )
 
 
