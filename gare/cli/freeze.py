@@ -288,11 +288,28 @@ def _person(gare: Gare) -> Voter:
     return gare.voter(person_here(gare))
 
 
+def _lines(found: Foresight) -> list[str]:
+    """Return a line of each release, and one of each train: its first departure, and how many more there are."""
+    from gare.reports.freeze_hits import TrainHit
+
+    lines, trains = [], dict[str, list[str]]()
+    for hit in found.found:
+        if isinstance(hit, TrainHit):
+            trains.setdefault(hit.train, []).append(str(hit))
+        else:
+            lines.append(str(hit))
+    for first, *others in trains.values():
+        more = f"{len(others)} more departure" + ("s" if len(others) > 1 else "")
+        until = f"; and {more} until {found.trains_until:%Y-%m-%d}" if others else ""
+        lines.append(first + until)
+    return lines
+
+
 def _show(found: Foresight) -> None:
     from gare.cli.output import clean
 
-    for hit in found.found:
-        click.echo(f"hits {clean(hit)}")
+    for line in _lines(found):
+        click.echo(f"hits {clean(line)}")
     if not found.found:
         click.echo(f"It hits no open release, and no train until {found.trains_until:%Y-%m-%d}.")
     for problem in found.unread:

@@ -264,6 +264,20 @@ def test_the_preview_names_trains_however_far_ahead_the_freeze_is_and_broken_one
     assert "`shpo`" in said.err
 
 
+def test_an_endless_freeze_names_each_train_once_with_its_first_departure(gare):
+    (gare.root / "trains").mkdir()
+    daily = TRAIN.replace("0 10 * * 2", "0 10 * * *")
+    for name in ("daily", "other"):
+        text = daily.replace("weekly", name)
+        (gare.root / "trains" / f"{name}.yaml").write_text(text)
+    lines = gare("freeze", "stop", "db", "--reason", "it is down", person="bob").splitlines()[1:]
+    assert [line.partition(", departing ")[0] for line in lines] == [
+        "hits train daily", "hits train other",
+    ]  # fmt: skip
+    assert "(10:00 Europe/Paris): shop; and 3" in lines[0]
+    assert " more departures until 2" in lines[0]
+
+
 def test_what_is_wrong_with_a_window_is_said_and_nothing_is_added(gare):
     words = (
         "freeze",
