@@ -1,6 +1,7 @@
 """The timetables of trains as schedules of the engine: one of each train, which starts the run that boards."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ from gare.config.train_files import Train
 from gare.domain.plan import Kind
 from gare.domain.recurrence import as_dates
 from gare.engine import Schedule, deployment_of
+from gare.errors import NotFound, Refused
 from gare.requests import BOARDING, TrainRequest
 from gare.wiring import Gare
 
@@ -46,7 +48,7 @@ def apply_timetables(gare: Gare, *, anew: str = "") -> list[str]:
     told = []
     for slug, schedule in there.items():
         if slug not in wanted and slug not in gare.station.trains.broken:
-            gare.engine.drop_schedule(schedule)
+            _drop(gare, schedule)
             told.append(f"{slug} removed")
     for slug, one in wanted.items():
         told += _bring_in_line(gare, slug, one, there.get(slug), is_anew=slug == anew)
@@ -107,14 +109,43 @@ def _bring_in_line(
     parameters = _parameters(slug, wanted.stopped if is_ours else "")
     if there is None or is_anew or not wanted.is_when(there):
         if there is not None:
-            gare.engine.drop_schedule(there)
+            _drop(gare, there)
         fields = {"schedule": wanted.when, "active": is_active, "parameters": parameters}
-        gare.engine.make_schedule(DEPLOYMENT, slug, fields)
+        _make(gare, slug, wanted, fields)
         yield f"{slug} registered"
     elif (there.is_active, there.parameters) != (is_active, parameters):
-        gare.engine.change_schedule(there, active=is_active, parameters=parameters)
+        try:
+            gare.engine.change_schedule(there, active=is_active, parameters=parameters)
+        except NotFound as error:
+            raise _another_apply(slug) from error
         if there.is_active != is_active:
             yield f"{slug} {'goes on' if is_active else 'paused'}"
+
+
+def _drop(gare: Gare, schedule: Schedule) -> None:
+    """Take a schedule away; one that another apply has taken away meanwhile is gone."""
+    with suppress(NotFound):
+        gare.engine.drop_schedule(schedule)
+
+
+def _make(gare: Gare, slug: str, wanted: Wanted, fields: Mapping[str, Any]) -> None:
+    """Make a schedule; the engine has one of each name, and another apply may have made it meanwhile."""
+    try:
+        gare.engine.make_schedule(DEPLOYMENT, slug, fields)
+    except Refused as error:
+        made = {schedule.slug: schedule for schedule in gare.engine.schedules(DEPLOYMENT)}
+        if slug not in made:
+            raise  # for a reason of its own
+        if not wanted.is_when(made[slug]) or made[slug].is_active != fields["active"]:
+            raise _another_apply(slug) from error
+
+
+def _another_apply(slug: str) -> Refused:
+    return Refused(
+        f"The schedule of {slug} was changed meanwhile: another `gare train apply` is under way.",
+        where=f"train {slug}",
+        hint="Do it again.",
+    )
 
 
 def _may_go_on(there: Schedule) -> bool:

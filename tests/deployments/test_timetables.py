@@ -9,6 +9,7 @@ from prefect.server.schemas.schedules import CronSchedule, RRuleSchedule
 
 from gare.config.loader import load_station
 from gare.engine import Schedule
+from gare.errors import NotFound, Refused
 from gare.timetables import apply_timetables, differences, restore_schedules, wanted_of
 from gare.wiring import Gare
 
@@ -210,3 +211,40 @@ def test_a_wrong_key_in_a_members_file_takes_no_schedule_away(root, wired):
 def test_a_schedule_that_the_engine_lost_is_told(wired):
     wired.server.kept.clear()
     assert list(differences(wired.gare())) == [("weekly", "has no schedule in the engine")]
+
+
+class Raced(Server):
+    """The engine of somebody whose schedules another apply has made in between, by a timetable of its own."""
+
+    def __init__(self, cron: str) -> None:
+        super().__init__()
+        self.cron = cron
+
+    def make_schedule(self, deployment, slug, fields):
+        self.kept[slug] = {**fields, "schedule": {**fields["schedule"], "cron": self.cron}}
+        raise Refused("Cannot make the schedule: Data integrity conflict.")
+
+
+def test_two_that_apply_the_same_files_at_once_both_have_done_it(wired):
+    wired.server = Raced("0 8 * * TUE")
+    assert wired.apply() == ["weekly registered"]
+    assert wired.apply() == []
+
+
+def test_who_meets_another_apply_of_other_files_is_asked_to_do_it_again(wired):
+    wired.server = Raced("0 9 * * TUE")
+    with pytest.raises(Refused, match="another `gare train apply` is under way") as caught:
+        wired.apply()
+    assert caught.value.hint == "Do it again."
+
+
+def test_a_schedule_that_another_apply_has_taken_away_is_gone(root, wired):
+    class Gone(Server):
+        def drop_schedule(self, schedule):
+            raise NotFound("Cannot remove the schedule: the Prefect server does not know it.")
+
+    gone = Gone()
+    gone.kept = wired.server.kept
+    wired.server = gone
+    (root / "trains" / "weekly.yaml").unlink()
+    assert wired.apply() == ["weekly removed"]
