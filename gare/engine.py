@@ -151,6 +151,28 @@ class Engine:
         found = self._call("POST", "/flow_runs/filter", body, what="look for the key", reads=True)
         return {item["id"]: item["parameters"].get("request") for item in found}
 
+    def under_way(self, deployment: str) -> list[tuple[str, dict[str, Any]]]:
+        """Return the newest runs of a deployment whose time has come and that have not ended: name and request."""
+        flow, _, name = deployment.partition("/")
+        states = ["SCHEDULED", "PAUSED", "CRASHED", *ALIVE]
+        wanted = {
+            "expected_start_time": {"before_": datetime.now(UTC).isoformat()},
+            "state": {
+                "operator": "or_",
+                "type": {"any_": states},
+                "name": {"any_": list(BROUGHT_ON)},
+            },
+        }
+        body = {
+            "flow_runs": wanted,
+            "flows": {"name": {"any_": [flow]}},
+            "deployments": {"name": {"any_": [name]}},
+            "sort": "EXPECTED_START_TIME_DESC",
+            "limit": run_lists.PAGE,
+        }
+        found = self._call("POST", "/flow_runs/filter", body, what="read runs", reads=True)
+        return [(item["name"], item["parameters"].get("request") or {}) for item in found]
+
     def schedules(self, deployment: str) -> list[Schedule]:
         """Return the schedules of a deployment."""
         found = self._call("GET", f"/deployments/name/{deployment}", what="find the deployment")

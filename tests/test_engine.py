@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from prefect.server.schemas.filters import DeploymentFilter, FlowFilter, FlowRunFilter
+from prefect.server.schemas.sorting import FlowRunSort
 
 from gare.engine import INTERRUPTED, UNAVAILABLE, Engine, has_ended
 from gare.run_lists import Run
@@ -82,3 +84,17 @@ def test_two_starts_of_the_same_are_two_runs(busy):
 )
 def test_a_run_that_is_brought_on_has_not_ended(type_, name, is_end):
     assert has_ended(Run("run-1", "release shop", type_, name, "")) is is_end
+
+
+def test_runs_under_way_are_asked_for_as_the_engine_understands_it():
+    class Recorder(Engine):
+        def _call(self, method, path, body=None, *, what, reads=False):
+            assert (method, path, reads) == ("POST", "/flow_runs/filter", True)
+            FlowRunFilter.model_validate(body["flow_runs"])
+            FlowFilter.model_validate(body["flows"])
+            DeploymentFilter.model_validate(body["deployments"])
+            FlowRunSort(body["sort"])
+            return [{"name": "owl", "parameters": {"request": {"name": "weekly"}}}]
+
+    runs = Recorder("http://127.0.0.1:4200/api").under_way("train/gare")
+    assert runs == [("owl", {"name": "weekly"})]

@@ -29,7 +29,7 @@ def list_trains(*, as_json: bool) -> None:
     """Show the trains, when each departs next, and what stands still."""
     from gare.cli.output import print_json, print_table
     from gare.cli.station_here import gare_here
-    from gare.cli.train_pages import next_word, train_line
+    from gare.cli.train_pages import next_word, tell_unboarded, train_line
     from gare.config.problems import InvalidFiles
 
     gare = gare_here()
@@ -48,6 +48,9 @@ def list_trains(*, as_json: bool) -> None:
             [one["name"], len(one["members"]), next_word(one), one["under_way"]] for one in lines
         ]
         print_table(["train", "members", "next departure", "under way"], rows)
+        for one in lines:
+            tell_unboarded(one)
+    _end_if_broken(gare)
 
 
 @train.command()
@@ -74,7 +77,7 @@ def plan(name: str, slot: str, *, as_json: bool) -> None:
         print_json({"digest": digest, "plan": body, "freezes": told})
         return
     show_closed(closed)
-    show_plan(made, digest)
+    show_plan(made, digest, found.timetable.zone)
 
 
 @train.command()
@@ -146,6 +149,7 @@ def apply() -> None:
     for told in apply_timetables(gare):
         click.echo(told)
     _tell_broken(gare)
+    _end_if_broken(gare)
 
 
 def _start(gare: Gare, name: str, *, no_follow: bool, **fields: str) -> None:
@@ -174,13 +178,26 @@ def _tell_broken(gare: Gare) -> None:
     """Tell what is wrong with the trains' files, and with those of their members."""
     from gare.cli.output import clean
 
-    for name, problems in gare.station.trains.broken.items():
+    trains = gare.station.trains
+    for name, problems in trains.broken.items():
         for problem in problems:
             click.echo(f"{clean(name)} keeps its last good timetable: {clean(problem)}", err=True)
+    told = {problem for problems in trains.broken.values() for problem in problems}
+    for problem in trains.problems:
+        if problem not in told:
+            click.echo(clean(problem), err=True)
     for name, broken in gare.station.projects.broken.items():
-        trains = [one.config.name for one in gare.station.trains.values() if name in one.members]
-        for problem in broken.problems if trains else ():
+        is_member = any(name in one.members for one in trains.values())
+        for problem in broken.problems if is_member else ():
             click.echo(f"{clean(name)} boards no train: {clean(problem)}", err=True)
+
+
+def _end_if_broken(gare: Gare) -> None:
+    """End as every command does whose files are wrong, once what is good was shown or done."""
+    from gare.errors import ConfigError
+
+    if gare.station.trains.problems:
+        raise SystemExit(ConfigError.exit_code)
 
 
 def _tell_differences(gare: Gare) -> None:

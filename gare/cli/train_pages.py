@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -23,17 +24,19 @@ def train_page(gare: Gare, found: Train) -> dict[str, Any]:
     from gare.domain.plan import of_train
     from gare.frozen import closed_at
 
+    line = train_line(gare, found)
     skips = gare.ledger.trains.skips(found.config.name)
     calendar = gare.freezes.whole_calendar()
     releases = gare.ledger.releases.find(project=of_train(found.config.name), limit=10)
     return {
-        **train_line(gare, found),
+        **line,
         "departures": [
             {
                 "slot": slot.name,
                 "boards_at": slot.boards_at.isoformat(),
                 "departs_at": slot.departs_at.isoformat(),
                 "skipped": str(skips.get(slot.name, "")),
+                "has_nobody": slot.name in line["unboarded"],
                 "closed_by": closed_at(gare, calendar, found, slot.departs_at),
             }
             for slot in islice(found.timetable.after(gare.ledger.now()), NEXT)
@@ -72,10 +75,13 @@ def departure_page(gare: Gare, departure: Release) -> dict[str, Any]:
 
 def train_line(gare: Gare, found: Train) -> dict[str, Any]:
     """Return a train in a line: when it departs next, and what stands still or is under way."""
+    from gare.boardings import unboarded
     from gare.domain.plan import of_train
 
     name = found.config.name
-    slot = next(found.timetable.after(gare.ledger.now()), None)
+    without = [slot.name for slot in unboarded(gare, found)]
+    ahead = found.timetable.after(gare.ledger.now())
+    slot = next((one for one in ahead if one.name not in without), None)
     stop = gare.ledger.trains.stopped(name)
     skips = gare.ledger.trains.skips(name)
     under_way = gare.ledger.releases.find(project=of_train(name), is_open=True, limit=5)
@@ -84,6 +90,8 @@ def train_line(gare: Gare, found: Train) -> dict[str, Any]:
         "title": found.config.title,
         "members": list(found.members),
         "next": slot.name if slot else "",
+        "next_departs_at": slot.departs_at.isoformat() if slot else "",
+        "unboarded": without,
         "has_timetable": found.timetable.rule is not None,
         "skipped": bool(slot and slot.name in skips),
         "zone": found.timetable.zone,
@@ -98,8 +106,17 @@ def next_word(line: dict[str, Any]) -> str:
         return f"stands still: {line['stopped']}"
     skipped = " (skipped)" if line["skipped"] else ""
     if line["next"]:
-        return f"{line['next']} {line['zone']}{skipped}"
+        at = datetime.fromisoformat(line["next_departs_at"])
+        return f"{line['next']} {line['zone']}{_in_utc(at, line['zone'])}{skipped}"
     return "none ahead: its timetable has ended" if line["has_timetable"] else "by hand"
+
+
+def tell_unboarded(line: dict[str, Any]) -> None:
+    """Print the departures for which nobody is on board, with what to do."""
+    from gare.boardings import told
+
+    for slot in line["unboarded"]:
+        click.echo(f"{line['name']}: {told(line['name'], slot)}", err=True)
 
 
 def show_closed(closed: Mapping[str, Sequence[str]]) -> None:
@@ -110,15 +127,15 @@ def show_closed(closed: Mapping[str, Sequence[str]]) -> None:
         click.echo(f"at the departure: {', '.join(members)}: {clean(what)}")
 
 
-def show_plan(plan: Plan, digest: str) -> None:
-    """Print the plan of a departure for people."""
+def show_plan(plan: Plan, digest: str, zone: str) -> None:
+    """Print the plan of a departure for people, in the time of the train's zone."""
     from gare.cli.output import clean, clean_block, first_line, print_table
 
     details = plan.details
     slot = details["slot"]
     click.echo(f"{clean(plan.title)}, {plan.version}")
     click.echo(
-        f"boarding ends {_instant(slot['boards_at'])}, departure {_instant(slot['departs_at'])}"
+        f"boarding ends {_instant(slot['boards_at'], zone)}, departure {_instant(slot['departs_at'], zone)}"
     )
     if details["refusal"]:
         click.echo(f"it does not depart: {clean(details['refusal'])}")
@@ -137,7 +154,7 @@ def show_plan(plan: Plan, digest: str) -> None:
         votes = ", ".join(f"{count} of {group}" for group, count in sorted(rule.groups.items()))
         click.echo(f"go or no go: {votes}")
     click.echo(f"\n{clean_block(plan.notes)}\nplan {digest}")
-    when = _instant(slot["departs_at"])
+    when = _instant(slot["departs_at"], zone)
     click.echo(f"exactly so, at {when}: gare train depart {details['train']} --plan {digest}")
 
 
@@ -151,15 +168,16 @@ def show_train(page: dict[str, Any]) -> None:
     rows = [
         [
             one["slot"],
-            _instant(one["boards_at"]),
-            _instant(one["departs_at"]),
-            one["skipped"],
+            _instant(one["boards_at"], page["zone"]),
+            _instant(one["departs_at"], page["zone"]),
+            one["skipped"] or ("nobody has boarded" if one["has_nobody"] else ""),
             one["closed_by"],
         ]
         for one in page["departures"]
     ]
     if rows:
         print_table(["departure", "boarding ends", "departs", "", "closed by"], rows)
+    tell_unboarded(page)
     if page["last"]:
         click.echo()
         rows = [
@@ -193,5 +211,17 @@ def show_departure(page: dict[str, Any]) -> None:
         click.echo(clean(line))
 
 
-def _instant(text: str) -> str:
-    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M} UTC"
+def _instant(text: str, zone: str) -> str:
+    """Spell an instant as the train's people have it, with UTC in brackets."""
+    at = datetime.fromisoformat(text)
+    return f"{at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M} {zone}{_in_utc(at, zone)}"
+
+
+def _in_utc(at: datetime, zone: str) -> str:
+    """Spell an instant in UTC, in brackets behind its local time; its day only where that is another one."""
+    if zone == "UTC":
+        return ""
+    there, here = at.astimezone(UTC), at.astimezone(ZoneInfo(zone))
+    return (
+        f" ({there:%H:%M} UTC)" if there.date() == here.date() else f" ({there:%Y-%m-%d %H:%M} UTC)"
+    )

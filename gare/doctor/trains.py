@@ -7,6 +7,7 @@ from gare.doctor.check import Check, Site, ok, warn
 
 def timetables(site: Site) -> Iterator[Check]:
     """See that the engine's schedules are those of the trains' files, and which timetable has come to its end."""
+    from gare.boardings import unboarded
     from gare.timetables import differences
     from gare.wiring import Gare
 
@@ -20,6 +21,9 @@ def timetables(site: Site) -> Iterator[Check]:
     if not odd:
         yield ok(f"Timetables of {', '.join(site.station.trains)}")
     for name, train in site.station.trains.items():
+        for slot in unboarded(wired, train):
+            todo = f"`gare train board {name} --slot {slot.name}`."
+            yield warn(f"Nobody has boarded the train {name} for {slot.name}", todo)
         table = train.timetable
         if table.rule is not None and next(table.after(wired.ledger.now()), None) is None:
             todo = "Write a later UNTIL, or take its `schedule` out."

@@ -2,8 +2,10 @@
 
 import json
 import subprocess
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -14,6 +16,8 @@ from departing import Engine
 from gare.cli.app import run
 from gare.cli.train_members import release_again
 from gare.config.loader import load_station
+from gare.doctor.check import Site
+from gare.doctor.trains import timetables
 from gare.domain.releases import ReleaseState, StepState
 from gare.requests import TrainRequest
 from gare.wiring import Gare
@@ -69,7 +73,10 @@ def say(station, capsys) -> Callable[..., tuple[int, str]]:
     """Run a command of `gare train`; return its exit code and all that it said."""
 
     def call(*words: str) -> tuple[int, str]:
-        code = run(["train", *words])
+        try:
+            code = run(["train", *words])
+        except SystemExit as end:
+            code = end.code
         said = capsys.readouterr()
         return code, said.out + said.err
 
@@ -196,6 +203,138 @@ def test_a_schedule_that_goes_on_after_boarding_has_ended_says_that_nobody_has_b
     said = say("resume", "weekly")[1]
     assert "weekly departs by its timetable." in said
     assert "Nobody has boarded for " in said
+
+
+class Runs(ThreadingHTTPServer):
+    """An engine that has the train's deployment without schedules, and these runs under way."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Asked)
+        self.runs: list[dict] = []
+        self.made: list[str] = []
+
+
+class _Asked(BaseHTTPRequestHandler):
+    server: Runs
+
+    def do_GET(self) -> None:
+        self._answer({"id": "d-1", "schedules": [], "description": ""})
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path.endswith("/schedules"):
+            self.server.made += [one["slug"] for one in body]
+        self._answer(self.server.runs if self.path.endswith("/flow_runs/filter") else {})
+
+    do_PATCH = do_POST
+
+    def _answer(self, body: object) -> None:
+        text = json.dumps(body).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def runs(station, monkeypatch) -> Iterator[Runs]:
+    """Let an engine be up."""
+    with Runs() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{server.server_port}/api")
+        yield server
+        server.shutdown()
+
+
+def has_nobody(say) -> tuple[list[str], str]:
+    """Return the departures for which nobody has boarded, and the next one."""
+    [line], _ = json.JSONDecoder().raw_decode(say("list", "--json")[1])
+    return line["unboarded"], line["next"]
+
+
+def test_a_train_that_came_after_its_boarding_says_so_and_departs_at_the_slot_after_it(
+    say, station, boarding_ended
+):
+    after = slots_ahead(Gare(load_station(station.station.root)), 2)[1]
+    todo = f"nobody has boarded for {boarding_ended}: `gare train board weekly --slot {boarding_ended}`"
+    assert has_nobody(say) == ([boarding_ended], after)
+    code, said = say("list")
+    assert (code, after in said, f"weekly: {todo}" in said) == (0, True, True)
+    said = say("status", "weekly")[1]
+    assert todo in said
+    assert [line.count("nobody has boarded") for line in said.splitlines()[2:4]] == [1, 0]
+
+
+@pytest.mark.parametrize("what", ["skip", "hold", "release"])
+def test_a_departure_that_people_keep_or_that_has_boarded_is_not_said_to_have_nobody(
+    say, boarding_ended, what
+):
+    gare = Gare(load_station())
+    if what == "skip":
+        say("skip", "weekly", boarding_ended)
+    elif what == "hold":
+        say("hold", "weekly")
+    else:
+        digest, plan = gare.make_plan(TrainRequest(name="weekly", slot=boarding_ended))
+        gare.ledger.releases.open(digest, plan, "run-1", "", "")
+    assert has_nobody(say)[0] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "train", "is_boarding"),
+    [
+        ("train:weekly SLOT", "weekly", True),
+        ("gracious-owl", "weekly", True),
+        ("train:weekly 2026-01-06T1000", "weekly", False),
+        ("gracious-owl", "other", False),
+    ],
+)
+def test_a_run_of_the_train_that_is_under_way_may_still_board(
+    say, boarding_ended, runs, name, train, is_boarding
+):
+    named = name.replace("SLOT", boarding_ended)
+    runs.runs = [{"name": named, "parameters": {"request": {"name": train}}}]
+    assert has_nobody(say)[0] == ([] if is_boarding else [boarding_ended])
+
+
+def test_the_doctor_warns_of_a_departure_for_which_nobody_has_boarded(
+    station, boarding_ended, runs
+):
+    class Up(Site):
+        record = object()
+
+    found = list(timetables(Up(load_station())))
+    assert f"Nobody has boarded the train weekly for {boarding_ended}" in [
+        one.what for one in found
+    ]
+
+
+def test_what_is_good_is_listed_and_applied_though_another_file_is_wrong(say, station, runs):
+    (station.station.root / "trains" / "odd.yaml").write_text("name: odd\nmembres: [web]\n")
+    for word in ("list", "apply"):
+        code, said = say(word)
+        assert code == 2
+        assert "odd keeps its last good timetable: trains/odd.yaml:2: membres: this key" in said
+        assert "weekly" in said
+    assert runs.made == ["weekly"]
+
+
+def test_instants_are_told_in_the_trains_zone_with_utc_in_brackets(say, station):
+    plan = say("plan", "weekly", "--slot", "2026-11-24T1000")[1]
+    at = "2026-11-24 10:00 Europe/Paris (09:00 UTC)"
+    assert f"boarding ends {at}, departure {at}" in plan
+    slot = slots_ahead(station, 1)[0]
+    day, utc = slot[:10], " UTC)"
+    [line] = [one for one in say("status", "weekly")[1].splitlines() if one.startswith(slot)]
+    assert f"{day} 10:00 Europe/Paris (0" in line
+    assert utc in line
+    night = TRAIN.replace("0 10 * * 2", "30 0 * * 2")
+    (station.station.root / "trains" / "weekly.yaml").write_text(night)
+    plan = say("plan", "weekly", "--slot", "2026-11-24T0030")[1]
+    assert "departure 2026-11-24 00:30 Europe/Paris (2026-11-23 23:30 UTC)" in plan
 
 
 def test_a_train_without_a_timetable_has_nothing_to_board_for(say, station):
