@@ -61,5 +61,10 @@ class JiraTrackerSettings(Settings):
 
     def names(self, version: str) -> list[str]:
         """Return the versions whose tickets belong to `version`; those of 1.4.0 belong to 1.4.0-rc.1 too."""
-        final = version.partition("+")[0].partition("-")[0]
+        from semver import Version  # only where Jira is asked
+
+        # What a train calls its version, such as "Train 2026-11-28", is one name.
+        final = (
+            str(Version.parse(version).finalize_version()) if Version.is_valid(version) else version
+        )
         return list(dict.fromkeys((self.name(version), self.name(final))))

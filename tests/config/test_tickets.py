@@ -56,6 +56,7 @@ def test_names_of_versions_are_those_of_the_project():
     tracker = JiraTrackerSettings(**JIRA, version="shop {version}")
     assert tracker.names("1.4.0-rc.1") == ["shop 1.4.0-rc.1", "shop 1.4.0"]
     assert tracker.names("1.4.0") == ["shop 1.4.0"]
+    assert tracker.names("Train 2026-11-28") == ["shop Train 2026-11-28"]
 
 
 PROJECT = """

@@ -462,7 +462,7 @@ class TestRefusals:
         assert len(site.served.sent("POST")) == 1
 
     def test_a_refusal_names_the_request_by_which_jiras_log_is_searched(self, site):
-        with pytest.raises(NotFound, match=r"/jira, request [0-9a-f]{8}\)"):
+        with pytest.raises(NotFound, match=r"/jira, request [0-9a-f]{32}\)"):
             site.release.stand("SHOP-99")
 
     def test_a_failure_of_jiras_own_says_so(self, site):
