@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from gare.domain.journey import forward
+from gare.domain.journey import forward, how_it_stands
 from gare.domain.plan import PlannedStep
 from gare.domain.releases import Release
 from gare.domain.waits import Cause, Waited
@@ -37,9 +37,7 @@ def begins(gare: Gare, what: str, step: PlannedStep) -> Wait:
 
 def under_way(gare: Gare, own: Release, what: str, step: PlannedStep) -> Wait:
     """Return the wait for the end of a release, which wakes its train; with what it waits for itself."""
-    place = gare.ledger.locks.place(own.id)
-    waits = f" for {'; '.join(own.waiting)}" if own.waiting else ""
-    stands = str(place or own.state.value + waits)
+    stands = how_it_stands(own, gare.ledger.locks.place(own.id))
     return Wait(Waited(f"{own.id}{what} is {stands}", Cause.MEMBERS, step.id, own.id))
 
 

@@ -15,7 +15,13 @@ _shown: dict[str, str] = {}
 def show_train(gare: Gare, release: Release) -> None:
     """Show where the members stand; a train does not fail for a page that cannot be shown."""
     plan, releases = gare.plan(release.plan), gare.ledger.releases
-    members = journey(plan, releases.steps(release.id), releases.members(release.id), release.waits)
+    members = journey(
+        plan,
+        releases.steps(release.id),
+        releases.members(release.id),
+        release.waits,
+        gare.ledger.locks.places(),
+    )
     page = train_page(release, plan, members)
     if _shown.get(release.id) == page:
         return

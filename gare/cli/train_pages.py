@@ -56,7 +56,7 @@ def departure_page(gare: Gare, departure: Release) -> dict[str, Any]:
     plan = gare.plan(departure.plan)
     ledger = gare.ledger
     steps, releases = ledger.releases.steps(departure.id), ledger.releases.members(departure.id)
-    members = journey(plan, steps, releases, departure.waits)
+    members = journey(plan, steps, releases, departure.waits, ledger.locks.places())
     stop, arrived = ledger.trains.stopped(departure.id), value_of(steps, "arrival")
     return {
         "release": departure.id,

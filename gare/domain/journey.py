@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
+from gare.domain.locks import Place
 from gare.domain.plan import Kind, Plan
 from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
 from gare.domain.waits import Cause, Waited
@@ -47,17 +49,19 @@ def journey(
     records: Mapping[str, StepRecord],
     releases: Sequence[Release],
     waits: Iterable[Waited] = (),
+    places: Mapping[str, Place] = MappingProxyType({}),
 ) -> list[Member]:
     """Return every member in the order of departure, those left out last.
 
-    `releases` are those of the train, rollbacks included; `waits` is what the train itself waits for.
+    `releases` are those of the train, rollbacks included; `waits` is what the train itself waits for. `places` are
+    where releases stand in a queue now: one that gave way there still has written down what it waited for before.
     """
     own, back = forward(releases), rollbacks(releases)
     held = {one.step: one.what for one in waits if one.cause is Cause.FAILED}
     members = []
     for one in plan.details["members"]:
         name, release = str(one["project"]), own.get(one["project"])
-        stand, said = _stand(name, records, release, back.get(name, ()), held)
+        stand, said = _stand(name, records, release, back.get(name, ()), held, places)
         version = release.version if release else str(one["version"])
         members.append(Member(name, version, tuple(one["needs"]), stand, said, release))
     return members + [
@@ -138,6 +142,7 @@ def _stand(
     release: Release | None,
     back: Sequence[Release],
     held: Mapping[str, str],
+    places: Mapping[str, Place],
 ) -> tuple[Stand, str]:
     arrive, way_back = f"arrive-{name}", f"return-{name}"
     if arrived := value_of(records, arrive):
@@ -148,7 +153,9 @@ def _stand(
             return Stand.STAYS, str(returned["stays"])
         if back or way_back in held:
             is_held = way_back in held
-            return (Stand.HELD if is_held else Stand.GOING_BACK), held.get(way_back, _told(back))
+            return (Stand.HELD if is_held else Stand.GOING_BACK), held.get(
+                way_back, _told(back, places)
+            )
         left = str(arrived.get("left", ""))
         if left and release is not None and was_overtaken(release):
             return Stand.OVERTAKEN, left
@@ -160,11 +167,15 @@ def _stand(
     if release is None:
         is_going = bool(value_of(records, f"depart-{name}"))
         return (Stand.ON_ITS_WAY, "its run begins") if is_going else (Stand.BOARDED, "")
-    return Stand.ON_ITS_WAY, _told([release])
+    return Stand.ON_ITS_WAY, _told([release], places)
 
 
-def _told(releases: Sequence[Release]) -> str:
-    return "; ".join(
-        f"{one.id} is {one.state}" + (f" for {'; '.join(one.waiting)}" if one.waiting else "")
-        for one in releases
-    )
+def how_it_stands(release: Release, place: Place | None) -> str:
+    """Tell what a release does now: its place in the queue, or its state with what it waits for."""
+    if place is not None and release.is_moving:
+        return str(place)
+    return release.state.value + (f" for {'; '.join(release.waiting)}" if release.waiting else "")
+
+
+def _told(releases: Sequence[Release], places: Mapping[str, Place]) -> str:
+    return "; ".join(f"{one.id} is {how_it_stands(one, places.get(one.id))}" for one in releases)

@@ -97,7 +97,24 @@ def yields_to(connection: Connection, number: int) -> Priority:
 def free(connection: Connection, project: str, numbers: Iterable[int], now: datetime) -> list[int]:
     """Take away what releases of a project hold or wait for; wake who can go on now, and return them."""
     gone = connection.execute(delete(locks).where(locks.c.release.in_(list(numbers))))
-    return wake(connection, project, now) if gone.rowcount else []
+    if not gone.rowcount:
+        return []
+    tell_trains(connection, project)
+    return wake(connection, project, now)
+
+
+def tell_trains(connection: Connection, project: str, number: int = 0) -> None:
+    """Wake the trains whose members wait in a project's queue, and that of one release: their places have changed."""
+    queued = select(locks.c.release).where(locks.c.project == project, locks.c.granted_at.is_(None))
+    mine = or_(releases.c.number == number, releases.c.number.in_(queued))
+    theirs = select(releases.c.train).where(mine, releases.c.train.is_not(None)).distinct()
+    trains = connection.execute(theirs).scalars().all()
+    if trains:
+        connection.execute(
+            update(releases)
+            .where(releases.c.number.in_(trains), releases.c.state == ReleaseState.WAITING)
+            .values(wake_at=spell(AT_ONCE))
+        )
 
 
 def wake(connection: Connection, project: str, now: datetime) -> list[int]:

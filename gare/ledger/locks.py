@@ -31,6 +31,7 @@ from gare.ledger.lock_rows import (
     free,
     read_all,
     read_claims,
+    tell_trains,
     wake,
     write_claim,
     yields_to,
@@ -85,6 +86,9 @@ class Locks:
                 self._db.append(connection, f"R-{number}", "lock granted", actor, body, at=now)
             if before is not None and before.locks != claim.locks:
                 wake(connection, row.project, now)
+            if claim != before:
+                was_queued = before is not None and not before.is_held
+                tell_trains(connection, row.project, number if was_queued else 0)
             return None if claim.is_held else place_of(claim, claims, row.project)
 
     def renew(self, release_ids: Collection[str] | None = None) -> set[str]:
@@ -218,6 +222,7 @@ class Locks:
                     return None
                 claim = self._queue(connection, row.project, claim, urgent[0].number, now)
                 wake(connection, row.project, now)
+                tell_trains(connection, row.project)
             return place_of(claim, claims, row.project)
 
     def has_lost(self, release_id: str) -> bool:

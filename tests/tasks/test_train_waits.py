@@ -5,11 +5,14 @@ from datetime import timedelta
 import pytest
 from departing import DEPARTS, SLOT, Departure
 
+from gare.cli.train_pages import departure_page
+from gare.domain.locks import LINE, Priority
 from gare.domain.releases import ReleaseState
 from gare.domain.waits import Cause, Waited
 from tasks.leave import kept_back
 
 GRACE = timedelta(minutes=15)
+LOCKS = {LINE, "production"}
 
 
 @pytest.fixture
@@ -120,6 +123,83 @@ def test_a_member_that_something_keeps_wakes_its_train_and_one_that_works_does_n
     departure.mark(departure.release, ReleaseState.WAITING)
     departure.mark(own, ReleaseState.WAITING, waiting=[Waited("something", cause)])
     assert (departure.ledger.releases.get(departure.release.id).wake_at is not None) == is_woken
+
+
+@pytest.fixture
+def overtaken(departure):
+    """A member that waits for votes and holds its locks, a hotfix of its project, and the train asleep."""
+    departure.done("depart-a", run="run-a")
+    own, hotfix = departure.open("a", "run-a"), departure.open("a", "fix", is_of_train=False)
+    assert departure.ledger.locks.ask(own.id, LOCKS) is None
+    waits = [Waited("1 vote of qa missing", Cause.APPROVALS, "approve-production")]
+    departure.mark(own, ReleaseState.WAITING, waiting=waits)
+    departure.mark(departure.release, ReleaseState.WAITING)
+    return own, hotfix
+
+
+def is_woken(departure: Departure) -> bool:
+    """Tell whether the train was woken, and let it sleep again."""
+    found = departure.ledger.releases.get(departure.release.id)
+    departure.mark(departure.release, ReleaseState.WAITING)
+    return found.wake_at is not None
+
+
+def test_a_member_that_gives_way_to_a_hotfix_wakes_its_train_and_so_does_its_turn(
+    departure, overtaken
+):
+    own, hotfix = overtaken
+    locks = departure.ledger.locks
+    assert locks.ask(hotfix.id, LOCKS, priority=Priority.HOTFIX) is None
+    assert is_woken(departure)
+    queued = f"queued behind {hotfix.id} (a/production and the version line), place 1 of 1"
+    assert departure.look("arrive-a").said.what == f"{own.id} of a is {queued}"
+    assert locks.ask(own.id, LOCKS) is not None
+    assert not is_woken(departure), "its place is the same"
+    departure.mark(hotfix, ReleaseState.RELEASED)
+    assert locks.ask(own.id, LOCKS) is None
+    assert is_woken(departure)
+    assert "1 vote of qa missing" in departure.look("arrive-a").said.what
+
+
+def test_a_member_that_gives_way_between_two_steps_wakes_its_train(departure, overtaken):
+    own, hotfix = overtaken
+    locks = departure.ledger.locks
+    departure.mark(own, ReleaseState.RUNNING)
+    assert locks.ask(hotfix.id, LOCKS, priority=Priority.HOTFIX) is not None
+    assert not is_woken(departure)
+    assert locks.give_way(own.id) is not None
+    assert is_woken(departure)
+
+
+def test_a_member_that_is_behind_another_one_now_wakes_its_train(departure, overtaken):
+    _, hotfix = overtaken
+    locks, second = departure.ledger.locks, departure.open("a", "fix 2", is_of_train=False)
+    for one in (hotfix, second):
+        locks.ask(one.id, LOCKS, priority=Priority.HOTFIX)
+    assert is_woken(departure)
+    departure.mark(hotfix, ReleaseState.RELEASED)
+    assert is_woken(departure)
+    assert locks.ask(second.id, LOCKS, priority=Priority.HOTFIX) is None
+    assert is_woken(departure)
+    assert f"queued behind {second.id}" in departure.look("arrive-a").said.what
+    departure.mark(second, ReleaseState.RUNNING)
+    assert not is_woken(departure)
+
+
+def test_where_the_members_stand_is_told_with_the_queue_and_not_with_what_they_waited_for_before(
+    departure, overtaken
+):
+    own, hotfix = overtaken
+    said = {one["project"]: one["said"] for one in members(departure)}
+    assert said["a"] == f"{own.id} is waiting for approve-production: 1 vote of qa missing"
+    departure.ledger.locks.ask(hotfix.id, LOCKS, priority=Priority.HOTFIX)
+    said = {one["project"]: one["said"] for one in members(departure)}
+    queued = f"queued behind {hotfix.id} (a/production and the version line), place 1 of 1"
+    assert said["a"] == f"{own.id} is {queued}"
+
+
+def members(departure: Departure):
+    return departure_page(departure.gare, departure.ledger.releases.get("R-1"))["members"]
 
 
 def test_a_member_whose_run_was_refused_holds_the_train_and_says_why(departure):
