@@ -28,6 +28,8 @@ MARKS = {
 def follow(gare: Gare, release_id: str, *, until_waiting: bool = False, since: str = "") -> int:
     """Print what happens until the release ends (or waits); return the exit code of its state, 130 after Ctrl-C.
 
+    One that is queued waits, too: who is before it may wait for people.
+
     `since` is the ledger head before a resume: a state older than that is not an end.
     """
     seen: dict[str, tuple[str, int]] = {}
@@ -41,6 +43,8 @@ def follow(gare: Gare, release_id: str, *, until_waiting: bool = False, since: s
             is_new = not since or gare.ledger.database.head(release_id) != since
             if is_new and not release.is_moving:
                 return _tell_end(gare, release)
+            if until_waiting and is_new and turn.is_kept and release.state is ReleaseState.WAITING:
+                return 0
             if waits := [] if turn.is_queued else _open_waits(gare, release, plan):
                 if "; ".join(map(str, waits)) != told:
                     told = "; ".join(map(str, waits))
@@ -86,12 +90,14 @@ class _Turn:
 
     def __init__(self, gare: Gare) -> None:
         self._gare, self._told, self._plan = gare, "", ""
-        self.is_queued = False
+        self.is_queued = self.is_kept = False
+        """Whether it has a place in the queue, and whether anybody is before it there."""
 
     def look(self, release: Release, plan: Plan) -> Iterator[str]:
         """Yield what has changed since the last look."""
         place = self._gare.ledger.locks.place(release.id) if release.is_moving else None
         self.is_queued = place is not None
+        self.is_kept = place is not None and bool(place.behind)
         if place is not None and str(place) != self._told:
             self._told = str(place)
             yield f"{release.id} is {clean(self._told)}; it goes on by itself"
@@ -130,14 +136,15 @@ def _spoken(record: StepRecord) -> str:
 
 
 def _go_on_alone(gare: Gare, waits: list[Waited]) -> bool:
-    """Tell whether all that is waited for are members of a train, none of which waits for people itself."""
-    members = [
-        gare.ledger.releases.get(one.release)
-        for one in waits
-        if one.cause is Cause.MEMBERS and one.release
-    ]
-    need_people = any(wait.cause.needs_people for one in members for wait in one.waits)
-    return all(one.cause is Cause.MEMBERS for one in waits) and not need_people
+    """Tell whether all that is waited for are members of a train, none of which is queued or waits for people."""
+    if any(one.cause is not Cause.MEMBERS for one in waits):
+        return False
+    members = [gare.ledger.releases.get(one.release) for one in waits if one.release]
+    places = gare.ledger.locks.places() if members else {}
+    is_queued = any(one.id in places and places[one.id].behind for one in members)
+    return not is_queued and not any(
+        wait.cause.needs_people for one in members for wait in one.waits
+    )
 
 
 def _open_waits(gare: Gare, release: Release, plan: Plan) -> list[Waited]:

@@ -16,7 +16,9 @@ FOLLOW = click.option(
     "--no-follow", is_flag=True, help="Return at once instead of following to the end."
 )
 UNTIL = click.option(
-    "--until-waiting", is_flag=True, help="Follow until people must act, then return."
+    "--until-waiting",
+    is_flag=True,
+    help="Follow until people must act or it is queued, then return.",
 )
 
 REASON = click.option("--reason", default="", help="Why; kept in the record.")

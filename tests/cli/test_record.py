@@ -233,6 +233,16 @@ def test_status_tells_the_place_in_the_queue(gare, queue):
     assert told[0]["waiting"] == [said]
 
 
+def test_following_until_it_waits_returns_when_it_is_queued(station, queue, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run(["watch", "R-2", "--until-waiting"])
+    said = "queued behind R-1 (shop/production and the version line), place 1 of 1"
+    assert (ended.value.code, capsys.readouterr().out) == (
+        0,
+        f"R-2 is {said}; it goes on by itself\n",
+    )
+
+
 def test_why_tells_who_holds_the_lock_and_what_that_one_waits_for(gare, queue):
     out = gare("why", "R-2")[1]
     assert (

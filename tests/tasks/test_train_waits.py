@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from departing import DEPARTS, SLOT, Departure
 
+from gare.cli.follow import follow
 from gare.cli.train_pages import departure_page
 from gare.domain.locks import LINE, Priority
 from gare.domain.releases import ReleaseState
@@ -210,3 +211,15 @@ def test_a_member_whose_run_was_refused_holds_the_train_and_says_why(departure):
     assert wait.said.cause is Cause.FAILED
     assert "gare train resume R-1 --again a" in wait.reason
     assert "The repository has uncommitted changes." in wait.reason
+
+
+def test_following_a_train_until_it_waits_returns_when_a_member_is_queued(
+    departure, overtaken, capsys
+):
+    own, hotfix = overtaken
+    departure.ledger.locks.ask(hotfix.id, LOCKS, priority=Priority.HOTFIX)
+    departure.mark(own, ReleaseState.WAITING, waiting=[Waited("its turn", Cause.QUEUE)])
+    waits = [departure.look("arrive-a").said]
+    departure.mark(departure.release, ReleaseState.WAITING, waiting=waits)
+    assert follow(departure.gare, "R-1", until_waiting=True) == 0
+    assert f"{own.id} of a is queued behind {hotfix.id}" in capsys.readouterr().out
