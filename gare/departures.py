@@ -6,6 +6,7 @@ from typing import Any
 from gare.domain.journey import failures, forward, has_failed
 from gare.domain.plan import Kind, Plan
 from gare.domain.releases import Release, ReleaseState, StepState
+from gare.domain.timetable import Kept
 from gare.errors import GareError, NotFound
 from gare.ledger.ledger import Ledger
 from gare.ledger.replay import load
@@ -21,6 +22,25 @@ TAKEN_OFF = "member taken off"
 def has_departed(ledger: Ledger, departure: Release) -> bool:
     """Tell whether a train has left: from then on its plan does not change."""
     return ledger.releases.step_states(departure.id).get("leave") is StepState.DONE
+
+
+def kept_by_people(ledger: Ledger, plan: Plan) -> Kept | None:
+    """Tell whether the departure of a plan is skipped, or the schedule stands still; a train of no timetable leaves."""
+    if not plan.details["is_scheduled"]:
+        return None
+    train = str(plan.details["train"])
+    if skip := ledger.trains.skips(train).get(plan.version):
+        return Kept(str(skip), f"gare train unskip {train} {plan.version}")
+    if stop := ledger.trains.stopped(train):
+        return Kept(f"the schedule stands still: {stop.reason}", f"gare train resume {train}")
+    return None
+
+
+def kept_now(ledger: Ledger, departure: Release, plan: Plan) -> Kept | None:
+    """Tell what people keep a train back by that is still ahead of its departure."""
+    if departure.is_closed or has_departed(ledger, departure):
+        return None
+    return kept_by_people(ledger, plan)
 
 
 def taken_off(ledger: Ledger, departure: Release, plan: Plan) -> dict[str, str]:

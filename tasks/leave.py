@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from gare.departures import taken_off
+from gare.departures import kept_by_people, taken_off
 from gare.domain.plan import Plan
 from gare.domain.releases import Release, ReleaseState
 from gare.domain.timetable import Slot
@@ -60,11 +60,8 @@ def kept_back(ledger: Ledger, release: Release, plan: Plan) -> str:
     details = plan.details
     if not details["is_scheduled"]:
         return ""
-    train = str(details["train"])
-    if skip := ledger.trains.skips(train).get(plan.version):
-        return str(skip)
-    if stop := ledger.trains.stopped(train):
-        return f"the schedule stands still: {stop.reason}"
+    if kept := kept_by_people(ledger, plan):
+        return kept.said
     grace = timedelta(seconds=details["rules"]["grace_s"])
     return missed(_slot(ledger, release, plan), ledger.now(), grace)
 

@@ -188,6 +188,8 @@ def why(release_id: str, *, as_json: bool) -> None:
 
 def explanation(gare: Gare, release: Release) -> Explanation:
     """Return why a release stands where it stands."""
+    from gare.departures import kept_now
+    from gare.domain.plan import Kind
     from gare.lookup import asked, owed_by
     from gare.reports.why import Queued, View, explain
 
@@ -215,6 +217,7 @@ def explanation(gare: Gare, release: Release) -> Explanation:
         ways=gare.freezes.ahead(plan, states, release.id) if release.is_moving else (),
         owed=owed_by(gare.ledger, release) if release.is_closed else (),
         others=_others(gare, release),
+        kept=kept_now(gare.ledger, release, plan) if release.kind is Kind.TRAIN else None,
     )
     return explain(view)
 

@@ -50,6 +50,7 @@ def train_page(gare: Gare, found: Train) -> dict[str, Any]:
 
 def departure_page(gare: Gare, departure: Release) -> dict[str, Any]:
     """Return where every member of one departure stands."""
+    from gare.departures import kept_now
     from gare.domain.journey import journey, value_of
     from gare.reports.train import as_json
 
@@ -58,6 +59,7 @@ def departure_page(gare: Gare, departure: Release) -> dict[str, Any]:
     steps, releases = ledger.releases.steps(departure.id), ledger.releases.members(departure.id)
     members = journey(plan, steps, releases, departure.waits, ledger.locks.places())
     stop, arrived = ledger.trains.stopped(departure.id), value_of(steps, "arrival")
+    kept = kept_now(ledger, departure, plan)
     return {
         "release": departure.id,
         "train": plan.details["train"],
@@ -65,6 +67,7 @@ def departure_page(gare: Gare, departure: Release) -> dict[str, Any]:
         "state": departure.state.value,
         "end": departure.end,
         "held": stop.reason if stop else "",
+        "kept": kept._asdict() if kept else None,
         "waiting": list(departure.waiting),
         "members": as_json(members),
         "lead_time_s": arrived.get("lead_time_s"),
@@ -197,6 +200,8 @@ def show_departure(page: dict[str, Any]) -> None:
     said = f": {clean(page['end'])}" if page["end"] else ""
     click.echo(f"{page['release']} {page['train']} {page['slot']}: {page['state']}{said}")
     click.echo(f"{here} of {total} members have arrived")
+    if page["kept"]:
+        click.echo(f"does not depart: {clean(page['kept']['said'])}; {page['kept']['undo']}")
     if page["held"]:
         click.echo(f"held: {clean(page['held'])}; gare train resume {page['release']}")
     rows = [

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from itertools import islice, takewhile
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from gare.domain.recurrence import HORIZON, Rule
@@ -26,6 +27,13 @@ class Slot:
     name: str
     boards_at: datetime
     departs_at: datetime
+
+
+class Kept(NamedTuple):
+    """Why a train that has boarded does not leave at its slot, and the command that lets it."""
+
+    said: str
+    undo: str
 
 
 @dataclass(frozen=True, slots=True)

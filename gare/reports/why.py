@@ -11,6 +11,7 @@ from gare.domain.plan import Kind, Plan, PlannedStep
 from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
 from gare.domain.schedule import ready
 from gare.domain.standing import Hold
+from gare.domain.timetable import Kept
 from gare.domain.waits import Cause, Waited
 from gare.errors import Refused
 from gare.reports.freezes import Ahead, earliest
@@ -71,6 +72,8 @@ class View:
     """What a hotfix owes after its end."""
     others: Mapping[str, "Explanation"] = field(default_factory=dict)
     """Why each of the releases that a train waits for stands where it stands."""
+    kept: Kept | None = None
+    """What people keep a train back by that has boarded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +194,11 @@ def _failures(view: View) -> Iterator[Blocker]:
 
 
 def _waits(view: View) -> Iterator[Blocker]:
-    """Yield what it waits for: its turn, votes, manual steps."""
+    """Yield what it waits for: its turn, votes, manual steps.
+
+    What a train has written down that it waits for counts, and not what its steps said when they looked last.
+    """
+    told = {wait.step for wait in view.release.waits} if view.plan.kind is Kind.TRAIN else set()
     if view.release.is_stopped:
         return
     if view.queued is not None:
@@ -207,7 +214,7 @@ def _waits(view: View) -> Iterator[Blocker]:
             yield _manual(view, step)
         elif step.type == "deploy" and (hold := view.holds.get(step.environment)):
             yield _held(view, step, hold)
-        elif record is not None and record.state is StepState.WAITING:
+        elif record is not None and record.state is StepState.WAITING and step.id not in told:
             yield _again(view, step, record)
         elif step.type == "approve" and step.id in asked and asked[step.id].manifest:
             yield from _approval(view, asked[step.id])
@@ -306,6 +313,9 @@ def _of_train(view: View) -> Iterator[Blocker]:
     """Tell what a train has written down that it waits for; its votes are told by themselves."""
     release = view.release
     look = f"`gare train status {release.id}` says where the members stand"
+    if kept := view.kept:
+        do = f"`{kept.undo}`, before the departure: at its time the train ends."
+        yield Blocker(f"It does not depart: {kept.said}", "who may steer trains", do, "leave")
     for wait in release.waits:
         other = view.others.get(wait.release)
         if wait.cause in (Cause.FAILED, Cause.HELD):

@@ -406,6 +406,34 @@ def test_the_members_of_a_departure_are_told(say, departure):
     assert "web     0.1.0    boarded" in said
 
 
+@pytest.mark.parametrize(
+    ("words", "reason", "undo"),
+    [
+        (("skip", "weekly", "SLOT", "--reason", "a fair"), "skipped by alice: a fair", "unskip weekly SLOT"),
+        (("hold", "weekly"), "the schedule stands still: held by alice", "resume weekly"),
+    ],
+)  # fmt: skip
+def test_a_train_that_has_boarded_and_is_kept_from_its_departure_says_so(
+    say, station, capsys, words, reason, undo
+):
+    request = TrainRequest(name="weekly", slot=next_slots(say)[0])
+    digest, plan = station.make_plan(request)
+    boarded = station.ledger.releases.open(
+        digest, plan, "run-1", "alice", "", request.model_dump()
+    ).id
+    assert "does not depart" not in say("status", boarded)[1]
+    assert say(*(word.replace("SLOT", plan.version) for word in words))[0] == 0
+    undo = f"gare train {undo.replace('SLOT', plan.version)}"
+    assert f"does not depart: {reason}; {undo}\n" in say("status", boarded)[1]
+    run(["why", boarded])
+    why = capsys.readouterr().out
+    assert f"1. It does not depart: {reason}\n" in why
+    assert f"do:   `{undo}`" in why
+    station.ledger.releases.begin_step(boarded, "leave", actor="test")
+    station.ledger.releases.end_step(boarded, "leave", StepState.DONE, actor="test")
+    assert "does not depart" not in say("status", boarded)[1]
+
+
 def test_a_member_that_did_not_fail_is_neither_left_out_nor_released_again(say, departure):
     for option in ("--without", "--again"):
         code, said = say("resume", departure, option, "web")

@@ -337,6 +337,22 @@ def test_a_train_tells_which_member_it_waits_for_and_who_can_move_it():
     assert (asks.owner, asks.do, asks.step) == ("bob", "`gare approve R-4 …`", "arrive-web")
 
 
+def test_a_train_that_stands_on_its_way_back_tells_it_once_and_as_it_is_now():
+    refused = Waited("web has not gone back and the train stands; …", Cause.FAILED, "return-web")
+    made = view(is_asked=False)
+    train = replace(
+        PLAN, kind=Kind.TRAIN, steps=(PlannedStep("return-web", "return", ""),), approvals=()
+    )
+    looked = replace(
+        step("return-web", StepState.WAITING), value={"summary": "the rollback of web begins"}
+    )
+    release = replace(made.release, kind=Kind.TRAIN, waits=(refused,))
+    seen = replace(made, release=release, plan=train, asked=[], records={"return-web": looked})
+    assert [one.what for one in explain(seen).blockers] == [refused.what]
+    awake = replace(seen, release=replace(release, waits=()))
+    assert [one.what for one in explain(awake).blockers] == ["the rollback of web begins"]
+
+
 FRIDAY = Closing(
     "fridays", "the freeze fridays: nobody is there", "alice", NOW + timedelta(hours=9)
 )
