@@ -12,7 +12,7 @@ from prefect.logging import get_run_logger
 
 from gare.boundaries import reached
 from gare.departures import BEFORE_DEPARTURE, taken_off
-from gare.domain.journey import NOTHING_LEFT
+from gare.domain.journey import HOTFIX_FIRST, NOTHING_LEFT
 from gare.domain.plan import Kind, Plan
 from gare.domain.releases import Release, ReleaseState, StepState
 from gare.domain.versions import is_prerelease, pick_previous
@@ -114,7 +114,7 @@ def plan_anew(gare: Gare, release: Release, request: Request) -> Release:
         if gare.ledger.effects.of(release.id):
             kept = "it has done things outside already"
         if kept:
-            end = f"{spoilt.told} It is not planned anew: {kept}."
+            end = f"{HOTFIX_FIRST}{spoilt.told} It is not planned anew: {kept}."
             return gare.ledger.releases.mark(release.id, ReleaseState.FAILED, actor="gare", end=end)
         reason = spoilt.reason
     if reason:
@@ -139,7 +139,7 @@ def plan_again(release_id: str, kind: str, request: dict[str, Any], reason: str)
     try:
         digest, plan = gare.make_plan(wanted.afresh(), release.id)
     except LosesFix as refusal:
-        end = _with_way_on(release, refusal)
+        end = f"{HOTFIX_FIRST}{_with_way_on(release, refusal)}"
         gare.ledger.releases.mark(release.id, ReleaseState.FAILED, actor="gare", end=end)
         return
     except Refused as refusal:
@@ -262,13 +262,11 @@ def _spoilt(gare: Gare, release: Release, plan: Plan) -> _Spoilt | None:
 
 
 def _with_way_on(release: Release, refusal: LosesFix) -> str:
-    """Tell that a release would lose a fix, and by which command it goes on when that is mended."""
-    resume = f"`gare resume {release.id}`"
-    if not release.train:
-        return f"{refusal} Then {resume}."
-    # A member stays at what has boarded.
-    again = f"`gare train resume {release.train} --again {release.project}`"
-    return f"{refusal} Merged: then {again}. Otherwise: then {resume}."
+    """Tell that a release would lose a fix, and by which command it goes on when that is mended.
+
+    How a member goes on is for its train to say, which may stand, drop it, or go back by then.
+    """
+    return str(refusal) if release.train else f"{refusal} Then `gare resume {release.id}`."
 
 
 def _has_moved(gare: Gare, plan: Plan) -> bool:

@@ -4,15 +4,13 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from gare.departures import taken_off
-from gare.domain.journey import has_failed, value_of
+from gare.domain.journey import HOLD, ROLL_BACK, has_failed, holds, stands_behind_hotfix, value_of
 from gare.domain.plan import Plan, PlannedStep
-from gare.domain.releases import Release, ReleaseState
+from gare.domain.releases import Release
 from gare.domain.waits import Cause, Waited
 from tasks.member_runs import begins, refusal_of, under_way, ways_on
 from tasks.train_back import look_back
 from tasks.wait import Sight, Wait
-
-HOLD = "hold"
 
 
 def look_at_train(sight: Sight, plan: Plan, step: PlannedStep) -> Wait | None:
@@ -46,12 +44,31 @@ def _held(sight: Sight) -> Wait | None:
 
 
 def _depart(sight: Sight, plan: Plan, step: PlannedStep) -> Wait | None:
-    """Wait for a place. Several may be found ready in one round: those before this one in the plan go first."""
-    if step.id not in sight.records and step.settings["member"] not in sight.next_to_depart:
+    """Wait for a place. Several may be found ready in one round: those before this one in the plan go first.
+
+    While a train that rolls back stands, nobody departs who might have to go back.
+    """
+    is_new = step.id not in sight.records
+    if is_new and (stands := _standing(sight, plan)):
+        return Wait(
+            Waited(f"{', '.join(stands)}: the train may have to go back", Cause.MEMBERS, "depart")
+        )
+    if is_new and step.settings["member"] not in sight.next_to_depart:
         limit = plan.details["rules"]["limit"]
         said = f"a place; {limit} are on their way at once"
         return Wait(Waited(said, Cause.MEMBERS, "depart"))
     return _held(sight)
+
+
+def _standing(sight: Sight, plan: Plan) -> list[str]:
+    """Return the members for which a train stands that rolls back."""
+    if plan.details["rules"]["on_failure"] != ROLL_BACK:
+        return []
+    return [
+        f"{one.id} of {name}, which a hotfix overtook"
+        for name, one in sight.own.items()
+        if stands_behind_hotfix(one) and holds(plan, sight.records, one)
+    ]
 
 
 def _arrive(sight: Sight, plan: Plan, step: PlannedStep) -> Wait | None:
@@ -59,16 +76,17 @@ def _arrive(sight: Sight, plan: Plan, step: PlannedStep) -> Wait | None:
     departed = value_of(sight.records, f"depart-{member}")
     if departed.get("left"):
         return None
-    rule = plan.details["rules"]["on_failure"]
     if (own := sight.own.get(member)) is None:
         if said := refusal_of(gare, departed["run"]):
-            return _hold(release, step, said) if rule == HOLD else None
+            is_held = plan.details["rules"]["on_failure"] == HOLD
+            return _hold(release, step, said) if is_held else None
         return begins(gare, f"the run of {member} begins", step)
     if has_failed(own):
-        is_let_go = own.state is ReleaseState.CANCELLED
-        if rule != HOLD or is_let_go:
+        if not holds(plan, sight.records, own):
             return None
-        return _hold(release, step, f"{own.id} {own.state}: {own.end}", own)
+        goes_back = plan.details["rules"]["on_failure"] == ROLL_BACK
+        end = "without it the train goes back; " if goes_back else ""
+        return _hold(release, step, f"{end}{own.id} {own.state}: {own.end}", own)
     return None if own.is_closed else under_way(gare, own, f" of {member}", step)
 
 

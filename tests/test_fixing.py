@@ -6,12 +6,14 @@ import pytest
 from fixed_project import FixedProject
 
 from gare.domain.fixes import FixState, fixes_of
+from gare.domain.journey import HOTFIX_FIRST, stands_behind_hotfix
 from gare.domain.plan import Kind
 from gare.domain.releases import ReleaseState
 from gare.errors import LosesFix, Refused
 from gare.fixing import let_go_of_ended, look_again
 from gare.ledger.effects import Absent, Effect
 from gare.requests import ReleaseRequest
+from tasks.plan import plan_anew
 
 
 @pytest.fixture
@@ -146,6 +148,26 @@ def test_a_release_that_would_lose_the_fix_is_refused_with_its_name(shop):
     assert "gare fixes waive R-1 main --reason" in caught.value.hint
     shop.gare().ledger.fixes.waive("R-1", "main", person="alice", reason="done otherwise")
     assert shop.release_plan(ref=shop.feature).version == "1.5.0"
+
+
+def test_a_member_that_a_hotfix_overtook_names_the_fix_and_no_way_that_its_train_may_refuse(
+    shop, story
+):
+    gare = shop.gare()
+    releases = gare.ledger.releases
+    details = {"announces": [], "members": [{"project": "shop", "commit": shop.feature}]}
+    boarded = story.make_plan(project="train:weekly", kind=Kind.TRAIN, details=details)
+    train = releases.open(gare.ledger.plans.store(boarded), boarded, "run 0", "", "")
+    request = ReleaseRequest(project="shop", ref=shop.feature, replan=True, train=train.id)
+    digest, plan = gare.make_plan(request)
+    member = releases.open(digest, plan, "run 2", "", "", request.model_dump(mode="json"))
+    releases.begin_step(member.id, "deploy-staging", actor="gare")
+    gare.ledger.effects.perform(member.id, "deploy-staging", Effect("deploy", {}, Absent, dict))
+    shop.release()
+    stands = plan_anew(gare, member, request)
+    assert stands_behind_hotfix(stands)
+    assert stands.end.startswith(f"{HOTFIX_FIRST}1.5.0 would lose {shop.fix[:12]} (fix: total) of")
+    assert "resume" not in stands.end
 
 
 def test_a_hotfix_that_was_cancelled_while_production_ran_it_is_not_forgotten(shop):

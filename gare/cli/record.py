@@ -217,9 +217,21 @@ def explanation(gare: Gare, release: Release) -> Explanation:
         ways=gare.freezes.ahead(plan, states, release.id) if release.is_moving else (),
         owed=owed_by(gare.ledger, release) if release.is_closed else (),
         others=_others(gare, release),
+        may_come_again=_may_come_again(gare, release),
         kept=kept_now(gare.ledger, release, plan) if release.kind is Kind.TRAIN else None,
     )
     return explain(view)
+
+
+def _may_come_again(gare: Gare, release: Release) -> bool:
+    """Tell whether the train of a member stands for it, and neither has ended nor goes on, or back, without it."""
+    from gare.domain.journey import holds
+
+    if not release.train or not release.is_stopped:
+        return False
+    train = gare.ledger.releases.get(release.train)
+    records = gare.ledger.releases.steps(train.id)
+    return not train.is_closed and holds(gare.plan(train.plan), records, release)
 
 
 def _others(gare: Gare, release: Release) -> dict[str, Explanation]:

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 def go_without(gare: Gare, departure: Release, member: str, *, person: str, reason: str) -> str:
     """Leave a member out, with those that need it; return what becomes of the train, in words.
 
-    Before the departure the train boards anew without it; its release ends when it has one. While the train goes back,
-    the member stays as it is, with what it needs.
+    Before the departure the train boards anew without it; its release ends when it has one. Without a member that it
+    departed with, one that rolls back goes back. While it does, the member stays as it is, with what it needs.
     """
     from gare.departures import has_departed
+    from gare.domain.journey import ROLL_BACK
 
     said = f"left out by {person}" + (f": {reason}" if reason else "")
     if not departure.is_closed and not has_departed(gare.ledger, departure):
@@ -31,7 +32,8 @@ def go_without(gare: Gare, departure: Release, member: str, *, person: str, reas
         _let_stay(gare, departure, member, person, reason)
         return f"{member} stays as it is, with what it needs."
     _drop(gare, departure, found, person, said)
-    return f"{departure.id} goes on without {member}."
+    is_going_back = gare.plan(departure.plan).details["rules"]["on_failure"] == ROLL_BACK
+    return f"{departure.id} goes {'back' if is_going_back else 'on'} without {member}."
 
 
 def release_again(gare: Gare, departure: Release, member: str, *, person: str, reason: str) -> Run:

@@ -156,7 +156,8 @@ def _resume_departure(
             hint=f"`gare train status {departure.id}` says where its members stand. Nothing was changed.",
         )
     bring_back(gare, departure, person)
-    click.echo(f"{departure.id} goes on.")
+    if not dropped:
+        click.echo(f"{departure.id} goes on.")
 
 
 def _try_again(gare: Gare, departure: Release, member: str, person: str, reason: str) -> None:

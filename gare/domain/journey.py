@@ -13,8 +13,10 @@ from gare.domain.waits import Cause, Waited
 
 NOTHING_LEFT = "nothing left to release"
 """How the end of a release begins that another one was faster than: no failure of its own."""
-ROLL_BACK = "roll back"
-"""The rule of a train whose members go back when one of them has failed."""
+HOTFIX_FIRST = "a hotfix went first: "
+"""How the end of a release begins that stands still because a hotfix overtook it: nobody has found it bad."""
+HOLD, ROLL_BACK = "hold", "roll back"
+"""The rules of trains that stand, and whose members go back, when one of them has failed."""
 
 
 class Stand(StrEnum):
@@ -117,6 +119,25 @@ def has_failed(release: Release) -> bool:
 def was_overtaken(release: Release) -> bool:
     """Tell whether a release has ended because another one had released everything."""
     return release.state is ReleaseState.CANCELLED and release.end.startswith(NOTHING_LEFT)
+
+
+def stands_behind_hotfix(release: Release) -> bool:
+    """Tell whether a release stands still because a hotfix overtook it, whose fix or version it cannot go beside."""
+    return release.state is ReleaseState.FAILED and release.end.startswith(HOTFIX_FIRST)
+
+
+def holds(plan: Plan, records: Mapping[str, StepRecord], release: Release) -> bool:
+    """Tell whether a train stands for a member that has failed, and lets people say what becomes of it.
+
+    One that rolls back does so for a member that a hotfix overtook: it may come along yet, and nothing is bad that
+    has arrived. Once it goes back, it does not.
+    """
+    if release.state is ReleaseState.CANCELLED:
+        return False  # somebody has let it go
+    rule = plan.details["rules"]["on_failure"]
+    return rule == HOLD or (
+        rule == ROLL_BACK and stands_behind_hotfix(release) and not turns_back(plan, records)
+    )
 
 
 def failures(plan: Plan, records: Mapping[str, StepRecord]) -> list[str]:

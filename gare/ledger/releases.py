@@ -332,7 +332,9 @@ class Releases:
                     {"release": before.id, "state": state, "head": event.hash},
                 )  # fmt: skip
             concerns_train = any(one.cause.concerns_train for one in waits)
-            if before.train and (state.is_closed or state.is_stopped or concerns_train):
+            # One that goes on after it stood still holds its train no more.
+            concerns_train |= before.is_stopped or state.is_stopped or state.is_closed
+            if before.train and concerns_train:
                 wake_sleeper(connection, number_of(before.train))
             if state.is_closed or state.is_stopped:
                 free(connection, before.project, [number], now)

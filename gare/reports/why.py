@@ -72,6 +72,8 @@ class View:
     """What a hotfix owes after its end."""
     others: Mapping[str, "Explanation"] = field(default_factory=dict)
     """Why each of the releases that a train waits for stands where it stands."""
+    may_come_again: bool = False
+    """Whether the train of a member stands for it: it may release it once more."""
     kept: Kept | None = None
     """What people keep a train back by that has boarded."""
 
@@ -184,7 +186,7 @@ def _failures(view: View) -> Iterator[Blocker]:
         )
     if not failed:
         again = f"gare train resume {view.release.train} --again {view.release.project}"
-        mended = f"`{again}` (from its branch as it is now), or " if view.release.train else ""
+        mended = f"`{again}` (from its branch as it is now), or " if view.may_come_again else ""
         yield Blocker(
             view.release.end or "The release failed.",
             view.release.requested_by or "whoever started it",

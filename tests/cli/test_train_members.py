@@ -39,7 +39,7 @@ def test_before_the_departure_the_train_boards_anew_without_it(departure):
 def test_a_run_that_has_not_opened_its_release_is_ended_with_it(departure):
     departure.done("leave", summary="")
     departure.done("depart-api", run="run-api")
-    assert without(departure, "api") == "R-1 goes on without api."
+    assert without(departure, "api") == "R-1 goes back without api."
     assert departure.engine.cancelled == ["run-api"]
     assert step(departure, "arrive-api").value["left"] == "left out by bob: not now"
 

@@ -166,7 +166,6 @@ def test_a_member_that_boarded_without_the_fix_is_released_again_with_it(shop):
     end = stands(shop, member.id).end
     assert end.count(f"1.1.0 would lose {fix[:12]} (fix: wrong total) of 1.0.1") == 1
     again = f"gare train resume {train.id} --again {shop.name}"
-    assert f"`{again}`" in end
     assert again in shop.run("why", member.id)
     shop.run(*again.split()[1:], person="alice")
     wait_until(lambda: len(shop.gare().ledger.releases.members(train.id)) == 2)

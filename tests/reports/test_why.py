@@ -110,7 +110,8 @@ def test_votes_are_owed_by_those_who_may_still_vote():
 )
 def test_a_release_that_failed_before_any_step_names_who_asked_for_it_and_the_way_on(train, way):
     made = view(ReleaseState.FAILED, end="1.4.0 would lose a fix.")
-    [blocker] = explain(replace(made, release=replace(made.release, train=train))).blockers
+    member = replace(made, release=replace(made.release, train=train), may_come_again=bool(train))
+    [blocker] = explain(member).blockers
     assert (blocker.what, blocker.owner) == ("1.4.0 would lose a fix.", "rita")
     assert blocker.do == f"Remove the cause, then {way}; or end it with `gare cancel R-1`."
 

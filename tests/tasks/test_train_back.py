@@ -3,6 +3,9 @@
 import pytest
 from departing import Departure
 
+from gare.cli.record import explanation
+from gare.cli.train_members import go_without
+from gare.domain.journey import HOTFIX_FIRST, turns_back
 from gare.domain.plan import Kind
 from gare.domain.releases import ReleaseState, StepState
 from gare.domain.waits import Cause
@@ -46,6 +49,57 @@ def go_back(departure: Departure, name: str):
     departure.ledger.set_verified(back.id, name, "production", "0.1.0")
     departure.mark(back, ReleaseState.RELEASED)
     return begin(departure, name)
+
+
+def overtaken(tmp_path, story, rule: str) -> Departure:
+    """A train of two whose first member gave way to a hotfix and stands still."""
+    departure = Departure(tmp_path, story, "api", "web", on_failure=rule)
+    departure.done("leave", summary="")
+    departure.done("depart-api", run="run-api")
+    own = departure.open("api", "run-api")
+    departure.mark(own, ReleaseState.FAILED, f"{HOTFIX_FIRST}1.4.0 would lose 4f2c9e1.")
+    return departure
+
+
+def test_a_train_that_rolls_back_stands_for_a_member_that_gave_way_to_a_hotfix(tmp_path, story):
+    departure = overtaken(tmp_path, story, "roll back")
+    wait = departure.look("arrive-api")
+    assert (wait.said.cause, wait.said.release) == (Cause.FAILED, "R-2")
+    assert "gare resume R-2, gare train resume R-1 --again api, or" in wait.reason
+    assert "without it the train goes back; R-2 failed: a hotfix went first: " in wait.reason
+    assert departure.look("depart-web").said.what == (
+        "R-2 of api, which a hotfix overtook: the train may have to go back"
+    )
+    mark = departure.ledger.releases.mark
+    mark("R-1", ReleaseState.WAITING, actor="gare")
+    mark("R-2", ReleaseState.RUNNING, actor="bob")
+    assert departure.ledger.releases.get("R-1").wake_at is not None
+    assert departure.look("arrive-api").said.cause is Cause.MEMBERS
+    assert departure.look("depart-web") is None
+
+
+def test_what_is_advised_for_such_a_member_is_done(tmp_path, story):
+    departure = overtaken(tmp_path, story, "roll back")
+    wait = departure.look("arrive-api")
+    departure.mark(departure.release, ReleaseState.WAITING, waiting=[wait.said])
+    again = "gare train resume R-1 --again api"
+    [blocker] = explanation(departure.gare, departure.ledger.releases.get("R-2")).blockers
+    assert again in blocker.do
+    train = departure.ledger.releases.get("R-1")
+    said = go_without(departure.gare, train, "api", person="bob", reason="")
+    assert said == "R-1 goes back without api."
+    assert turns_back(departure.plan, departure.ledger.releases.steps("R-1"))
+    assert departure.ledger.releases.get("R-2").state is ReleaseState.CANCELLED
+
+
+@pytest.mark.parametrize("rule", ["drop", "roll back"])
+def test_no_member_is_waited_for_by_a_train_that_drops_it_or_goes_back(tmp_path, story, rule):
+    departure = overtaken(tmp_path, story, rule)
+    if rule == "roll back":
+        departure.fail("web")
+    assert departure.look("arrive-api") is None
+    [blocker] = explanation(departure.gare, departure.ledger.releases.get("R-2")).blockers
+    assert "--again" not in blocker.do
 
 
 def test_nobody_goes_back_when_nobody_has_failed(tmp_path, story):
