@@ -12,7 +12,7 @@ demo: $(STAMP) ## Release sample projects on a station of their own; QUICK=1: th
 	$(BIN)/gare demo $(if $(QUICK),--quick) $(DEMO)
 
 test: $(STAMP) ## Run the tests
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(TESTS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 crash: $(STAMP) ## Kill everything at every boundary, on SQLite and PostgreSQL; a part of it: CRASH="--sample 40 --seed 7"
 	$(BIN)/python tests/crash --database sqlite,postgresql $(CRASH)

@@ -57,10 +57,13 @@ def with_descendants(processes: Iterable[psutil.Process]) -> list[psutil.Process
     return list(found.values())
 
 
-def marked(state: Path) -> list[psutil.Process]:
-    """Return every process of the station with this state folder, except the one that asks."""
+def marked(state: Path, among: Iterable[psutil.Process] | None = None) -> list[psutil.Process]:
+    """Return every process of the station with this state folder, except the one that asks.
+
+    `among` are those that are looked at; without it all of the machine.
+    """
     found = []
-    for process in psutil.process_iter():
+    for process in psutil.process_iter() if among is None else among:
         try:
             if process.pid != os.getpid() and process.environ().get(MARK_VARIABLE) == str(state):
                 found.append(process)

@@ -207,7 +207,10 @@ class Supervisor:
         self.say("Ending the station. Once more Ctrl-C hastens.")
         worker, server = self._processes("worker"), self._processes("server")
         self._end(with_descendants(self._processes(*self._others())))
-        runs = [process for process in with_descendants(worker) if process not in worker]
+        # A run ends its commands itself: one that is ended before it looks to it like a step that has failed.
+        runs = [
+            one for one in marked(self.spec.state, with_descendants(worker)) if one not in worker
+        ]
         self._end(runs, _RUN_GRACE_S)
         self._end(with_descendants(worker))
         self._end(with_descendants(server))
