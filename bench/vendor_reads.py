@@ -131,7 +131,8 @@ def gitlab_reads(url: str, file: Path) -> dict[str, Read]:
         "ci log": Read(lambda: ours.ci.log_tail(job, 40), lambda: project.jobs.get(job, lazy=True).trace()),
         "ci tests": Read(lambda: ours.ci.test_cases(pipeline), lambda: own.test_report.get()),
         "ci artifacts": Read(
-            lambda: ours.ci.artifacts(job, archive), lambda: project.jobs.get(job, lazy=True).artifacts()
+            lambda: ours.ci.artifacts(job, archive),
+            lambda: archive.write_bytes(project.jobs.get(job, lazy=True).artifacts()),
         ),
         "merge requests find": Read(
             lambda: ours.merge_requests.find("open", "main"),
