@@ -35,6 +35,8 @@ from gare.reconciler import Reconciler
 from gare.wiring import Gare
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+STUCK = timedelta(days=45)
+"""Longer than all freezes, votes and trains before it take together: a release that is open for longer is stuck."""
 
 
 def _waits_for_a_freeze(release: Release) -> bool:
@@ -74,6 +76,7 @@ class Year:
                 heapq.heappop(self._agenda)[2]()
             self._settle()
         self._settle()
+        self._nobody_is_stuck()
         for project, hotfix, line in self.lines.missing(self.now):
             self._bring(project, hotfix, line, may_waive=False)
         self._audit()
@@ -81,6 +84,15 @@ class Year:
             self.oracle.problems.append(
                 f"{project} {line} ends the year without the fix of {hotfix}"
             )
+
+    def _nobody_is_stuck(self) -> None:
+        """Tell of releases that have been under way for longer than all freezes, votes and trains before them take."""
+        for release in self._open():
+            if self.now - release.opened_at > STUCK:
+                waits = "; ".join(release.waiting) or release.state.value
+                self.oracle.problems.append(
+                    f"{release.id} of {release.project} is stuck since {release.opened_at}: {waits}"
+                )
 
     def _plan_year(self, start: datetime, end: datetime) -> None:
         """Write the year's own events into the agenda; the rest follows from them."""
@@ -281,15 +293,15 @@ class Year:
                 continue
             if _waits_for_a_freeze(release):
                 self._once(release.id, "freeze", 12, self._override)
-            if release.kind is Kind.TRAIN:
-                for member in re.findall(
-                    rf"resume {release.id} --without (\S+?);", "; ".join(release.waiting)
-                ):
+            for wait in release.waits if release.kind is Kind.TRAIN else ():
+                if found := re.search(rf"resume {release.id} --without (\S+?);", wait.what):
+                    # Of one member a train may ask more than once: it goes on, and fails again, or on the way back.
+                    own = self.gare.ledger.releases.get(wait.release) if wait.release else None
                     self._once(
                         release.id,
-                        member,
+                        f"{wait.step} {own and own.changed_at}",
                         30,
-                        lambda id_, member=member: self._go_without(id_, member),
+                        lambda id_, member=found[1]: self._go_without(id_, member),
                     )
             for step in self.gare.plan(release.plan).approvals:
                 asked = self.gare.ledger.approvals.get(release.id, step.step)
