@@ -28,6 +28,7 @@ from gare.cli.app import run as gare_command
 from gare.domain.plan import Kind
 from gare.domain.releases import Release
 from gare.domain.standing import good_versions
+from gare.domain.waits import Cause
 from gare.engine import deployment_of
 from gare.errors import GareError
 from gare.planning.standing import read_rolled_back
@@ -251,14 +252,12 @@ class Year:
 
     def _release_a_hold(self) -> None:
         for hold in self.gare.ledger.holds.all()[:1]:
+            self._let_go_on(hold.project, hold.environment)
+
+    def _let_go_on(self, project: str, environment: str) -> None:
+        if self.gare.ledger.holds.get(project, environment) is not None:
             self._command(
-                "hold",
-                "release",
-                hold.project,
-                hold.environment,
-                "--reason",
-                "looked at",
-                who="bob",
+                "hold", "release", project, environment, "--reason", "looked at", who="bob"
             )
             self.told["holds released"] += 1
 
@@ -293,6 +292,17 @@ class Year:
                 continue
             if _waits_for_a_freeze(release):
                 self._once(release.id, "freeze", 12, self._override)
+            for wait in release.waits:
+                if wait.cause is Cause.ON_HOLD:
+                    environment = self.gare.plan(release.plan).step(wait.step).environment
+                    self._once(
+                        release.id,
+                        f"hold {environment}",
+                        72,
+                        lambda _id, project=release.project, where=environment: self._let_go_on(
+                            project, where
+                        ),
+                    )
             for wait in release.waits if release.kind is Kind.TRAIN else ():
                 if found := re.search(rf"resume {release.id} --without (\S+?);", wait.what):
                     # Of one member a train may ask more than once: it goes on, and fails again, or on the way back.
