@@ -111,7 +111,7 @@ def repository(folder: Path) -> None:
 
 def suspended(gare: Gare) -> None:
     """Measure a station on which releases wait."""
-    _, plan = gare.make_plan(ReleaseRequest(project="shop"))
+    _, plan = gare.drafting.make(ReleaseRequest(project="shop"))
     run = gare.engine.start({"project": "none-such"}, at=None).id
     until(lambda: gare.engine.run(run).is_over)
     time.sleep(15)  # everything is up and has done its first rounds
@@ -260,7 +260,7 @@ def reentry(gare: Gare) -> None:
 def pass_by(gare: Gare) -> float:
     """Open a release with 100 done steps, run its flow here, and return the seconds to step 101."""
     run = gare.engine.start({"project": "many"}, at=gare.ledger.now().replace(year=2100)).id
-    digest, plan = gare.make_plan(ReleaseRequest(project="many"))
+    digest, plan = gare.drafting.make(ReleaseRequest(project="many"))
     release: Release = gare.ledger.releases.open(digest, plan, run, "", "")
     for step in ("plan", *(step.id for step in plan.steps if step.id.startswith("run-"))):
         gare.ledger.releases.begin_step(release.id, step, actor="bench")

@@ -109,17 +109,6 @@ class Gare:
         """Return what makes the station's plans."""
         return Drafting(self)
 
-    def make_plan(
-        self,
-        request: Request,
-        release_id: str = "",
-        *,
-        kept_by: str = "",
-        is_preview: bool = False,
-    ) -> tuple[str, Plan]:
-        """Plan what is asked for and store the plan, as `Drafting.make` does."""
-        return self.drafting.make(request, release_id, kept_by=kept_by, is_preview=is_preview)
-
     def project(self, name: str) -> Project:
         """Return a project of the station. Raises ConfigError with the nearest name."""
         return self.station.project(name)

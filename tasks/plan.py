@@ -86,7 +86,7 @@ def _end_former(gare: Gare, release: Release) -> None:
 def _planned(gare: Gare, wanted: Request, run_id: str) -> tuple[str, Plan]:
     """Plan what is asked for; a boarding that comes too late says what kept it."""
     before = gare.ledger.rescues.get(run_id)
-    return gare.make_plan(wanted, kept_by=before.reason if before and before.outages else "")
+    return gare.drafting.make(wanted, kept_by=before.reason if before and before.outages else "")
 
 
 def _name_departure(gare: Gare, request: TrainRequest, run_id: str) -> None:
@@ -137,7 +137,7 @@ def plan_again(release_id: str, kind: str, request: dict[str, Any], reason: str)
     is_dirty_fine = not isinstance(wanted, ReleaseRequest) or wanted.allow_dirty
     gare.source_of(project.config, project.base).check(allow_dirty=is_dirty_fine)
     try:
-        digest, plan = gare.make_plan(wanted.afresh(), release.id)
+        digest, plan = gare.drafting.make(wanted.afresh(), release.id)
     except LosesFix as refusal:
         end = f"{HOTFIX_FIRST}{_with_way_on(release, refusal)}"
         gare.ledger.releases.mark(release.id, ReleaseState.FAILED, actor="gare", end=end)

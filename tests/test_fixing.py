@@ -102,7 +102,7 @@ def test_a_branch_that_is_gone_needs_nothing(shop):
 
 def test_an_open_release_without_the_fix_is_a_line_until_it_ends(shop):
     gare = shop.gare()
-    digest, plan = gare.make_plan(ReleaseRequest(project="shop", ref=shop.feature))
+    digest, plan = gare.drafting.make(ReleaseRequest(project="shop", ref=shop.feature))
     opened = gare.ledger.releases.open(digest, plan, "run 0", "", "")
     shop.release()
     assert shop.stands()[opened.id] is FixState.MISSING
@@ -112,7 +112,7 @@ def test_an_open_release_without_the_fix_is_a_line_until_it_ends(shop):
 
 def test_a_fix_that_was_waived_for_an_open_release_is_waived_for_it_alone(shop):
     gare = shop.gare()
-    digest, plan = gare.make_plan(ReleaseRequest(project="shop", ref=shop.feature))
+    digest, plan = gare.drafting.make(ReleaseRequest(project="shop", ref=shop.feature))
     opened = gare.ledger.releases.open(digest, plan, "run 0", "", "")
     shop.release()
     waived = {"person": "alice", "reason": "goes out as it is"}
@@ -120,7 +120,7 @@ def test_a_fix_that_was_waived_for_an_open_release_is_waived_for_it_alone(shop):
         gare.drafting.refuse_lost(plan, (opened.id, ""))
     gare.ledger.fixes.waive("R-2", opened.id, **waived)
     gare.drafting.refuse_lost(plan, (opened.id, ""))
-    again = gare.make_plan(ReleaseRequest(project="shop", ref=shop.feature), opened.id)[1]
+    again = gare.drafting.make(ReleaseRequest(project="shop", ref=shop.feature), opened.id)[1]
     assert again.commit == shop.feature
     with pytest.raises(LosesFix):
         shop.release_plan(ref=shop.feature)
@@ -133,7 +133,7 @@ def test_what_has_boarded_a_train_is_a_line_until_it_leaves(shop, story):
     train = gare.ledger.releases.open(gare.ledger.plans.store(plan), plan, "run 0", "", "")
     shop.release()
     assert shop.stands()[train.id] is FixState.MISSING
-    digest, own = gare.make_plan(ReleaseRequest(project="shop"))
+    digest, own = gare.drafting.make(ReleaseRequest(project="shop"))
     gare.ledger.releases.open(digest, own, "run 2", "", "", {"train": train.id})
     assert shop.stands()[train.id] is FixState.ENDED
 
@@ -159,7 +159,7 @@ def test_a_member_that_a_hotfix_overtook_names_the_fix_and_no_way_that_its_train
     boarded = story.make_plan(project="train:weekly", kind=Kind.TRAIN, details=details)
     train = releases.open(gare.ledger.plans.store(boarded), boarded, "run 0", "", "")
     request = ReleaseRequest(project="shop", ref=shop.feature, replan=True, train=train.id)
-    digest, plan = gare.make_plan(request)
+    digest, plan = gare.drafting.make(request)
     member = releases.open(digest, plan, "run 2", "", "", request.model_dump(mode="json"))
     releases.begin_step(member.id, "deploy-staging", actor="gare")
     gare.ledger.effects.perform(member.id, "deploy-staging", Effect("deploy", {}, Absent, dict))
@@ -272,7 +272,7 @@ def test_the_commit_of_a_hotfix_is_kept_while_it_is_under_way_and_once_it_is_out
 
 def test_an_open_release_that_has_the_fix_is_no_line_that_needs_it(shop):
     gare = shop.gare()
-    digest, plan = gare.make_plan(ReleaseRequest(project="shop"))
+    digest, plan = gare.drafting.make(ReleaseRequest(project="shop"))
     gare.ledger.releases.open(digest, plan, "run 0", "", "")
     shop.release()
     assert shop.stands() == {"main": FixState.MERGED}

@@ -33,7 +33,7 @@ class Hosted:
     up: Served
 
     def plan(self) -> Plan:
-        return self.project.gare().make_plan(ReleaseRequest(project="shop"))[1]
+        return self.project.gare().drafting.make(ReleaseRequest(project="shop"))[1]
 
 
 @contextmanager
@@ -105,4 +105,4 @@ def test_a_plan_that_cannot_be_told_is_none(project):
 def test_a_tracker_needs_its_project(tmp_path):
     project = ReleasedProject(tmp_path, r"tickets: {pattern: '#\d+', tracker: {type: gitlab}}")
     with pytest.raises(ConfigError, match="this project names no GitLab project"):
-        project.gare().make_plan(ReleaseRequest(project="shop"))
+        project.gare().drafting.make(ReleaseRequest(project="shop"))

@@ -89,7 +89,9 @@ def hotfix(
     if not plan_only:
         check_right(gare, request)
     # Planned here first, so that what is wrong is said at once. The run makes the same plan, unless something moved.
-    digest, made = (plan_digest, gare.plan(plan_digest)) if plan_digest else gare.make_plan(request)
+    digest, made = (
+        (plan_digest, gare.plan(plan_digest)) if plan_digest else gare.drafting.make(request)
+    )
     if plan_only:
         print_plan(gare, digest, made, as_json=as_json)
         return

@@ -30,7 +30,9 @@ def plan(project: str | None, again: str, *, as_json: bool, **asked: Unpack[Want
     from gare.requests import ReleaseRequest
 
     gare = gare_to_plan()
-    digest, made = gare.make_plan(request_of(gare, project, ReleaseRequest, again=again, **asked))
+    digest, made = gare.drafting.make(
+        request_of(gare, project, ReleaseRequest, again=again, **asked)
+    )
     print_plan(gare, digest, made, as_json=as_json)
 
 

@@ -73,7 +73,7 @@ def release(
     check_right(gare, request)
     if not plan_digest:
         # Planned here first: what is wrong is said at once, and what was seen is executed, unless another is faster.
-        digest, made = gare.make_plan(request)
+        digest, made = gare.drafting.make(request)
         request = request.model_copy(update={"plan": digest, "replan": True})
         if not as_json:
             click.echo(

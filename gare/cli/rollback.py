@@ -58,7 +58,7 @@ def rollback(
     if not plan_only:
         check_right(gare, request)
     # Planned here first, so that a refusal is said at once. The run makes the same plan, unless something moved.
-    digest, made = gare.make_plan(request)
+    digest, made = gare.drafting.make(request)
     if plan_only:
         print_plan(gare, digest, made, as_json=as_json)
         return

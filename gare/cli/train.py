@@ -67,7 +67,7 @@ def plan(name: str, slot: str, *, as_json: bool) -> None:
     gare = gare_to_plan()
     found = gare.station.train(name)
     request = _request(name, slot=slot or _next_slot(gare, found))
-    digest, made = gare.make_plan(request, is_preview=True)
+    digest, made = gare.drafting.make(request, is_preview=True)
     closed = ways_of_train(gare, made)
     if as_json:
         import json

@@ -48,7 +48,7 @@ def release_again(gare: Gare, departure: Release, member: str, *, person: str, r
         project=member, train=departure.id, requested_by=person, reason=reason or "once more"
     )
     # Planned here first, so that what is still wrong is said at once.
-    gare.make_plan(request)
+    gare.drafting.make(request)
     number = _ask_again(gare, departure, member, person, reason)
     return gare.start(request, key=f"train {departure.id} {member} again {number}")
 

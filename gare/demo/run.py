@@ -106,7 +106,7 @@ def _open(
     record = station.wait(has_address)
     stage.say(f"Prefect's server is starting; its UI will be at {record.ui_url}")
     gare = Gare(load_station(demo.folder))
-    _, plan = gare.make_plan(ReleaseRequest(project=PROJECT))
+    _, plan = gare.drafting.make(ReleaseRequest(project=PROJECT))
     stage.say(
         f"meanwhile, what a release would do ($ gare --station {demo.folder} plan {PROJECT}):"
     )

@@ -35,7 +35,7 @@ def rehearse(
     carried out; a release that did not hold is no error, its story says so.
     """
     begun = time.monotonic()
-    digest, plan = gare.make_plan(request)
+    digest, plan = gare.drafting.make(request)
     people = [gare.voter(person.name) for person in gare.station.config.people]
     check_votes(plan, people, request.requested_by)
     say(f"{plan.project} {plan.headline}: {len(plan.commits)} commits, plan {digest[:19]}…")

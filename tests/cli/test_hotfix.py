@@ -134,7 +134,7 @@ def test_a_line_is_waived_by_its_name_and_for_a_reason(shop, said, alice, words,
 
 def test_a_release_that_is_no_hotfix_has_no_fix_to_answer_for(shop, said, alice):
     gare = shop.gare()
-    digest, plan = gare.make_plan(ReleaseRequest(project="shop"))
+    digest, plan = gare.drafting.make(ReleaseRequest(project="shop"))
     release = gare.ledger.releases.open(digest, plan, "run 0", "", "")
     code, text = said("fixes", "waive", release.id, "main", "--reason", "x")
     assert (code, f"{release.id} is a release of shop, no hotfix." in text) == (3, True)

@@ -87,7 +87,7 @@ def say(station, capsys) -> Callable[..., tuple[int, str]]:
 def departure(station: Gare) -> str:
     """Board the train; its first member has departed and its release stands still."""
     request = TrainRequest(name="weekly")
-    digest, plan = station.make_plan(request)
+    digest, plan = station.drafting.make(request)
     releases = station.ledger.releases
     opened = releases.open(digest, plan, "run-1", "alice", "", request.model_dump())
     for step in ("plan", "leave", "depart-api"):
@@ -278,7 +278,7 @@ def test_a_departure_that_people_keep_or_that_has_boarded_is_not_said_to_have_no
     elif what == "hold":
         say("hold", "weekly")
     else:
-        digest, plan = gare.make_plan(TrainRequest(name="weekly", slot=boarding_ended))
+        digest, plan = gare.drafting.make(TrainRequest(name="weekly", slot=boarding_ended))
         gare.ledger.releases.open(digest, plan, "run-1", "", "")
     assert has_nobody(say)[0] == []
 
@@ -417,7 +417,7 @@ def test_a_train_that_has_boarded_and_is_kept_from_its_departure_says_so(
     say, station, capsys, words, reason, undo
 ):
     request = TrainRequest(name="weekly", slot=next_slots(say)[0])
-    digest, plan = station.make_plan(request)
+    digest, plan = station.drafting.make(request)
     boarded = station.ledger.releases.open(
         digest, plan, "run-1", "alice", "", request.model_dump()
     ).id

@@ -18,7 +18,7 @@ from gare.wiring import Gare
 def tell_earlier(station: Path, project: str, versions: Sequence[str]) -> None:
     """Write into the ledger that these versions of the template were released, one after the other."""
     gare = Gare(load_station(station))
-    _, plan = gare.make_plan(ReleaseRequest(project=project, version=VERSION))
+    _, plan = gare.drafting.make(ReleaseRequest(project=project, version=VERSION))
     for version in versions:
         _tell(gare, replace(plan, version=version, tag=f"v{version}"))
 

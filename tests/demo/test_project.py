@@ -130,7 +130,7 @@ def test_the_shop_serves_restarts_and_stops(demo, outside, tmp_path):
 
 def test_the_plan_is_1_3_0_and_tells_what_does_not_match_in_jira(demo):
     with served(demo):
-        _, plan = Gare(load_station(demo.folder)).make_plan(ReleaseRequest(project="teashop"))
+        _, plan = Gare(load_station(demo.folder)).drafting.make(ReleaseRequest(project="teashop"))
     assert (plan.version, plan.previous_version, plan.bump) == ("1.3.0", "1.2.0", "minor")
     assert {
         ticket.key: ticket.verdict for ticket in plan.tickets if ticket.verdict != "matched"

@@ -111,7 +111,7 @@ def test_a_version_that_does_not_run_is_taken_back_at_once(shop):
     assert (run.state_type, run.state_name) == ("FAILED", "RolledBack")
     (shop.work / "broken").unlink()
     shop.commit("fix: whole again")
-    _, plan = shop.gare().make_plan(ReleaseRequest(project=shop.name))
+    _, plan = shop.gare().drafting.make(ReleaseRequest(project=shop.name))
     assert plan.version == "1.2.1"
     assert (
         f"1.2.0 was deployed by {release.id} and is not used again: this is 1.2.1" in plan.warnings

@@ -60,7 +60,7 @@ class RolledBack:
         return opened
 
     def plan(self, **asked: str) -> Plan:
-        return self.gare.make_plan(ReleaseRequest(project="shop", **asked))[1]
+        return self.gare.drafting.make(ReleaseRequest(project="shop", **asked))[1]
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_a_plan_says_that_a_version_comes_again_that_was_rolled_back(shop):
 
 def test_so_does_the_plan_of_a_hotfix_on_top_of_it(shop):
     fix = shop.project.commit("fix: rounding", "basket.py", "rounded\n")
-    made = shop.gare.make_plan(HotfixRequest(project="shop", commits=(fix,)))[1]
+    made = shop.gare.drafting.make(HotfixRequest(project="shop", commits=(fix,)))[1]
     assert made.version == "1.5.1"
     assert f"contains {SAID}" in made.warnings
 
@@ -150,7 +150,7 @@ def test_a_fix_that_came_since_is_not_lost(shop):
     shop.project.git("checkout", "-q", "-b", "fix", "v1.4.0")
     fix = shop.project.commit("fix: urgent", "urgent.py", "1\n")
     shop.project.git("checkout", "-q", "main")
-    digest, hotfix = shop.gare.make_plan(
+    digest, hotfix = shop.gare.drafting.make(
         HotfixRequest(project="shop", commits=(fix,), line="v1.4.0")
     )
     opened = ledger.releases.open(digest, hotfix, "run-hotfix", "alice", "urgent")
@@ -162,6 +162,6 @@ def test_a_fix_that_came_since_is_not_lost(shop):
 
 def test_in_the_queue_it_keeps_its_plan_although_its_tag_is_there(shop):
     request = ReleaseRequest(project="shop", again="1.5.0", replan=True)
-    digest, plan = shop.gare.make_plan(request)
+    digest, plan = shop.gare.drafting.make(request)
     opened = shop.gare.ledger.releases.open(digest, plan, "run-again", "alice", "")
     assert plan_anew(shop.gare, opened, request).plan == digest

@@ -30,7 +30,7 @@ def board(repository: Repository, rule: str) -> tuple[list[str], dict[str, str]]
     trains = repository.root / "trains"
     trains.mkdir(exist_ok=True)
     (trains / "weekly.yaml").write_text(f"name: weekly\nmembers: [shop]\nboard: {{{rule}}}\n")
-    _, plan = repository.gare().make_plan(TrainRequest(name="weekly"))
+    _, plan = repository.gare().drafting.make(TrainRequest(name="weekly"))
     left_out = {one["project"]: one["reason"] for one in plan.details["left_out"]}
     return [one["project"] for one in plan.details["members"]], left_out
 

@@ -48,7 +48,7 @@ def test_it_is_what_a_plan_says(station):
 
     gare = Gare(load_station(station))
     [cart] = [one.span for one in gare.drafting.look_over() if one.project == "cart"]
-    _, plan = gare.make_plan(ReleaseRequest(project="cart"))
+    _, plan = gare.drafting.make(ReleaseRequest(project="cart"))
     assert (plan.version, plan.commit, plan.previous_tag, [c.sha for c in plan.commits]) == (
         cart.next.version, cart.head.commit, cart.since_tag, [c.sha for c in cart.changes],
     )  # fmt: skip

@@ -168,17 +168,17 @@ def test_what_gitlab_has_merged_after_a_conflict_counts_for_fixes_and_for_releas
     before = shop.git("rev-parse", "main")
     squashed = shop.commit("fix: total (!1)", "pay.py", "one\ntwo\ngift total\n")
     with pytest.raises(LosesFix):
-        shop.gare().make_plan(ReleaseRequest(project="shop"))
+        shop.gare().drafting.make(ReleaseRequest(project="shop"))
     project = shop.served.sandbox.vendors["gitlab"].named(PATH)
     hosted = shop.served.sandbox.vendors["gitlab"].merge_requests_of(project)[made.number]
     hosted.state, hosted.merge_commit = "merged", squashed if is_named else None
-    assert shop.gare().make_plan(ReleaseRequest(project="shop"))[1].version == "1.5.0"
+    assert shop.gare().drafting.make(ReleaseRequest(project="shop"))[1].version == "1.5.0"
     [fix] = look_again(gare, "shop")
     assert (fix.state, fix.detail, fix.seen) == (FixState.MERGED, made.url, squashed)
     shop.commit("feat: more", "pay.py", "quite another\n")
     assert look_again(gare, "shop") == [fix], "and it stays so"
     with pytest.raises(LosesFix):
-        shop.gare().make_plan(ReleaseRequest(project="shop", ref=before))
+        shop.gare().drafting.make(ReleaseRequest(project="shop", ref=before))
     shop.git("revert", "--no-edit", "HEAD", squashed)
     [fix] = look_again(gare, "shop")
     assert fix.state is not FixState.MERGED

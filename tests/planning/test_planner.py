@@ -59,7 +59,7 @@ class Repository:
 
     def plan(self, **request: object):
         gare = Gare(load_station(self.root))
-        return gare.make_plan(ReleaseRequest(project="shop", **request))
+        return gare.drafting.make(ReleaseRequest(project="shop", **request))
 
 
 @pytest.fixture
@@ -186,7 +186,7 @@ def test_a_trailer_that_anybody_may_write_hides_no_commit(repository):
 
 def test_an_unknown_project_names_the_nearest(repository):
     with pytest.raises(ConfigError) as caught:
-        Gare(load_station(repository.root)).make_plan(ReleaseRequest(project="shpo"))
+        Gare(load_station(repository.root)).drafting.make(ReleaseRequest(project="shpo"))
     assert "shop" in str(caught.value)
 
 

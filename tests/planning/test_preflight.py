@@ -23,7 +23,7 @@ def shop(tmp_path: Path) -> Iterator[Company]:
 
 def warnings(shop: Company) -> list[str]:
     """Return what a plan says of GitLab and Jira, their names aside."""
-    _, plan = shop.gare.make_plan(ReleaseRequest(project="shop"))
+    _, plan = shop.gare.drafting.make(ReleaseRequest(project="shop"))
     assert shop.writes() == []
     asked = ("GitLab shop/web/app: ", "Jira SHOP: ")
     return [one.partition(": ")[2] for one in plan.warnings if one.startswith(asked)]
@@ -71,7 +71,7 @@ def test_a_branch_that_the_changelog_cannot_be_pushed_to(shop):
 def test_a_hotfix_is_asked_about_too(shop):
     become(shop, 30)
     fix = shop.git("rev-parse", "HEAD")
-    _, plan = shop.gare.make_plan(HotfixRequest(project="shop", commits=(fix,)))
+    _, plan = shop.gare.drafting.make(HotfixRequest(project="shop", commits=(fix,)))
     assert any("tag v1.0.1 is protected" in one for one in plan.warnings)
 
 

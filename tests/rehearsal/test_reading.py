@@ -25,7 +25,7 @@ def shop(tmp_path: Path) -> Iterator[Company]:
 
 
 def read(shop: Company, folder: Path) -> tuple[Backstage, dict[str, Reading]]:
-    _, plan = shop.gare.make_plan(ReleaseRequest(project="shop"))
+    _, plan = shop.gare.drafting.make(ReleaseRequest(project="shop"))
     folder.mkdir()
     backstage = Backstage(shop.gare, shop.gare.project("shop"), plan, folder)
     return backstage, backstage.read()

@@ -42,4 +42,4 @@ class FixedProject(ReleasedProject):
         self.git("checkout", "-q", "main")
 
     def release_plan(self, **request: object):
-        return self.gare().make_plan(ReleaseRequest(project="shop", **request))[1]
+        return self.gare().drafting.make(ReleaseRequest(project="shop", **request))[1]

@@ -78,4 +78,4 @@ class Repository:
         return Gare(load_station(self.root))
 
     def plan(self) -> tuple[str, Plan]:
-        return self.gare().make_plan(ReleaseRequest(project="shop"))
+        return self.gare().drafting.make(ReleaseRequest(project="shop"))

@@ -62,7 +62,7 @@ class ReleasedProject:
 
     def plan(self, *commits: str, **request: object) -> tuple[str, Plan]:
         """Plan a hotfix."""
-        return self.gare().make_plan(HotfixRequest(project="shop", commits=commits, **request))
+        return self.gare().drafting.make(HotfixRequest(project="shop", commits=commits, **request))
 
     def seen(self) -> list[str]:
         """Return all that a person sees of the repository."""

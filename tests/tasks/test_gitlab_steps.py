@@ -60,7 +60,7 @@ class Released:
     def __init__(self, project: ReleasedProject, up: Served) -> None:
         self.gare, self.up, self._attempts = project.gare(), up, 0
         self.gare.__dict__["engine"] = self.pages = Pages()
-        digest, self.plan = self.gare.make_plan(ReleaseRequest(project="shop"))
+        digest, self.plan = self.gare.drafting.make(ReleaseRequest(project="shop"))
         releases = self.gare.ledger.releases
         self.release = releases.open(digest, self.plan, "run-1", "", "", {"project": "shop"})
         package = project.root / "shop.tar.gz"

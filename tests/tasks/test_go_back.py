@@ -76,7 +76,7 @@ class Shop:
 
     def rollback(self, to: str) -> Work:
         request = RollbackRequest(project="shop", environment="production", to=to)
-        plan = self.gare.make_plan(request)[1]
+        plan = self.gare.drafting.make(request)[1]
         digest = self.ledger.plans.store(plan)
         release = self.ledger.releases.open(digest, plan, "run of the rollback", "carol", "slow")
         step = plan.step("deploy-production")

@@ -20,7 +20,7 @@ def project(tmp_path):
 
 def published(project, request, *effects):
     gare = project.gare()
-    digest, plan = gare.make_plan(request)
+    digest, plan = gare.drafting.make(request)
     release = gare.ledger.releases.open(digest, plan, f"run-{digest}"[:36], "", "", {})
     work = Work(gare, release, plan, plan.step("publish"), 1, lambda _line: None)
     for effect in effects:

@@ -18,7 +18,7 @@ def put_back(tmp_path) -> tuple[Gare, Release]:
     """A release that has put its version back in production."""
     project = ReleasedProject(tmp_path, MORE)
     gare = project.gare()
-    digest, plan = gare.make_plan(ReleaseRequest(project="shop", allow_dirty=True))
+    digest, plan = gare.drafting.make(ReleaseRequest(project="shop", allow_dirty=True))
     opened = gare.ledger.releases.open(digest, plan, "run-1", "alice", "")
     gare.ledger.taken_back.note(opened.id, "production", by=opened.id, to="1.4.0", actor="gare")
     end = "production: it answers nothing. 1.4.0 is live again."

@@ -162,7 +162,7 @@ def test_a_train_boards_when_the_vendor_is_back_or_is_missed_with_the_reason(
 def test_a_step_goes_on_when_the_vendor_is_back_after_an_hour(afternoon, jira):
     station = afternoon()
     gare, request = station.gare, ReleaseRequest(project="shop")
-    digest, plan = gare.make_plan(request)
+    digest, plan = gare.drafting.make(request)
     release = gare.ledger.releases.open(digest, plan, RUN, "", "", {"project": "shop"})
     jira.fail("status", status=503, for_s=HOUR.total_seconds())
     began, waits = now(), []

@@ -29,7 +29,7 @@ class Boarded:
         (repository.root / "trains").mkdir()
         (repository.root / "trains" / "weekly.yaml").write_text(TRAIN)
         self.gare = repository.gare()
-        digest, self.plan = self.gare.make_plan(TrainRequest(name="weekly"))
+        digest, self.plan = self.gare.drafting.make(TrainRequest(name="weekly"))
         self.releases = self.gare.ledger.releases
         self.train = self.releases.open(digest, self.plan, "run-1", "", "")
         request = {"train": self.train.id}
