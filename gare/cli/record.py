@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gare.domain.plan import Plan
     from gare.domain.releases import Release
     from gare.domain.standing import Hold
-    from gare.reports.why import EngineState, Explanation
+    from gare.reports.why_view import EngineState, Explanation
     from gare.wiring import Gare
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
@@ -191,7 +191,8 @@ def explanation(gare: Gare, release: Release) -> Explanation:
     from gare.departures import kept_now
     from gare.domain.plan import Kind
     from gare.lookup import asked, owed_by
-    from gare.reports.why import Queued, View, explain
+    from gare.reports.why import explain
+    from gare.reports.why_view import Queued, View
 
     plan = gare.plan(release.plan)
     place = gare.ledger.locks.place(release.id) if release.is_moving else None
@@ -249,7 +250,7 @@ def _holds(gare: Gare, release: Release, plan: Plan) -> dict[str, Hold]:
 
 def _engine_state(gare: Gare, release: Release) -> EngineState:
     from gare.errors import GareError, NotFound
-    from gare.reports.why import EngineState
+    from gare.reports.why_view import EngineState
 
     if release.is_closed:
         return EngineState()

@@ -14,7 +14,8 @@ from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
 from gare.domain.waits import Cause, Waited
 from gare.reports.freezes import Ahead
 from gare.reports.status import Asked
-from gare.reports.why import Blocker, EngineState, Explanation, Queued, View, explain
+from gare.reports.why import explain
+from gare.reports.why_view import Blocker, EngineState, Explanation, Queued, View
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 EXPIRES = NOW + timedelta(days=6)
