@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from gare.domain.plan import Plan
-    from gare.domain.releases import Release
-    from gare.domain.standing import Hold
-    from gare.reports.why_view import EngineState, Explanation
+    from gare.reports.why_view import Explanation
     from gare.wiring import Gare
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
@@ -173,6 +170,7 @@ def why(release_id: str, *, as_json: bool) -> None:
     """Say why a release does not move."""
     from gare.cli.output import print_json
     from gare.cli.station_here import gare_here
+    from gare.explaining import explanation
     from gare.reports.status import queue_line
 
     gare = gare_here()
@@ -184,85 +182,6 @@ def why(release_id: str, *, as_json: bool) -> None:
         print_json({"release": release.id, "state": state, **answer.as_json(), "queue": queue})
         return
     _show_why(gare, answer)
-
-
-def explanation(gare: Gare, release: Release) -> Explanation:
-    """Return why a release stands where it stands."""
-    from gare.departures import kept_now
-    from gare.domain.plan import Kind
-    from gare.lookup import asked, owed_by
-    from gare.reports.why import explain
-    from gare.reports.why_view import Queued, View
-
-    plan = gare.plan(release.plan)
-    place = gare.ledger.locks.place(release.id) if release.is_moving else None
-    queued = None
-    if place is not None:
-        # Who holds locks does not wait for any: this goes one step deep.
-        ids = [holder.release for holder in place.holders]
-        before = [gare.ledger.releases.get(release_id) for release_id in ids]
-        queued = Queued(place, {one.id: explanation(gare, one) for one in before})
-    records = gare.ledger.releases.steps(release.id)
-    states = {step: record.state for step, record in records.items()}
-    view = View(
-        release=release,
-        plan=plan,
-        records=records,
-        asked=asked(gare, release, plan),
-        people=[gare.voter(person.name) for person in gare.station.config.people],
-        engine=_engine_state(gare, release),
-        now=gare.ledger.now(),
-        logs=_logs_by_step(gare, release.id),
-        queued=queued,
-        holds=_holds(gare, release, plan),
-        ways=gare.freezes.ahead(plan, states, release.id) if release.is_moving else (),
-        owed=owed_by(gare.ledger, release) if release.is_closed else (),
-        others=_others(gare, release),
-        may_come_again=_may_come_again(gare, release),
-        kept=kept_now(gare.ledger, release, plan) if release.kind is Kind.TRAIN else None,
-    )
-    return explain(view)
-
-
-def _may_come_again(gare: Gare, release: Release) -> bool:
-    """Tell whether the train of a member stands for it, and neither has ended nor goes on, or back, without it."""
-    from gare.domain.journey import holds
-
-    if not release.train or not release.is_stopped:
-        return False
-    train = gare.ledger.releases.get(release.train)
-    records = gare.ledger.releases.steps(train.id)
-    return not train.is_closed and holds(gare.plan(train.plan), records, release)
-
-
-def _others(gare: Gare, release: Release) -> dict[str, Explanation]:
-    """Return why the releases that a train waits for stand where they stand; they are no trains: one step deep."""
-    ids = [wait.release for wait in release.waits if wait.release and release.is_moving]
-    return {one: explanation(gare, gare.ledger.releases.get(one)) for one in ids}
-
-
-def _holds(gare: Gare, release: Release, plan: Plan) -> dict[str, Hold]:
-    if release.is_closed:
-        return {}
-    found = {name: gare.ledger.holds.get(plan.project, name) for name in plan.environments}
-    return {name: hold for name, hold in found.items() if hold and hold.keeps(release)}
-
-
-def _engine_state(gare: Gare, release: Release) -> EngineState:
-    from gare.errors import GareError, NotFound
-    from gare.reports.why_view import EngineState
-
-    if release.is_closed:
-        return EngineState()
-    try:
-        run = gare.engine.run(release.flow_run_id)
-    except NotFound:
-        if release.is_stopped:
-            return EngineState()
-        return EngineState(problem="it does not know the run; is this the right station?")
-    except GareError as error:
-        return EngineState(problem=error.what)
-    return EngineState(run.state_type, run.state_name, run.state_message)
 
 
 def _show_why(gare: Gare, answer: Explanation) -> None:
@@ -310,6 +229,7 @@ def log(release_id: str, step: str, tail: int, *, is_raw: bool, as_json: bool) -
     """Show what happened in a release."""
     from gare.cli.output import print_json
     from gare.cli.station_here import gare_here
+    from gare.command_logs import log_files
     from gare.errors import Refused
     from gare.reports.log import of_step
 
@@ -325,7 +245,7 @@ def log(release_id: str, step: str, tail: int, *, is_raw: bool, as_json: bool) -
                 hint=f"Its steps: {', '.join(known)}.",
             )
         events = of_step(events, step)
-    logs = log_files(gare, release.id, step)
+    logs = log_files(gare.logs_folder, release.id, step)
     if as_json:
         import json
 
@@ -348,6 +268,7 @@ def _show_raw(events: Sequence[Any]) -> None:
 
 def _show_log(events: Sequence[Any], logs: Sequence[Path], tail: int) -> None:
     from gare.cli.output import clean
+    from gare.command_logs import last_lines
     from gare.reports.log import sentence
 
     for event in events:
@@ -356,35 +277,3 @@ def _show_log(events: Sequence[Any], logs: Sequence[Path], tail: int) -> None:
         click.echo(f"log: {clean(path)}")
         for line in last_lines(path, tail):
             click.echo(f"  | {clean(line, keep=chr(9))}")
-
-
-def log_files(gare: Gare, release_id: str, step: str = "") -> list[Path]:
-    """Return the files with the output of a release's commands (of one step), the oldest first."""
-    from gare.reports.log import log_name
-
-    folder = gare.logs_folder / release_id
-    files = [file for file in folder.glob("*.log") if file.is_file()] if folder.is_dir() else []
-    if step:
-        files = [file for file in files if (name := log_name(file.name)) and name.step == step]
-    return sorted(files, key=lambda file: (file.stat().st_mtime_ns, file.name))
-
-
-def _logs_by_step(gare: Gare, release_id: str) -> dict[str, list[str]]:
-    from gare.reports.log import log_name
-
-    found: dict[str, list[str]] = {}
-    for file in log_files(gare, release_id):
-        if name := log_name(file.name):
-            found.setdefault(name.step, []).append(str(file))
-    return found
-
-
-def last_lines(path: Path, count: int) -> list[str]:
-    """Return the last lines of a file of any size; what is no UTF-8 is replaced."""
-    if not count:
-        return []
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(max(0, size - 400 * count))
-        text = file.read().decode("utf-8", "replace")
-    return text.splitlines()[-count:]

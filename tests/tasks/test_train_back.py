@@ -3,12 +3,12 @@
 import pytest
 from departing import Departure
 
-from gare.cli.record import explanation
 from gare.cli.train_members import go_without
 from gare.domain.journey import HOTFIX_FIRST, turns_back
 from gare.domain.plan import Kind
 from gare.domain.releases import ReleaseState, StepState
 from gare.domain.waits import Cause
+from gare.explaining import explanation
 from tasks.arrival import welcome
 from tasks.step import AskAgain
 from tasks.turn_back import bring_back
