@@ -23,7 +23,7 @@ from typing import Any
 
 from deployments import internals
 from deployments.launch import restore_signals
-from gare.ledger.releases import plan_adapter
+from gare.ledger.plans import plan_adapter
 
 _HELD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD) if os.name != "nt" else ()
 

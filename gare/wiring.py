@@ -28,9 +28,7 @@ from gare.freezing import Freezes
 from gare.hosting import Hosting
 from gare.ledger.keys import Keys
 from gare.ledger.ledger import Ledger
-from gare.planning.standing import (
-    check_environment,
-)
+from gare.planning.standing import check_environment
 from gare.ports.notifier import Notifier
 from gare.ports.source import Source, TagWriter
 from gare.ports.target import ReplaceTarget

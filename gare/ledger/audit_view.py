@@ -9,7 +9,8 @@ from sqlalchemy import Connection, Row, Select
 from gare.ledger.approvals import Approvals
 from gare.ledger.database import Database
 from gare.ledger.effects import Effects
-from gare.ledger.releases import Plans, Releases
+from gare.ledger.plans import Plans
+from gare.ledger.releases import Releases
 
 _ROWS_AT_ONCE = 2000
 

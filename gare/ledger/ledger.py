@@ -17,7 +17,8 @@ from gare.ledger.holds import Holds
 from gare.ledger.later import LaterChecks
 from gare.ledger.leases import Leases
 from gare.ledger.locks import Locks
-from gare.ledger.releases import Plans, Releases, number_of
+from gare.ledger.plans import Plans
+from gare.ledger.releases import Releases, number_of
 from gare.ledger.rescues import Rescues
 from gare.ledger.runs import Runs
 from gare.ledger.schema import releases, verified

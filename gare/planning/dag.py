@@ -5,12 +5,10 @@ plan > build > test > validate > (approve-E > deploy-E > verify-E > soak-E) per 
 publish > announce > close.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from typing import Any
 
-from gare.config.models import ApprovalRule, ProjectConfig, StationConfig, Step, StepType
+from gare.config.models import ProjectConfig, StationConfig, StepType
 from gare.domain.freezes import OUTWARD
 from gare.domain.notes import filled
 from gare.domain.plan import (
@@ -23,13 +21,10 @@ from gare.domain.plan import (
 from gare.domain.schedule import is_check, ordered
 from gare.errors import ConfigError
 from gare.gates.registry import resolve
-from gare.planning.hosting_steps import (
-    page_step,
-    pipeline_effects,
-    pipeline_settings,
-    record_effect,
-    record_settings,
-)
+from gare.planning.approval_rules import approval_of, rule_for
+from gare.planning.draft import MINUTE, Draft, planned
+from gare.planning.hosting_steps import page_step, record_effect, record_settings
+from gare.planning.said import say, wrong
 from gare.planning.ticket_steps import (
     DEPLOYING,
     OPEN,
@@ -39,53 +34,13 @@ from gare.planning.ticket_steps import (
     told_tickets,
 )
 
-MINUTE, HOUR = 60.0, 3600.0
-TIMEOUTS_S: Mapping[StepType, float] = {
-    StepType.PLAN: 10 * MINUTE,
-    StepType.BUILD: HOUR,
-    StepType.TEST: HOUR,
-    StepType.VALIDATE: 15 * MINUTE,
-    StepType.DEPLOY: 30 * MINUTE,
-    StepType.VERIFY: 15 * MINUTE,
-    StepType.RUN: HOUR,
-}
-DEFAULT_RETRIES = 2
-"""Of faults that may pass by themselves (a host that is away). Failed commands are repeated only when asked for."""
-DEFAULT_BACKOFF = timedelta(seconds=5)
 MIN_PACE_S, MAX_PACE_S = 30.0, 15 * MINUTE
-
-
-@dataclass
-class _Draft:
-    """A step while the order is being put together."""
-
-    id: str
-    type: StepType
-    title: str
-    needs: list[str]
-    environment: str = ""
-    settings: dict[str, Any] = field(default_factory=dict)
-    effects: tuple[PlannedEffect, ...] = ()
-    said: Step | None = None
 
 
 def environments(project: ProjectConfig, station: StationConfig) -> list[str]:
     """Return the project's environments in the station's order, unknown ones after them as written."""
     known = [name for name in station.environments if name in project.environments]
     return known + [name for name in project.environments if name not in known]
-
-
-def rule_for(
-    project: ProjectConfig, station: StationConfig, environment: str
-) -> ApprovalRule | None:
-    """Return who must agree before an environment changes; the project's rule replaces the station's."""
-    own = (
-        project.environments[environment].approval if environment in project.environments else None
-    )
-    if own is not None:
-        return own
-    there = station.environments.get(environment)
-    return there.approval if there else None
 
 
 def plan_steps(
@@ -105,12 +60,12 @@ def plan_steps(
     if page := page_step(project, tag):
         _insert(drafts, page, after="publish")
     for said in project.steps:
-        _say(drafts, said, project)
+        say(drafts, said, project)
     _leave_out(drafts)
     _close_last(drafts)
     _tell_outward(drafts)
     order = ordered({draft.id: draft.needs for draft in drafts.values()})
-    steps = tuple(_planned(drafts[step_id]) for step_id in order)
+    steps = tuple(planned(drafts[step_id]) for step_id in order)
     approvals = tuple(
         approval_of(step, project, station) for step in steps if step.type == StepType.APPROVE
     )
@@ -119,11 +74,11 @@ def plan_steps(
 
 def _standard(
     project: ProjectConfig, station: StationConfig, version: str, tag: str
-) -> dict[str, _Draft]:
+) -> dict[str, Draft]:
     build, test = project.build, project.test
     drafts = [
-        _Draft("plan", StepType.PLAN, "Plan", []),
-        _Draft(
+        Draft("plan", StepType.PLAN, "Plan", []),
+        Draft(
             "build",
             StepType.BUILD,
             "Build",
@@ -134,7 +89,7 @@ def _standard(
                 "sbom": build.sbom,
             },
         ),
-        _Draft(
+        Draft(
             "test",
             StepType.TEST,
             "Test",
@@ -145,7 +100,7 @@ def _standard(
                 "coverage": list(test.coverage),
             },
         ),
-        _Draft(
+        Draft(
             "validate",
             StepType.VALIDATE,
             "Validate",
@@ -159,7 +114,7 @@ def _standard(
         drafts += mine
         last = mine[-1].id
     drafts += [
-        _Draft(
+        Draft(
             "publish",
             StepType.PUBLISH,
             "Publish",
@@ -167,7 +122,7 @@ def _standard(
             settings={**project.publish.model_dump(mode="json"), "tag_name": tag},
             effects=tuple(_publish_effects(project, version, tag)),
         ),
-        _Draft(
+        Draft(
             "announce",
             StepType.ANNOUNCE,
             "Announce",
@@ -175,13 +130,13 @@ def _standard(
             settings={"places": [place.model_dump(mode="json") for place in project.announce]},
             effects=tuple(_announce_effects(project)),
         ),
-        _Draft("close", StepType.CLOSE, "Close", ["announce"]),
+        Draft("close", StepType.CLOSE, "Close", ["announce"]),
     ]
     return {draft.id: draft for draft in drafts}
 
 
 def _tell_tracker(
-    drafts: dict[str, _Draft],
+    drafts: dict[str, Draft],
     project: ProjectConfig,
     tickets: Sequence[PlannedTicket],
     version: str,
@@ -200,21 +155,21 @@ def _tell_tracker(
             last = told.id
 
 
-def _insert(drafts: dict[str, _Draft], step: VendorStep, *, after: str) -> None:
+def _insert(drafts: dict[str, Draft], step: VendorStep, *, after: str) -> None:
     """Put a step behind another: what waited for that one waits for this one."""
     for draft in drafts.values():
         draft.needs = [step.id if need == after else need for need in draft.needs]
-    drafts[step.id] = _Draft(
+    drafts[step.id] = Draft(
         step.id, step.type, step.title, [after], settings=step.settings, effects=step.effects
     )
 
 
 def _environment(
     project: ProjectConfig, station: StationConfig, name: str, version: str, last: str
-) -> Iterable[_Draft]:
+) -> Iterable[Draft]:
     target = project.environments[name].target.model_dump(mode="json")
     if rule_for(project, station, name) is not None:
-        yield _Draft(f"approve-{name}", StepType.APPROVE, f"Approve {name}", [last], name)
+        yield Draft(f"approve-{name}", StepType.APPROVE, f"Approve {name}", [last], name)
         last = f"approve-{name}"
     effect = PlannedEffect(
         f"switch {project.name} to {version}",
@@ -222,7 +177,7 @@ def _environment(
         Reversibility.COMPENSATED,
         "put back by itself when verification fails",
     )
-    yield _Draft(
+    yield Draft(
         f"deploy-{name}",
         StepType.DEPLOY,
         f"Deploy to {name}",
@@ -231,7 +186,7 @@ def _environment(
         {"target": target},
         (effect,),
     )
-    yield _Draft(
+    yield Draft(
         f"verify-{name}",
         StepType.VERIFY,
         f"Verify {name}",
@@ -241,7 +196,7 @@ def _environment(
     )
     last = f"verify-{name}"
     if soak := project.environments[name].soak:
-        yield _Draft(
+        yield Draft(
             f"soak-{name}",
             StepType.SOAK,
             f"Soak {name}",
@@ -251,7 +206,7 @@ def _environment(
         )
         last = f"soak-{name}"
     if (recorded := record_settings(project, name)) is not None:
-        yield _Draft(
+        yield Draft(
             f"record-{name}",
             StepType.RECORD,
             f"Record {name}",
@@ -297,92 +252,12 @@ def _announce_effects(project: ProjectConfig) -> Iterable[PlannedEffect]:
         )
 
 
-def _say(drafts: dict[str, _Draft], said: Step, project: ProjectConfig) -> None:
-    """Put what the project says about one step into the order."""
-    draft = drafts.get(said.id)
-    if draft is None:
-        if said.skip:
-            raise _wrong(
-                said,
-                f"There is no standard step {said.id!r} to skip",
-                f"Standard: {', '.join(drafts)}.",
-            )
-        if said.type in (StepType.PLAN, StepType.CLOSE):
-            raise _wrong(
-                said, f"A release has one step of type {said.type}", "Choose another type."
-            )
-        default = ["test"] if "test" in drafts else ["plan"]
-        draft = _Draft(
-            said.id, said.type, said.id.replace("-", " ").capitalize(), default, said.environment
-        )
-        drafts[said.id] = draft
-    elif draft.type != said.type and said.type not in (StepType.RUN, StepType.MANUAL):
-        raise _wrong(
-            said,
-            f"Step {said.id!r} is of type {draft.type}, not {said.type}",
-            "Replace it by run or manual.",
-        )
-    draft.type, draft.said = said.type, said
-    draft.title = said.title or draft.title
-    draft.environment = said.environment or draft.environment
-    if said.needs is not None:
-        draft.needs = list(said.needs)
-    draft.settings = _said_settings(draft, said, project)
-    draft.effects = (*draft.effects, *_said_effects(draft, said, project))
-    for later in said.before:
-        if later not in drafts:
-            raise _wrong(
-                said, f"`before` names {later!r}, which is no step", f"Steps: {', '.join(drafts)}."
-            )
-        drafts[later].needs.append(said.id)
-
-
-def _said_settings(draft: _Draft, said: Step, project: ProjectConfig) -> dict[str, Any]:
-    if said.type == StepType.RUN:
-        if said.command is None:
-            raise _wrong(
-                said, f"Step {said.id!r} has no command", "Write `command: make something`."
-            )
-        undo = {"undo": [list(said.undo)]} if said.undo else {}
-        return {"commands": [list(said.command)], "environment": said.environment, **undo}
-    if said.type == StepType.PIPELINE:
-        return pipeline_settings(said, project)
-    if said.type == StepType.MANUAL:
-        return {"instructions": said.instructions}
-    settings = dict(draft.settings)
-    if said.command is not None and "commands" in settings:
-        settings["commands"] = [list(said.command)]
-    if said.type in (StepType.DEPLOY, StepType.VERIFY, StepType.SOAK) and draft.environment:
-        if draft.environment not in project.environments:
-            raise _wrong(
-                said,
-                f"Environment {draft.environment!r} is not the project's",
-                "Add it to `environments`.",
-            )
-        settings["target"] = project.environments[draft.environment].target.model_dump(mode="json")
-    return settings
-
-
-def _said_effects(draft: _Draft, said: Step, project: ProjectConfig) -> Iterable[PlannedEffect]:
-    """Say what a project declares about going back behind its step."""
-    yield from pipeline_effects(said, project)
-    place = draft.environment or project.name
-    if said.point_of_no_return:
-        yield PlannedEffect(
-            draft.title, place, Reversibility.POINT_OF_NO_RETURN, said.point_of_no_return
-        )
-    elif said.undo:
-        yield PlannedEffect(
-            draft.title, place, Reversibility.COMPENSATED, f"taken back by `{' '.join(said.undo)}`"
-        )
-
-
-def _leave_out(drafts: dict[str, _Draft]) -> None:
+def _leave_out(drafts: dict[str, Draft]) -> None:
     """Take skipped steps out; what waited for them waits for what they waited for."""
     for fixed in ("plan", "close"):
         said = drafts[fixed].said
         if said is not None and (said.skip or said.type != fixed):
-            raise _wrong(
+            raise wrong(
                 said,
                 f"Step {fixed!r} can be neither skipped nor replaced",
                 "Take it out of `steps`.",
@@ -405,7 +280,7 @@ def _leave_out(drafts: dict[str, _Draft]) -> None:
                 )
 
 
-def _close_last(drafts: dict[str, _Draft]) -> None:
+def _close_last(drafts: dict[str, Draft]) -> None:
     """Make `close` need whatever nobody else needs: the record is complete when every step is done."""
     if "close" in drafts:
         needed = {need for draft in drafts.values() for need in draft.needs}
@@ -415,7 +290,7 @@ def _close_last(drafts: dict[str, _Draft]) -> None:
         ]
 
 
-def _tell_outward(drafts: dict[str, _Draft]) -> None:
+def _tell_outward(drafts: dict[str, Draft]) -> None:
     """Say of each command of the project whether it changes something outside: a check does not."""
     needs = {draft.id: draft.needs for draft in drafts.values()}
     kinds = {draft.id: draft.type.value for draft in drafts.values()}
@@ -424,65 +299,3 @@ def _tell_outward(drafts: dict[str, _Draft]) -> None:
             said = draft.said.outward if draft.said else None
             is_outward = not is_check(draft.id, needs, kinds) if said is None else said
             draft.settings = {**draft.settings, OUTWARD: is_outward}
-
-
-def _planned(draft: _Draft) -> PlannedStep:
-    said = draft.said
-    worst = _worst(draft.effects)
-    step = PlannedStep(
-        id=draft.id,
-        type=draft.type.value,
-        title=draft.title,
-        needs=tuple(dict.fromkeys(draft.needs)),
-        environment=draft.environment,
-        settings=draft.settings,
-        retries=DEFAULT_RETRIES,
-        backoff_s=DEFAULT_BACKOFF.total_seconds(),
-        timeout_s=TIMEOUTS_S.get(draft.type, 10 * MINUTE),
-        effects=draft.effects,
-        reversibility=worst,
-    )
-    if said is None:
-        return step
-    return replace(
-        step,
-        point_of_no_return=said.point_of_no_return,
-        retries=step.retries if said.retries is None else said.retries,
-        repeats_failures=said.retries is not None,
-        backoff_s=step.backoff_s if said.backoff is None else said.backoff.total_seconds(),
-        timeout_s=step.timeout_s if said.timeout is None else said.timeout.total_seconds(),
-    )
-
-
-def _worst(effects: Sequence[PlannedEffect]) -> Reversibility:
-    ranks = list(Reversibility)
-    return max(
-        (effect.reversibility for effect in effects),
-        key=ranks.index,
-        default=Reversibility.NOTHING_OUTSIDE,
-    )
-
-
-def approval_of(
-    step: PlannedStep, project: ProjectConfig, station: StationConfig
-) -> PlannedApproval:
-    """Return who must say yes at an approve step. Raises ConfigError when no rule says it."""
-    rule = rule_for(project, station, step.environment) if step.environment else None
-    if rule is None:
-        raise ConfigError(
-            f"Step {step.id!r} asks for approval, but no rule says whose.",
-            where=f"steps, {step.id}, environment {step.environment!r}",
-            hint="Give the environment an `approval` in station.yaml or gare.yaml.",
-        )
-    return PlannedApproval(
-        step=step.id,
-        environment=step.environment,
-        groups=dict(rule.groups),
-        author_may_vote=rule.author_may_vote,
-        requester_may_vote=rule.requester_may_vote,
-        expires_after_s=rule.expires_after.total_seconds(),
-    )
-
-
-def _wrong(said: Step, what: str, hint: str) -> ConfigError:
-    return ConfigError(f"{what}.", where=f"steps, {said.id}", hint=hint)

@@ -6,7 +6,8 @@ from dataclasses import replace
 from gare.config.checks import standard_steps
 from gare.config.models import ProjectConfig, StationConfig, Step
 from gare.domain.plan import PlannedEffect, PlannedStep, Reversibility
-from gare.planning.dag import environments, rule_for
+from gare.planning.approval_rules import rule_for
+from gare.planning.dag import environments
 
 BRANCH_STEP, MERGE_BACK_STEP = "branch", "merge-back"
 _OF_ENVIRONMENT = ("approve", "deploy", "verify", "soak")

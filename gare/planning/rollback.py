@@ -13,7 +13,8 @@ from gare.domain.plan import Kind, Plan, PlannedEffect, PlannedStep, Reversibili
 from gare.domain.releases import StepState
 from gare.domain.standing import no_return, to_undo
 from gare.errors import Refused
-from gare.planning.dag import DEFAULT_BACKOFF, DEFAULT_RETRIES, HOUR, MINUTE, approval_of
+from gare.planning.approval_rules import approval_of
+from gare.planning.draft import DEFAULT_BACKOFF, DEFAULT_RETRIES, HOUR, MINUTE
 from gare.planning.hosting_steps import record_effect, record_settings
 from gare.planning.standing import Standing, Stock, Undone, WayBack
 from gare.requests import RollbackRequest
