@@ -6,9 +6,9 @@ votes. `Plan.details` has `again`: the release whose artifacts are deployed.
 
 from dataclasses import replace
 
-from gare.config.checks import standard_steps
 from gare.config.models import ProjectConfig, StationConfig, Step, StepType
 from gare.config.problems import listed
+from gare.config.step_checks import standard_steps
 from gare.domain.commits import planned, read_changes
 from gare.domain.plan import Plan, PlannedEffect, PlannedStep, Reversibility
 from gare.domain.standing import RolledBack

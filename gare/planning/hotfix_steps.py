@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from gare.config.checks import standard_steps
 from gare.config.models import ProjectConfig, StationConfig, Step
+from gare.config.step_checks import standard_steps
 from gare.domain.plan import PlannedEffect, PlannedStep, Reversibility
 from gare.planning.approval_rules import rule_for
 from gare.planning.dag import environments

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from gare.config.checks import standard_steps
 from gare.config.loader import load_station
+from gare.config.step_checks import standard_steps
 from gare.config.tickets import TicketRule
 from gare.connectors.jira_settings import JiraConnection, JiraTrackerSettings
 from gare.errors import ConfigError
