@@ -204,9 +204,9 @@ def vote_to_step(gare: Gare) -> float:
 def resume_to_line(gare: Gare, turn: int) -> float:
     """Suspend an empty flow, resume it, and return the seconds until its next line."""
     engine, mark = gare.engine, gare.station.root / f"mark-{turn}"
-    found = engine._call("GET", "/deployments/name/napping/gare", what="find")
+    found = engine.api.call("GET", "/deployments/name/napping/gare", what="find")
     body = {"parameters": {"mark": str(mark)}}
-    run = engine._call("POST", f"/deployments/{found['id']}/create_flow_run", body, what="start")
+    run = engine.api.call("POST", f"/deployments/{found['id']}/create_flow_run", body, what="start")
     until(lambda: engine.run(run["id"]).is_suspended)
     time.sleep(REST_S)
     started = time.time()

@@ -151,13 +151,13 @@ def _taken(gare: Gare, act: Callable[[], list[str]], server: psutil.Process) -> 
     took = time.perf_counter() - started, cpu(server) - spent
     pages = [runs[start : start + _PAGE] for start in range(0, len(runs), _PAGE)]
     counts = [
-        gare.engine._call(
+        gare.engine.api.call(
             "POST", "/task_runs/count", {"flow_runs": {"id": {"any_": page}}}, what="count"
         )
         for page in pages
     ]
     path = f"/flow_run_states/?flow_run_id={runs[0]}"
-    states = gare.engine._call("GET", path, what="list")
+    states = gare.engine.api.call("GET", path, what="list")
     wakes = sum(state["type"] == "RUNNING" for state in states)
     return Taken(*took, sum(counts), wakes)
 
@@ -178,9 +178,9 @@ def _ours(gare: Gare) -> list[str]:
 
 def _plain(gare: Gare) -> list[str]:
     engine = gare.engine
-    found = engine._call("GET", "/deployments/name/plain-train/gare", what="find")
+    found = engine.api.call("GET", "/deployments/name/plain-train/gare", what="find")
     body = {"parameters": {"members": MEMBERS}}
-    run = engine._call("POST", f"/deployments/{found['id']}/create_flow_run", body, what="start")
+    run = engine.api.call("POST", f"/deployments/{found['id']}/create_flow_run", body, what="start")
     until(lambda: engine.run(run["id"]).is_over, 1800)
     ended = engine.run(run["id"])
     if ended.state_type != "COMPLETED":
@@ -197,7 +197,7 @@ def _children(gare: Gare) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     while True:
         body = {"flows": {"name": {"any_": ["plain-child"]}}, "limit": _PAGE, "offset": len(found)}
-        page = gare.engine._call("POST", "/flow_runs/filter", body, what="list")
+        page = gare.engine.api.call("POST", "/flow_runs/filter", body, what="list")
         found += page
         if len(page) < _PAGE:
             return found

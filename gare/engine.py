@@ -4,22 +4,18 @@ Speaks HTTP instead of importing Prefect: a command answers in a fraction of the
 Facts about the calls: docs/decisions/0003-engine-over-rest.md.
 """
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 from gare import run_lists
-from gare.errors import ConfigError, Conflict, NotFound, Refused, Unavailable, UnexpectedReply
+from gare.engine_api import EngineApi
+from gare.errors import ConfigError, Conflict
 from gare.run_lists import Listed, Run, run_of
-
-if TYPE_CHECKING:
-    import httpx
 
 DEPLOYMENT = "release/gare"
 
@@ -43,10 +39,8 @@ LATE = "Late"
 """Name of the state of a run that no worker has taken in time."""
 ALIVE = ("RUNNING", "PENDING", "CANCELLING")
 """States in which a process should be there."""
-_TRIES = 6
 _MOST = 1000
 """As many as the UI's picture takes at once."""
-_SERVER_BUSY = (503, 502, 504)
 
 
 def has_ended(run: Run) -> bool:
@@ -86,24 +80,11 @@ class Engine:
             )
         self.url = url.rstrip("/")
         self.ui_url = self.url.removesuffix("/api")
-        # Plain http needs no certificates; loading them takes 20 ms.
-        is_tls = self.url.startswith("https:")
-        self._client = partial(
-            _client, base_url=self.url, timeout=timeout_s, trust_env=False, verify=is_tls
-        )
-
-    @cached_property
-    def _http(self) -> "httpx.Client":
-        return self._client()
+        self.api = EngineApi(self.url, timeout_s=timeout_s)
 
     def is_healthy(self) -> bool:
         """Tell whether the server answers."""
-        import httpx
-
-        try:
-            return self._http.get("/health").status_code == httpx.codes.OK
-        except httpx.HTTPError:
-            return False
+        return self.api.is_healthy()
 
     def start(
         self,
@@ -119,7 +100,7 @@ class Engine:
         has a key of its own: what stands before a busy server may have passed it on.
         """
         key = idempotency_key or uuid4().hex
-        found = self._call("GET", f"/deployments/name/{deployment}", what="find the deployment")
+        found = self.api.call("GET", f"/deployments/name/{deployment}", what="find the deployment")
         body: dict[str, Any] = {
             "parameters": {"request": dict(request)},
             "state": {"type": "SCHEDULED"},
@@ -130,7 +111,7 @@ class Engine:
         }
         if at is not None:
             body["state"]["state_details"] = {"scheduled_time": at.isoformat()}
-        made = self._call(
+        made = self.api.call(
             "POST", f"/deployments/{found['id']}/create_flow_run", body, what="start the run"
         )
         if made["parameters"].get("request") != dict(request):
@@ -148,7 +129,9 @@ class Engine:
             "flow_runs": {"idempotency_key": {"any_": [idempotency_key]}},
             "limit": run_lists.PAGE,
         }
-        found = self._call("POST", "/flow_runs/filter", body, what="look for the key", reads=True)
+        found = self.api.call(
+            "POST", "/flow_runs/filter", body, what="look for the key", reads=True
+        )
         return {item["id"]: item["parameters"].get("request") for item in found}
 
     def under_way(self, deployment: str) -> list[tuple[str, dict[str, Any]]]:
@@ -170,12 +153,12 @@ class Engine:
             "sort": "EXPECTED_START_TIME_DESC",
             "limit": run_lists.PAGE,
         }
-        found = self._call("POST", "/flow_runs/filter", body, what="read runs", reads=True)
+        found = self.api.call("POST", "/flow_runs/filter", body, what="read runs", reads=True)
         return [(item["name"], item["parameters"].get("request") or {}) for item in found]
 
     def schedules(self, deployment: str) -> list[Schedule]:
         """Return the schedules of a deployment."""
-        found = self._call("GET", f"/deployments/name/{deployment}", what="find the deployment")
+        found = self.api.call("GET", f"/deployments/name/{deployment}", what="find the deployment")
         return [
             Schedule(
                 f"/deployments/{found['id']}/schedules/{item['id']}",
@@ -189,10 +172,10 @@ class Engine:
 
     def make_schedule(self, deployment: str, slug: str, fields: Mapping[str, Any]) -> None:
         """Give a deployment one more schedule: `schedule`, `active`, `parameters`."""
-        found = self._call("GET", f"/deployments/name/{deployment}", what="find the deployment")
+        found = self.api.call("GET", f"/deployments/name/{deployment}", what="find the deployment")
         body = [{**fields, "slug": slug}]
         with self._runs_kept(f"/deployments/{found['id']}") as path:
-            self._call("POST", f"{path}/schedules", body, what="make the schedule")
+            self.api.call("POST", f"{path}/schedules", body, what="make the schedule")
 
     def change_schedule(
         self, schedule: Schedule, *, active: bool, parameters: Mapping[str, Any]
@@ -200,12 +183,12 @@ class Engine:
         """Let a schedule rest or go on. The engine (3.8) forgets parameters that are not sent along."""
         body = {"active": active, "parameters": dict(parameters)}
         with self._runs_kept(schedule.deployment_path):
-            self._call("PATCH", schedule.path, body, what="change the schedule")
+            self.api.call("PATCH", schedule.path, body, what="change the schedule")
 
     def drop_schedule(self, schedule: Schedule) -> None:
         """Take a schedule away, with the runs that it has planned."""
         with self._runs_kept(schedule.deployment_path):
-            self._call("DELETE", schedule.path, what="remove the schedule")
+            self.api.call("DELETE", schedule.path, what="remove the schedule")
 
     @contextmanager
     def _runs_kept(self, deployment_path: str) -> Iterator[str]:
@@ -217,22 +200,24 @@ class Engine:
         since = datetime.now(UTC)
         yield deployment_path
         body = {"start_time": since.isoformat()}
-        self._call(
+        self.api.call(
             "POST", f"{deployment_path}/schedule", body, what="plan the runs of the schedules"
         )
 
     def add_to_description(self, deployment: str, heading: str, text: str) -> None:
         """Put a text below a heading at the end of what the UI says of a deployment, in the place of the one there."""
-        found = self._call("GET", f"/deployments/name/{deployment}", what="find the deployment")
+        found = self.api.call("GET", f"/deployments/name/{deployment}", what="find the deployment")
         own = (found["description"] or "").partition(heading)[0].rstrip()
         wanted = f"{own}\n\n{heading}\n\n{text}" if text else own
         if found["description"] != wanted:
             with self._runs_kept(f"/deployments/{found['id']}") as path:
-                self._call("PATCH", path, {"description": wanted}, what="describe the deployment")
+                self.api.call(
+                    "PATCH", path, {"description": wanted}, what="describe the deployment"
+                )
 
     def run(self, run_id: str) -> Run:
         """Read one run. Raises NotFound."""
-        return run_of(self._call("GET", f"/flow_runs/{run_id}", what="read the run"))
+        return run_of(self.api.call("GET", f"/flow_runs/{run_id}", what="read the run"))
 
     def runs(self, run_ids: list[str]) -> dict[str, Run]:
         """Read many runs at once, by id; those the engine does not know are absent.
@@ -249,17 +234,17 @@ class Engine:
         """Return the ids of those of them that the engine has and cannot tell of: it fails for lists with one."""
         body = {**_moving(ended_after), "limit": _MOST}
         # Made for the UI's picture of runs, it reads no parameters.
-        listed = self._call("POST", "/ui/flow_runs/history", body, what="count runs", reads=True)
+        listed = self.api.call("POST", "/ui/flow_runs/history", body, what="count runs", reads=True)
         found = self.runs([item["id"] for item in listed])
         return [run.id for run in found.values() if not run.state_type]
 
     def _filter(self, body: Mapping[str, Any]) -> list[Run]:
-        found = self._call("POST", "/flow_runs/filter", body, what="read runs", reads=True)
+        found = self.api.call("POST", "/flow_runs/filter", body, what="read runs", reads=True)
         return [run_of(item) for item in found]
 
     def resume(self, run_id: str) -> bool:
         """Wake a suspended run. False when it is not suspended now (a wake-up is never a decision)."""
-        reply = self._call("POST", f"/flow_runs/{run_id}/resume", {}, what="resume the run")
+        reply = self.api.call("POST", f"/flow_runs/{run_id}/resume", {}, what="resume the run")
         self.ring()
         return str(reply["status"]) == "ACCEPT"
 
@@ -287,7 +272,7 @@ class Engine:
 
     def rename(self, run_id: str, name: str, tags: list[str]) -> None:
         """Give a run its name and tags."""
-        self._call(
+        self.api.call(
             "PATCH", f"/flow_runs/{run_id}", {"name": name, "tags": tags}, what="name the run"
         )
 
@@ -300,13 +285,13 @@ class Engine:
             "data": markdown,
             "description": description,
         }
-        self._call("POST", "/artifacts/", body, what="publish a page")
+        self.api.call("POST", "/artifacts/", body, what="publish a page")
 
     def artifact(self, key: str) -> str:
         """Return the id of the newest artifact with this key; empty when there is none."""
         # What `/artifacts/KEY/latest` calls its id is that of all versions together, which cannot be changed.
         body = {"artifacts": {"key": {"any_": [key]}}, "limit": 1}
-        found = self._call("POST", "/artifacts/latest/filter", body, what=f"find {key}")
+        found = self.api.call("POST", "/artifacts/latest/filter", body, what=f"find {key}")
         return str(found[0]["latest_id"]) if found else ""
 
     def publish_progress(
@@ -315,9 +300,9 @@ class Engine:
         """Show a progress bar, or move the one whose id is given; return its id."""
         if artifact:
             body = {"data": percent, "description": description}
-            self._call("PATCH", f"/artifacts/{artifact}", body, what="move the progress bar")
+            self.api.call("PATCH", f"/artifacts/{artifact}", body, what="move the progress bar")
             return artifact
-        made = self._call(
+        made = self.api.call(
             "POST",
             "/artifacts/",
             {
@@ -337,7 +322,7 @@ class Engine:
 
     def _set_state(self, run_id: str, state: dict[str, Any]) -> None:
         body = {"state": state, "force": True}
-        self._call("POST", f"/flow_runs/{run_id}/set_state", body, what="change the run's state")
+        self.api.call("POST", f"/flow_runs/{run_id}/set_state", body, what="change the run's state")
         self.ring()
 
     def ring(self) -> None:
@@ -345,72 +330,6 @@ class Engine:
         if self._bell is not None:
             with suppress(OSError):
                 self._bell.touch()
-
-    def _call(
-        self, method: str, path: str, body: Any = None, *, what: str, reads: bool = False
-    ) -> Any:
-        """One request; a busy server (SQLite locks give 503) is asked again with backoff.
-
-        `reads` says of a POST that it changes nothing.
-        """
-        import httpx
-
-        for attempt in range(_TRIES):
-            try:
-                reply = self._http.request(method, path, json=body)
-            except httpx.TransportError as error:
-                # A lost answer to a write may have been a success. After a failure the server closes the connection.
-                is_lost = isinstance(error, httpx.ReadError | httpx.RemoteProtocolError)
-                may_repeat = isinstance(error, httpx.ConnectError) or (
-                    is_lost and (reads or method == "GET")
-                )
-                if attempt + 1 < 3 and may_repeat:
-                    time.sleep(_pause(attempt))
-                    continue
-                raise Unavailable(
-                    f"Cannot {what}: the Prefect server does not answer ({error}).",
-                    where=self.url,
-                    hint="Start the station with `gare up`, or look with `gare doctor`.",
-                ) from error
-            if reply.status_code not in _SERVER_BUSY:
-                return self._read(reply, what)
-            time.sleep(_pause(attempt))
-        raise Unavailable(
-            f"Cannot {what}: the Prefect server is busy (HTTP {reply.status_code}).",
-            where=self.url,
-            hint="Try again in a minute.",
-        )
-
-    def _read(self, reply: "httpx.Response", what: str) -> Any:
-        import httpx
-
-        where = f"{reply.request.method} {reply.request.url}"
-        if reply.status_code == httpx.codes.NOT_FOUND:
-            raise NotFound(
-                f"Cannot {what}: the Prefect server does not know it.",
-                where=where,
-                hint="`gare up` registers the deployments; is this the right station?",
-            )
-        if reply.status_code in (httpx.codes.CONFLICT, httpx.codes.UNPROCESSABLE_ENTITY):
-            raise Refused(
-                f"Cannot {what}: {_detail(reply)}",
-                where=where,
-                hint="Correct the value and try again.",
-            )
-        if reply.is_error:
-            raise UnexpectedReply(
-                f"Cannot {what}: HTTP {reply.status_code} {_detail(reply)}",
-                where=where,
-                hint="Look at the server's log in the state folder.",
-            )
-        return reply.json() if reply.content else None
-
-
-def _pause(attempt: int) -> float:
-    """Return after how many seconds to ask again; those that were refused together do not come back together."""
-    from random import uniform  # only where the server is busy
-
-    return 0.2 * (1 << attempt) * uniform(0.5, 1.5)  # noqa: S311 - no secret
 
 
 def _moving(ended_after: datetime) -> dict[str, Any]:
@@ -426,18 +345,3 @@ def _moving(ended_after: datetime) -> dict[str, Any]:
         "deployments": {"tags": {"all_": [TAG]}},
         "sort": "ID_DESC",
     }
-
-
-def _client(**options: Any) -> "httpx.Client":
-    # Imported on use: it takes 60 ms, and most commands ask the ledger alone.
-    import httpx
-
-    return httpx.Client(**options)
-
-
-def _detail(reply: "httpx.Response") -> str:
-    try:
-        detail = reply.json().get("detail", reply.text)
-    except ValueError:
-        detail = reply.text
-    return str(detail)[:500]
