@@ -232,6 +232,9 @@ def _overtaken(gare: Gare, release: Release, plan: Plan, *, is_fixed: bool) -> s
         return f"the tags of {plan.project} are others than when it was planned"
     if others and not is_fixed:
         return f"{others[0].id} was rolled back"
+    # What it says of versions that come again with it is shown before people agree.
+    if not is_fixed and (back := gare.ledger.releases.went_back_since_plan(release)):
+        return f"{back[0].id} went back to {back[0].version}"
     return ""
 
 

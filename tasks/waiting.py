@@ -11,7 +11,6 @@ from gare.domain.manifest import manifest
 from gare.domain.plan import Plan, PlannedStep
 from gare.domain.releases import Release, ReleaseState, StepState
 from gare.domain.schedule import ready
-from gare.domain.standing import is_automatic
 from gare.domain.waits import Cause, Waited
 from gare.errors import ConnectorError
 from gare.reports.markdown import approval_page
@@ -46,8 +45,6 @@ def stand_aside(gare: Gare, release: Release, plan: Plan) -> list[Wait]:
 
     Otherwise the release of the person who would end the hold would be queued behind it.
     """
-    if not is_automatic(release):
-        return []
     states = gare.ledger.releases.step_states(release.id)
     done = {step for step, state in states.items() if state is StepState.DONE}
     held = [look_at_hold(gare, release, plan, step) for step in ready(plan.steps, done, done)]
@@ -59,8 +56,8 @@ def stand_aside(gare: Gare, release: Release, plan: Plan) -> list[Wait]:
 
 
 def look_at_hold(gare: Gare, release: Release, plan: Plan, step: PlannedStep) -> Wait | None:
-    """Return what a deployment waits for that no person asked for, where a rollback has put automation on hold."""
-    if step.type != "deploy" or not is_automatic(release):
+    """Return what a deployment waits for that no person has asked for since a rollback put automation on hold."""
+    if step.type != "deploy":
         return None
     hold = gare.ledger.holds.get(plan.project, step.environment)
     if hold is None or not hold.keeps(release):

@@ -13,7 +13,7 @@ def hold() -> None:
 @hold.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def list_holds(*, as_json: bool) -> None:
-    """Show every environment where releases that no person asked for do not deploy."""
+    """Show every environment where releases that no person has asked for since do not deploy."""
     from gare.cli.output import cut, first_line, print_json, print_table
     from gare.cli.station_here import ledger_here
     from gare.reports.lengths import elapsed

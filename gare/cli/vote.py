@@ -49,7 +49,7 @@ def reject(
 def _vote(
     release_id: str, answer: str, environment: str, manifest: str, comment: str, *, as_json: bool
 ) -> None:
-    from gare.cli.output import print_json
+    from gare.cli.output import clean, print_json
     from gare.cli.release import wake
     from gare.cli.station_here import gare_here
     from gare.cli.token import person_here
@@ -87,6 +87,9 @@ def _vote(
         return
     about = f" (manifest {request.manifest[:19]}…)" if request else ""
     click.echo(f"{found.id} {rule.environment}: {voter.name} says {answer}{about}; {standing}")
+    hold = gare.ledger.holds.get(plan.project, rule.environment)
+    if hold is not None and hold.keeps(found):
+        click.echo(f"note: {clean(str(hold))}")
 
 
 def _rule(plan: Plan, release_id: str, environment: str) -> PlannedApproval:

@@ -37,7 +37,7 @@ class RolledBack:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Automation that is on hold: what nobody asked for by name does not deploy there until a person releases it.
+    """Automation that is on hold: what no person has asked for since does not deploy there until one releases it.
 
     `release` is the one whose rolling back made it.
     """
@@ -49,18 +49,19 @@ class Hold:
     since: datetime
 
     def keeps(self, release: Release) -> bool:
-        """Tell whether a release does not deploy there; one that made the hold and failed was resumed by a person."""
-        return (
-            is_automatic(release)
-            and release.kind is not Kind.ROLLBACK
-            and release.id != self.release
-        )
+        """Tell whether a release does not deploy there; one that made the hold and failed was resumed by a person.
+
+        Who asked for it before the rollback could not know of it, nor could those who agreed.
+        """
+        if release.kind is Kind.ROLLBACK or release.id == self.release:
+            return False
+        return is_automatic(release) or release.opened_at < self.since
 
     def __str__(self) -> str:
         """Tell it in words."""
         return (
             f"{self.project}/{self.environment} is on hold since {self.release} ({self.reason}): "
-            "a release that no person asked for does not deploy there"
+            "a release that no person has asked for since does not deploy there"
         )
 
 
@@ -83,22 +84,26 @@ def good_versions(history: Iterable[Verified]) -> list[Verified]:
 def rolled_back(history: Iterable[Verified]) -> dict[str, str]:
     """Return the versions that were rolled back and have not come again, each with the rollback that did it.
 
-    `history` as above. A greater version that was verified good there since has brought it along.
+    `history` as above, the last rolled back last. A greater version that was verified good there since has brought it
+    along, as long as that one stands.
     """
-    standing, found = list[Verified](), dict[str, str]()
-    for one in history:
-        if one.kind is Kind.ROLLBACK:
-            kept = good_versions([*standing, one])
-            found |= {gone.version: one.release for gone in standing if gone not in kept}
-            standing = kept
-        else:
-            standing.append(one)
-            found = {
-                version: by
-                for version, by in found.items()
-                if version != one.version and not is_between(version, "", one.version)
-            }
-    return found
+    standing, found = list[tuple[int, Verified]](), dict[str, tuple[int, str]]()
+    for place, one in enumerate(history):
+        kept = len(good_versions([*(good for _, good in standing), one]))
+        for _, gone in standing[kept:]:
+            found.pop(gone.version, None)
+            found[gone.version] = (place, one.release)
+        if kept > len(standing):
+            found.pop(one.version, None)
+            standing.append((place, one))
+        standing = standing[:kept]
+    return {
+        version: by
+        for version, (place, by) in found.items()
+        if not any(
+            since > place and is_between(version, "", good.version) for since, good in standing
+        )
+    }
 
 
 def is_automatic(release: Release) -> bool:

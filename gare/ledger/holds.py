@@ -63,11 +63,15 @@ class Holds:
             return _hold(row)
 
     def end_by(self, connection: Connection, number: int, project: str, environment: str) -> None:
-        """End a hold within the transaction in which a release was verified good there, when a person asked for it."""
+        """End a hold within the transaction in which a release was verified good there.
+
+        A person has asked for that release, in knowledge of the rollback.
+        """
         release = release_of(find_row(connection, number))
-        if release.kind is Kind.ROLLBACK or is_automatic(release):
+        row = _find(connection, project, environment)
+        if row is None or release.kind is Kind.ROLLBACK or is_automatic(release):
             return
-        if (row := _find(connection, project, environment)) is not None:
+        if not _hold(row).keeps(release):
             self._end(
                 connection, row, release.requested_by, f"{release.id} was verified good there"
             )

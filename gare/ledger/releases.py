@@ -197,13 +197,22 @@ class Releases:
 
         The last to end comes first. A rollback takes no version and is none of them. `project` is a train's member.
         """
+        return self._ended_since_plan(release, project, releases.c.kind != Kind.ROLLBACK)
+
+    def went_back_since_plan(self, release: Release) -> list[Release]:
+        """Return the rollbacks of the project that were through since a release's plan was made, the last first."""
+        return self._ended_since_plan(release, "", releases.c.kind == Kind.ROLLBACK)
+
+    def _ended_since_plan(
+        self, release: Release, project: str, kinds: ColumnElement[bool]
+    ) -> list[Release]:
         made_at = select(plans.c.made_at).where(plans.c.digest == release.plan).scalar_subquery()
         query = (
             select(releases)
             .where(
                 releases.c.project == (project or release.project),
                 releases.c.number != number_of(release.id),
-                releases.c.kind != Kind.ROLLBACK,
+                kinds,
                 releases.c.state.in_([ReleaseState.RELEASED, ReleaseState.ROLLED_BACK]),
                 releases.c.closed_at >= made_at,
             )

@@ -63,7 +63,7 @@ class View:
     logs: Mapping[str, Sequence[str]] = field(default_factory=dict)
     queued: Queued | None = None
     holds: Mapping[str, Hold] = field(default_factory=dict)
-    """Holds of the project on releases that no person asked for, by environment."""
+    """Holds that keep this release from deploying, by environment."""
     ways: Sequence[Ahead] = ()
     owed: Sequence[Owed] = ()
     """What a hotfix owes after its end."""

@@ -38,6 +38,9 @@ def waits(view: View) -> Iterator[Blocker]:
         elif record is not None and record.state is StepState.WAITING and step.id not in told:
             yield _again(view, step, record)
         elif step.type == "approve" and step.id in asked and asked[step.id].manifest:
+            # Who votes is to know what was rolled back there since it was asked for.
+            if hold := view.holds.get(step.environment):
+                yield _held(view, step, hold)
             yield from approval(view, asked[step.id])
 
 

@@ -40,6 +40,17 @@ def was(said: str) -> Verified:
             ["1.0.0"],
             {"1.1.0": "back to 1.0.0"},
         ),
+        # What brought it along was rolled back, too.
+        (
+            ["1.0.0", "1.1.0", "back to 1.0.0", "1.2.0", "back to 1.0.0"],
+            ["1.0.0"],
+            {"1.1.0": "back to 1.0.0", "1.2.0": "back to 1.0.0"},
+        ),
+        (
+            ["1.0.0", "1.1.0", "back to 1.0.0", "1.2.0", "1.3.0", "back to 1.2.0"],
+            ["1.0.0", "1.2.0"],
+            {"1.3.0": "back to 1.2.0"},
+        ),
     ],
 )
 def test_a_rollback_takes_out_what_came_after_its_version(history, good, gone):

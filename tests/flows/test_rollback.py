@@ -82,6 +82,32 @@ def test_a_rollback_its_hold_and_the_release_that_lifts_it(shop):
     shop.run("audit", "verify")
 
 
+def test_a_release_asked_for_before_a_rollback_waits_until_a_person_lets_it_go(shop):
+    shop.release()
+    shop.commit("feat: the bad thing", text="3")
+    shop.release()
+    shop.configure(
+        "steps: [{id: call, type: manual, instructions: call, before: [deploy-production]}]\n"
+    )
+    shop.commit("feat: on top of it", text="4")
+    shop.run("release", shop.name, "--until-waiting", person="alice")
+    early = shop.last()
+    shop.run("rollback", shop.name, "--env", "production", "--reason", "slow", person="carol")
+    back = shop.last()
+
+    shop.run("done", early.id, "call", person="alice")
+    wait_until(lambda: "on hold" in "".join(shop.gare().ledger.releases.get(early.id).waiting))
+    assert live(shop) == "1.1.0"
+    said = shop.run("why", early.id)
+    assert (
+        f"is on hold since {back.id} (slow): a release that no person has asked for since" in said
+    )
+    shop.run("hold", "release", shop.name, "production", "--reason", "repaired", person="carol")
+    wait_until(lambda: shop.gare().ledger.releases.get(early.id).state is ReleaseState.RELEASED)
+    assert live(shop) == "1.3.0"
+    shop.assert_once()
+
+
 def test_a_version_that_was_rolled_back_is_released_again_as_it_was(shop):
     shop.release()
     shop.commit("feat: the good thing", text="3")

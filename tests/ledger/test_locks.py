@@ -12,6 +12,7 @@ from sqlalchemy import insert, select
 
 from gare.domain.digest import canonical
 from gare.domain.locks import LEASE, LINE, Priority
+from gare.domain.plan import Kind
 from gare.domain.releases import ReleaseState, StepState
 from gare.domain.waits import Cause, Waited
 from gare.errors import Refused
@@ -432,3 +433,9 @@ def test_what_ended_since_a_plan_was_made_is_known(ledger, story):
     assert [one.id for one in since(ledger.releases.get("R-4"))] == ["R-2", "R-1"]
     story.open_release(ledger, story.make_plan(version="1.5.0"), run="late")
     assert since(ledger.releases.get("R-5")) == []
+    # A rollback takes no version, and is told by itself.
+    story.open_release(ledger, story.make_plan(version="1.4.0", kind=Kind.ROLLBACK), run="back")
+    ledger.releases.mark("R-6", ReleaseState.RELEASED, actor="gare")
+    assert since(ledger.releases.get("R-5")) == []
+    back = ledger.releases.went_back_since_plan
+    assert [one.id for one in back(ledger.releases.get("R-5"))] == ["R-6"]

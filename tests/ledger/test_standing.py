@@ -112,7 +112,7 @@ def test_a_hold_is_placed_once_and_the_newer_one_stands(ledger, opened):
     assert [(hold.release, hold.reason) for hold in ledger.holds.all()] == [(second, "slow")]
     assert str(ledger.holds.get(*SHOP)) == (
         f"shop/production is on hold since {second} (slow): "
-        "a release that no person asked for does not deploy there"
+        "a release that no person has asked for since does not deploy there"
     )
     assert ledger.holds.get("shop", "staging") is None
 
@@ -162,6 +162,17 @@ def test_a_person_s_own_release_ends_the_hold_when_it_is_verified_good(
     ledger.set_verified(release, *SHOP, "1.2.0")
     assert (ledger.holds.get(*SHOP) is not None) is is_held
     assert ledger.holds.get("shop", "staging") is not None
+
+
+def test_who_was_asked_for_before_the_rollback_neither_deploys_nor_ends_the_hold(ledger, opened):
+    early = opened("1.2.0", by="rita")
+    ledger.holds.place(opened("1.1.0"), *SHOP, "slow")
+    late = opened("1.3.0", by="rita")
+    hold = ledger.holds.get(*SHOP)
+    assert hold.keeps(ledger.releases.get(early))
+    assert not hold.keeps(ledger.releases.get(late))
+    ledger.set_verified(early, *SHOP, "1.2.0")
+    assert ledger.holds.get(*SHOP) == hold
 
 
 def test_the_audit_finds_what_the_events_do_not_tell(ledger, opened):

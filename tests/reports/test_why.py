@@ -11,6 +11,7 @@ from gare.domain.clearance import Clearance, Closing
 from gare.domain.locks import Holder, Place
 from gare.domain.plan import Kind, Plan, PlannedApproval, PlannedStep
 from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
+from gare.domain.standing import Hold
 from gare.domain.waits import Cause, Waited
 from gare.reports.freezes import Ahead
 from gare.reports.status import Asked
@@ -115,6 +116,18 @@ def test_a_release_that_failed_before_any_step_names_who_asked_for_it_and_the_wa
     [blocker] = explain(member).blockers
     assert (blocker.what, blocker.owner) == ("1.4.0 would lose a fix.", "rita")
     assert blocker.do == f"Remove the cause, then {way}; or end it with `gare cancel R-1`."
+
+
+def test_who_votes_is_told_what_was_rolled_back_there_since():
+    hold = Hold("shop", "production", "R-9", "checkout is slow", NOW)
+    answer = explain(view(steps=TICKED, holds={"production": hold}))
+    assert [b.what for b in answer.blockers] == [
+        "shop/production is on hold since R-9 (checkout is slow): "
+        "a release that no person has asked for since does not deploy there.",
+        "production: 1 vote of dev missing",
+        "production: 1 vote of ops missing",
+    ]
+    assert "`gare hold release shop production`" in answer.blockers[0].do
 
 
 def test_whoever_has_voted_owes_nothing():
