@@ -1,6 +1,7 @@
 """An environment goes back to what was good there, on the real engine; automation then waits for a person."""
 
 import json
+import logging
 
 import pytest
 from waiting import wait_until
@@ -106,6 +107,10 @@ def test_a_release_asked_for_before_a_rollback_waits_until_a_person_lets_it_go(s
     wait_until(lambda: shop.gare().ledger.releases.get(early.id).state is ReleaseState.RELEASED)
     assert live(shop) == "1.3.0"
     shop.assert_once()
+    # It has waited three times; that is no error in its log.
+    errors = {"flow_run_id": {"any_": [early.flow_run_id]}, "level": {"ge_": logging.ERROR}}
+    api = shop.gare().engine.api
+    assert api.call("POST", "/logs/filter", {"logs": errors}, what="read the log") == []
 
 
 def test_a_version_that_was_rolled_back_is_released_again_as_it_was(shop):
