@@ -257,9 +257,12 @@ class Engine:
         self._set_state(run_id, {"type": "SCHEDULED"})
 
     def cancel(self, run_id: str, *, has_process: bool = True) -> None:
-        """End a run: a waiting one at once, a running one by its worker, which stops the process."""
+        """End a run: a waiting one at once, a running one by its worker, which stops the process.
+
+        One that failed or crashed is shown as cancelled from then on: nobody is to look after it any more.
+        """
         run = self.run(run_id)
-        if run.is_over:
+        if run.state_type in ("COMPLETED", "CANCELLED"):
             return
         is_alive = run.state_type in ALIVE and has_process
         state = {"type": "CANCELLING"} if is_alive else {"type": "CANCELLED"}

@@ -100,3 +100,33 @@ def test_runs_under_way_are_asked_for_as_the_engine_understands_it():
     engine.api = Recorder()
     runs = engine.under_way("train/gare")
     assert runs == [("owl", {"name": "weekly"})]
+
+
+@pytest.mark.parametrize(
+    ("state", "has_process", "wanted"),
+    [
+        ("RUNNING", True, "CANCELLING"),
+        ("RUNNING", False, "CANCELLED"),
+        ("PAUSED", True, "CANCELLED"),
+        ("FAILED", True, "CANCELLED"),
+        ("CRASHED", True, "CANCELLED"),
+        ("COMPLETED", True, None),
+        ("CANCELLED", True, None),
+    ],
+)
+def test_what_is_cancelled_is_shown_as_such_and_what_has_ended_well_stays(
+    state, has_process, wanted
+):
+    class Recorder:
+        asked = None
+
+        def call(self, method, path, body=None, *, what, reads=False):
+            if method == "GET":
+                return {"id": "r", "name": "owl", "state": {"type": state, "name": state}}
+            self.asked = body["state"]["type"]
+            return None
+
+    engine = Engine("http://127.0.0.1:4200/api")
+    engine.api = Recorder()
+    engine.cancel("r", has_process=has_process)
+    assert engine.api.asked == wanted
