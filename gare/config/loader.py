@@ -211,6 +211,10 @@ class Station:
         if problems := list(projects_problems(document, lists, Known(projects=names))):
             raise InvalidFiles(problems)
 
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what is wrong with all files, and between station.yaml and them; reads every file."""
+        return _all_problems(read_document(self.file), self.config, self.projects, self.trains)
+
     def train(self, name: str) -> Train:
         """Return a train. Raises ConfigError that names those there are."""
         if name in self.trains:
