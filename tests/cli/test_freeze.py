@@ -240,7 +240,7 @@ def test_the_preview_of_a_freeze_changes_nothing(gare, release):
         "R-1", "production", ["deploy-production"],
     )  # fmt: skip
     assert gare.ledger.freezes.in_force() == []
-    said = gare("freeze", "preview", "movin", code=4)
+    said = gare("freeze", "preview", "movin", code=2)
     assert "There is no freeze `movin`." in said
     assert "Did you mean `moving`?" in said
 
