@@ -96,6 +96,12 @@ class NotFound(ConnectorError):
     """The thing named does not exist there, or may not be seen by us."""
 
 
+class UnknownName(NotFound):
+    """Gare itself knows nothing that is called so, no release, plan or freeze; a person must write another name."""
+
+    exit_code = 2
+
+
 class Conflict(ConnectorError):
     """The thing exists and differs from what the plan wants; names both."""
 

@@ -16,7 +16,7 @@ from gare.domain.clearance import INSTANT, Clearance, clearance, next_start
 from gare.domain.freezes import Calendar, Move, Stop, Unreadable, Window
 from gare.domain.plan import Plan
 from gare.domain.releases import Release, ReleaseState
-from gare.errors import ConfigError, NotFound, Refused
+from gare.errors import ConfigError, Refused, UnknownName
 from gare.reports.freeze_hits import Hit, OpenRelease, TrainAhead, TrainHit, hits, train_hits
 from gare.reports.freezes import SIGHT, Ahead
 from gare.wiring import Gare
@@ -121,7 +121,7 @@ def _closes_before(way: Ahead, at: datetime) -> bool:
 
 
 def known_freeze(gare: Gare, name: str) -> Window | Stop:
-    """Return the freeze of this name, or of `PROJECT/NAME`. Raises NotFound; Refused when several are called so."""
+    """Return the freeze of this name, or of `PROJECT/NAME`. Raises UnknownName; Refused when several are called so."""
     calendar = gare.freezes.whole_calendar()
     there: list[Window | Stop] = [*calendar.windows, *calendar.stops]
     every = {one.id.partition("#")[0]: one for one in there}
@@ -133,7 +133,7 @@ def known_freeze(gare: Gare, name: str) -> Window | Stop:
             hint=f"Name one of {listed(found)}.",
         )
     if not found:
-        raise NotFound(
+        raise UnknownName(
             f"There is no freeze `{name}`.",
             where="station.yaml, gare.yaml, ledger",
             hint=f"{nearest(name, every)}There are {listed(every)}. Or say when it would be: "

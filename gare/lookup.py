@@ -81,10 +81,12 @@ def page(gare: Gare, release_id: str) -> dict[str, Any]:
 
 def owed_of(ledger: Ledger, project: str = "") -> list[Owed]:
     """Return what the hotfixes of a project (of all) owe after their end."""
+    from gare.domain.fixes import is_release
     from gare.reports.owed import owed
 
     checks, fixes = ledger.later.of(project, is_open=True), ledger.fixes.of(project)
     ids = {check.release for check in checks} | {fix.release for fix in fixes}
+    ids |= {fix.line for fix in fixes if not fix.state.is_settled and is_release(fix.line)}
     return owed(checks, fixes, {one: ledger.releases.get(one) for one in ids})
 
 

@@ -50,6 +50,15 @@ def _spell_duration(value: timedelta) -> str:
     return f"{value.total_seconds():g}s"
 
 
+def short_duration(value: timedelta) -> str:
+    """Spell a length of time as people write it in a file: `90s`, `1h30m`, `2d`; exact to the second."""
+    left, text = int(value.total_seconds()), ""
+    for unit in ("d", "h", "m", "s"):
+        count, left = divmod(left, int(_SECONDS[unit]))
+        text += f"{count}{unit}" if count else ""
+    return text or "0s"
+
+
 def _command(value: Any) -> Any:
     if isinstance(value, str):
         try:

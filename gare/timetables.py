@@ -11,6 +11,7 @@ from gare.domain.recurrence import as_dates
 from gare.engine import Schedule, deployment_of
 from gare.errors import NotFound, Refused
 from gare.requests import BOARDING, TrainRequest
+from gare.settings import short_duration
 from gare.wiring import Gare
 
 DEPLOYMENT = deployment_of(Kind.TRAIN)
@@ -66,6 +67,11 @@ def restore_schedules(gare: Gare) -> list[str]:
             )
             told.append(f"the schedule of {schedule.slug} knows its train again")
     return told
+
+
+def with_schedules(gare: Gare) -> set[str]:
+    """Return the names of the trains that have a schedule in the engine, whatever their files say now."""
+    return {schedule.slug for schedule in gare.engine.schedules(DEPLOYMENT)}
 
 
 def differences(gare: Gare) -> Iterator[tuple[str, str]]:
@@ -169,6 +175,8 @@ def _departures(gare: Gare) -> str:
     for name, train in gare.station.trains.items():
         table = train.timetable
         if table.rule is not None:
-            before = f", boarding ends {table.cut_off} before" if table.cut_off else ""
+            before = (
+                f", boarding ends {short_duration(table.cut_off)} before" if table.cut_off else ""
+            )
             lines.append(f"- **{name}**: `{table.rule}` in {table.zone}{before}")
     return "\n".join(lines)

@@ -33,7 +33,7 @@ def calendar(project: str, days: int, file: str, *, as_json: bool) -> None:
     if project:
         gare.project(project)
     found = gare.freezes.calendar(project) if project else gare.freezes.whole_calendar()
-    _tell_unreadable(found)
+    tell_unreadable(found)
     now = gare.ledger.now()
     if file:
         _write_calendar(found, now, file)
@@ -48,7 +48,8 @@ def calendar(project: str, days: int, file: str, *, as_json: bool) -> None:
         click.echo(f"Nothing is closed in the coming {days} days.")
 
 
-def _tell_unreadable(calendar: Calendar) -> None:
+def tell_unreadable(calendar: Calendar) -> None:
+    """Tell which freezes cannot be read, and why."""
     from gare.cli.output import clean
 
     for one in calendar.unreadable:

@@ -44,6 +44,7 @@ def follow(gare: Gare, release_id: str, *, until_waiting: bool = False, since: s
             if is_new and not release.is_moving:
                 return _tell_end(gare, release)
             if until_waiting and is_new and turn.is_kept and release.state is ReleaseState.WAITING:
+                click.echo(f"  look: gare why {release.id}   follow: gare watch {release.id}")
                 return 0
             if waits := [] if turn.is_queued else _open_waits(gare, release, plan):
                 if "; ".join(map(str, waits)) != told:

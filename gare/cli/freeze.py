@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from gare.domain.approvals import Voter
     from gare.domain.clearance import Clearance
     from gare.domain.releases import Release
-    from gare.frozen import Foresight
     from gare.wiring import Gare
 
 Command = Callable[..., Any]
@@ -68,6 +67,7 @@ def add(name: str, **said: Any) -> None:
 
     When: --start and --end, or --day with --after and --before, or --rrule with --start and --lasts, or --holidays.
     """
+    from gare.cli.freeze_pages import show_hits, tell_vain
     from gare.cli.station_here import gare_here
     from gare.config.freeze_problems import read_freeze
     from gare.config.rights import check_freeze_right
@@ -80,9 +80,11 @@ def add(name: str, **said: Any) -> None:
     check_freeze_right(person, "freeze", gare.station.config)
     _refuse_taken(gare, name)
     told = {"name": name, **_given(said)}
-    made = read_freeze("gare freeze add", told, _known(gare), gare.ledger.now())
+    known = _known(gare)
+    made = read_freeze("gare freeze add", told, known, gare.ledger.now())
     window = made.window(made.times(), "")
-    _show(foresee(gare, window))
+    show_hits(foresee(gare, window))
+    tell_vain(made, known)
     gare.ledger.freezes.add(
         name,
         body_of(WINDOW, made),
@@ -90,7 +92,8 @@ def add(name: str, **said: Any) -> None:
         until=made.over_at(),
         wakes=window.scope.covers_project if window.kind is WindowKind.ALLOW else None,
     )
-    click.echo(f"{name} is added; take it away with `gare freeze lift {name}`.")
+    again = f" and {_FOR_EVER}" if made.is_endless else ""
+    click.echo(f"{name} is added{again}; take it away with `gare freeze lift {name}`.")
 
 
 @freeze.command()
@@ -106,6 +109,7 @@ def stop(name: str, **said: Any) -> None:
 
     With `--lets none` rollbacks are kept, too.
     """
+    from gare.cli.freeze_pages import show_hits, tell_vain
     from gare.cli.station_here import gare_here
     from gare.config.freeze_problems import read_stop
     from gare.config.rights import check_freeze_right
@@ -117,7 +121,8 @@ def stop(name: str, **said: Any) -> None:
     person = _person(gare)
     check_freeze_right(person, "freeze", gare.station.config)
     _refuse_taken(gare, name)
-    order = read_stop("gare freeze stop", {"name": name, **_given(said)}, _known(gare))
+    known = _known(gare)
+    order = read_stop("gare freeze stop", {"name": name, **_given(said)}, known)
     until = gare.ledger.now() + order.lasts if order.lasts else None
     record = gare.ledger.freezes.add(name, body_of(STOP, order), person=person.name, until=until)
     made = as_added(record)
@@ -125,7 +130,8 @@ def stop(name: str, **said: Any) -> None:
     if until:
         end = f"until {when(until, zone_of(made))} at the latest"
     click.echo(f"{name}: the line is stopped, {end}: `gare freeze lift {name}`.")
-    _show(foresee(gare, made))
+    show_hits(foresee(gare, made))
+    tell_vain(order, known)
 
 
 @freeze.command()
@@ -156,17 +162,20 @@ def lift(name: str, reason: str) -> None:
 @JSON
 def list_freezes(*, as_json: bool) -> None:
     """Show every freeze of the station and its projects, what closes now, and until when."""
+    from gare.cli.closures import tell_unreadable
     from gare.cli.output import print_json, print_table
     from gare.cli.station_here import gare_to_plan
     from gare.reports.freezes import lines
 
     gare = gare_to_plan()
-    found = lines(gare.freezes.whole_calendar(), gare.ledger.now())
+    calendar = gare.freezes.whole_calendar()
+    found = lines(calendar, gare.ledger.now())
     if as_json:
         print_json(found)
     elif found:
         keys = ("name", "kind", "now", "next", "projects", "environments", "owner", "origin")
         print_table(keys, [[line[key] for key in keys] for line in found])
+        tell_unreadable(calendar)
     else:
         click.echo(
             "There is no freeze. Write `freezes:` into station.yaml, or add one with `gare freeze add`."
@@ -182,26 +191,31 @@ def preview(name: str, *, as_json: bool, **said: Any) -> None:
 
     Changes nothing.
     """
+    from gare.cli.freeze_pages import show_hits, tell_over, tell_vain
     from gare.cli.output import print_json
     from gare.cli.station_here import gare_to_plan
     from gare.config.freeze_problems import read_freeze
     from gare.domain.freezes import WindowKind
     from gare.frozen import foresee, known_freeze
 
-    gare = gare_to_plan()
-    is_allowing = False
+    gare, made = gare_to_plan(), None
+    known = _known(gare)
     if given := _given(said):
         told = {"name": name, **given}
-        made = read_freeze("gare freeze preview", told, _known(gare), gare.ledger.now())
-        found = foresee(gare, made.window(made.times(), ""))
-        is_allowing = made.kind is WindowKind.ALLOW
-    else:
-        found = foresee(gare, known_freeze(gare, name))
+        made = read_freeze("gare freeze preview", told, known, gare.ledger.now())
+    freeze = made.window(made.times(), "") if made else known_freeze(gare, name)
+    found = foresee(gare, freeze)
     if as_json:
         print_json([hit.as_json() for hit in found.found])
         return
-    _show(found)
-    if is_allowing:
+    show_hits(found)
+    if made is None:
+        tell_over(freeze, gare.ledger.now())
+        return
+    tell_vain(made, known)
+    if made.is_endless:
+        click.echo(f"It {_FOR_EVER}.")
+    if made.kind is WindowKind.ALLOW:
         click.echo("It allows: one more that allows opens what others of the station keep closed.")
 
 
@@ -247,6 +261,7 @@ def _check_override(gare: Gare, person: Voter, release: Release, closed: Clearan
         check_freeze_right(person, "override", gare.station.config, own)
 
 
+_FOR_EVER = "comes again for ever"
 _FLAGS = {"allow": ("kind", "allow"), "refuse": ("on_closed", "refuse")}
 
 
@@ -286,31 +301,3 @@ def _person(gare: Gare) -> Voter:
     from gare.cli.token import person_here
 
     return gare.voter(person_here(gare))
-
-
-def _lines(found: Foresight) -> list[str]:
-    """Return a line of each release, and one of each train: its first departure, and how many more there are."""
-    from gare.reports.freeze_hits import TrainHit
-
-    lines, trains = [], dict[str, list[str]]()
-    for hit in found.found:
-        if isinstance(hit, TrainHit):
-            trains.setdefault(hit.train, []).append(str(hit))
-        else:
-            lines.append(str(hit))
-    for first, *others in trains.values():
-        more = f"{len(others)} more departure" + ("s" if len(others) > 1 else "")
-        until = f"; and {more} until {found.trains_until:%Y-%m-%d}" if others else ""
-        lines.append(first + until)
-    return lines
-
-
-def _show(found: Foresight) -> None:
-    from gare.cli.output import clean
-
-    for line in _lines(found):
-        click.echo(f"hits {clean(line)}")
-    if not found.found:
-        click.echo(f"It hits no open release, and no train until {found.trains_until:%Y-%m-%d}.")
-    for problem in found.unread:
-        click.echo(f"note: a train was not looked at: {clean(problem)}", err=True)

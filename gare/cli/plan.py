@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from gare.cli.options import Wanted
     from gare.domain.plan import Plan
+    from gare.domain.releases import Release
     from gare.wiring import Gare
 
 
@@ -42,11 +43,7 @@ def print_plan(gare: Gare, digest: str, made: Plan, *, as_json: bool) -> None:
     from gare.domain.plan import Kind
     from gare.reports.freezes import earliest
 
-    under_way = [
-        release
-        for release in gare.ledger.releases.find(is_open=True, project=made.project, limit=200)
-        if release.is_moving
-    ]
+    under_way = _under_way(gare, made.project)
     ways = gare.freezes.ahead(made)
     if as_json:
         import json
@@ -55,7 +52,7 @@ def print_plan(gare: Gare, digest: str, made: Plan, *, as_json: bool) -> None:
             {
                 "digest": digest,
                 "plan": json.loads(gare.ledger.plans.body(digest)),
-                "under_way": [release.id for release in under_way],
+                "under_way": [release.id for release in reversed(under_way)],
                 "freezes": [way.as_json() for way in ways],
             }
         )
@@ -63,13 +60,34 @@ def print_plan(gare: Gare, digest: str, made: Plan, *, as_json: bool) -> None:
     then = "a release started now is queued behind it"
     if made.kind in (Kind.HOTFIX, Kind.ROLLBACK):
         then = f"a {made.kind} goes first where it can"
-    for release in reversed(under_way):
-        click.echo(f"note: {release.id} ({release.version}) is {release.state}; {then}")
+    for release in under_way:
+        click.echo(f"note: {_on_its_way(release)}; {then}")
     for way in ways:
         click.echo(f"now: {clean(way)}")
     if start := earliest(ways):
         click.echo(f"now: {clean(start)}")
     show_plan(made, digest)
+
+
+def tell_under_way(gare: Gare, made: Plan) -> None:
+    """Tell a release that is about to be started which others of its project are under way."""
+    from gare.cli.output import clean
+
+    for release in _under_way(gare, made.project):
+        then = "this one is queued behind it"
+        if release.version == made.version:
+            then += ", and planned anew, or ended, when that version is taken"
+        click.echo(f"note: {clean(_on_its_way(release))}; {then}")
+
+
+def _under_way(gare: Gare, project: str) -> list[Release]:
+    """Return the releases of a project that move or wait, the oldest first."""
+    found = gare.ledger.releases.find(is_open=True, project=project, limit=200)
+    return [release for release in reversed(found) if release.is_moving]
+
+
+def _on_its_way(release: Release) -> str:
+    return f"{release.id} ({release.version}) is {release.state}"
 
 
 def show_plan(plan: Plan, digest: str) -> None:

@@ -47,6 +47,7 @@ def release(
 
     With your personal token in GARE_TOKEN the release is requested in your name.
     """
+    from gare.cli.plan import tell_under_way
     from gare.cli.requesting import request_of
     from gare.cli.starting import check_right, start
     from gare.cli.station_here import gare_to_plan
@@ -71,7 +72,9 @@ def release(
             hint="Leave these out, or plan anew with them.",
         )
     check_right(gare, request)
-    if not plan_digest:
+    if plan_digest:
+        made = gare.plan(plan_digest)
+    else:
         # Planned here first: what is wrong is said at once, and what was seen is executed, unless another is faster.
         digest, made = gare.drafting.make(request)
         request = request.model_copy(update={"plan": digest, "replan": True})
@@ -79,6 +82,8 @@ def release(
             click.echo(
                 f"{made.project} {made.version}: {len(made.commits)} commits, plan {digest[:19]}…"
             )
+    if not as_json:
+        tell_under_way(gare, made)
     start(gare, request, no_follow=no_follow, until_waiting=until_waiting, as_json=as_json)
 
 

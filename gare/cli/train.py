@@ -141,13 +141,20 @@ def status(what: str, *, as_json: bool) -> None:
 
 @train.command()
 def apply() -> None:
-    """Bring the schedules in the engine in line with the trains' files, without a restart of the station."""
+    """Bring the schedules in the engine in line with the trains' files, without a restart of the station.
+
+    Says what it changed, and which trains have no timetable.
+    """
     from gare.cli.station_here import gare_here
     from gare.timetables import apply_timetables
 
     gare = gare_here()
-    for told in apply_timetables(gare):
+    changed = apply_timetables(gare)
+    for told in changed or ["The schedules are those of the files already: nothing was changed."]:
         click.echo(told)
+    for name, train in gare.station.trains.items():
+        if train.timetable.rule is None:
+            click.echo(f"{name} has no timetable: `gare train depart {name}` departs.")
     _tell_broken(gare)
     _end_if_broken(gare)
 
@@ -180,8 +187,9 @@ def _tell_broken(gare: Gare) -> None:
 
     trains = gare.station.trains
     for name, problems in trains.broken.items():
+        stands = _timetable_of_broken(gare, name)
         for problem in problems:
-            click.echo(f"{clean(name)} keeps its last good timetable: {clean(problem)}", err=True)
+            click.echo(f"{clean(name)} {stands}: {clean(problem)}", err=True)
     told = {problem for problems in trains.broken.values() for problem in problems}
     for problem in trains.problems:
         if problem not in told:
@@ -190,6 +198,20 @@ def _tell_broken(gare: Gare) -> None:
         is_member = any(name in one.members for one in trains.values())
         for problem in broken.problems if is_member else ():
             click.echo(f"{clean(name)} boards no train: {clean(problem)}", err=True)
+
+
+def _timetable_of_broken(gare: Gare, name: str) -> str:
+    """Say what the schedule of a train is whose file is wrong; while the station is down, nobody knows."""
+    from gare.errors import GareError
+    from gare.timetables import with_schedules
+
+    try:
+        has_one = name in with_schedules(gare)
+    except GareError:
+        return "is left as it is in the engine"
+    return (
+        "keeps its last good timetable" if has_one else "has no timetable until its file is right"
+    )
 
 
 def _end_if_broken(gare: Gare) -> None:

@@ -1,8 +1,9 @@
 """What can be wrong with freeze windows, calendars and stops, in files and in commands: key, what, what to write."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -10,16 +11,24 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from gare.config.document import Document
-from gare.config.freezes import Freeze, FreezeScope, StopOrder, end_moment, read_moment
+from gare.config.freezes import (
+    Freeze,
+    FreezeScope,
+    StopOrder,
+    end_moment,
+    read_moment,
+    spell_moment,
+)
 from gare.config.problems import InvalidFiles, KeyPath, Problem, listed, nearest
 from gare.domain.clearance import next_opening, when
 from gare.domain.freezes import Calendar, Move, Window, WindowKind
 from gare.domain.rules import parsed_rule, rule_problem
-from gare.domain.spans import Rule, Times
+from gare.domain.spans import Rule, Times, over_since
 from gare.settings import Settings
 
 Model = TypeVar("Model", bound=Settings)
 _SOME_YEAR = 2026
+_A_DAY = timedelta(days=1)
 _PATTERN_LETTERS = "*?["
 
 
@@ -30,6 +39,26 @@ class Known:
     environments: Collection[str] = ()
     projects: Collection[str] = ()
 
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How what is to be written is spelled: as a key of a file, or as an option of a command."""
+
+    thing: str
+    before: str = ""
+    between: str = ": "
+    renamed: Mapping[str, str] = field(default_factory=dict)
+
+    def say(self, key: str, value: str = "") -> str:
+        """Spell a key, with the value that it shall have."""
+        if value and self.before and " " in value:
+            value = f'"{value}"'
+        name = f"{self.before}{self.renamed.get(key, key)}"
+        return f"`{name}{self.between}{value}`" if value else f"`{name}`"
+
+
+IN_FILE = Wording("key")
+ON_COMMAND = Wording("option", "--", " ", {"days": "day"})
 
 Lists = Mapping[str, Sequence[FreezeScope]]
 """Windows and calendars of one file, by their key."""
@@ -72,14 +101,27 @@ def projects_problems(document: Document, lists: Lists, known: Known) -> Iterato
 
 
 def freeze_problems(
-    document: Document, path: KeyPath, freeze: FreezeScope | StopOrder, known: Known
+    document: Document,
+    path: KeyPath,
+    freeze: FreezeScope | StopOrder,
+    known: Known,
+    wording: Wording = IN_FILE,
 ) -> Iterator[Problem]:
     """Find what does not fit together in one window or stop."""
     yield from _strange_names(document, path, freeze, "environments", known.environments)
     yield from _strange_names(document, path, freeze, "projects", known.projects)
     if isinstance(freeze, Freeze):
-        for key, what, write in _times_problems(freeze):
+        for key, what, write in _times_problems(freeze, wording):
             yield document.problem((*path, *([key] if key else [])), what, write)
+
+
+def vain_patterns(freeze: FreezeScope | StopOrder, known: Known) -> Iterator[str]:
+    """Say which patterns are the name of nothing now; they may be of something that is to come."""
+    for key, names in (("projects", known.projects), ("environments", known.environments)):
+        for pattern in getattr(freeze, key):
+            matches = any(fnmatchcase(name, pattern) for name in names)
+            if is_pattern(pattern) and names and not matches:
+                yield f"no {key.removesuffix('s')} is called like `{pattern}` now; {key} are {listed(names)}."
 
 
 def is_pattern(name: str) -> bool:
@@ -107,19 +149,20 @@ def _strange_names(
 Found = Iterator[tuple[str, str, str]]
 
 
-def _times_problems(freeze: Freeze) -> Found:
+def _times_problems(freeze: Freeze, wording: Wording) -> Found:
     """Yield key, what is wrong, and what to write."""
     ways = [way for way in ("days", "rrule", "holidays") if getattr(freeze, way)]
     if len(ways) > 1:
-        yield ways[1], f"{listed(ways)} are several ways to say when.", "Write a freeze for each."
+        named = " and ".join(map(wording.say, ways))
+        yield ways[1], f"{named} are several ways to say when.", "Write a freeze for each."
         return
     way = ways[0] if ways else "start"
-    yield from _strangers(freeze, way)
+    yield from _strangers(freeze, way, wording)
     match way:
         case "start":
-            yield from _once_problems(freeze)
+            yield from _once_problems(freeze, wording)
         case "rrule":
-            yield from _rule_problems(freeze)
+            yield from _rule_problems(freeze, wording)
         case "holidays":
             yield from _holidays_problems(freeze)
         case _ if freeze.kind is WindowKind.DENY and _never_opens(freeze.times()):
@@ -133,46 +176,59 @@ def _times_problems(freeze: Freeze) -> Found:
 _BELONGS = {"after": "days", "before": "days", "lasts": "rrule", "region": "holidays"}
 
 
-def _strangers(freeze: Freeze, way: str) -> Found:
+def _strangers(freeze: Freeze, way: str, wording: Wording) -> Found:
+    say = wording.say
     for key in sorted(freeze.model_fields_set & set(_BELONGS)):
         if _BELONGS[key] != way:
-            yield key, f"`{key}` goes with `{_BELONGS[key]}`.", "Take it out."
+            yield key, f"{say(key)} goes with {say(_BELONGS[key])}.", "Take it out."
     if way in ("days", "holidays"):
         for key in ("start", "end"):
             if getattr(freeze, key):
-                yield key, f"`{key}` does not go with `{way}`.", "Take it out."
+                yield key, f"{say(key)} does not go with {say(way)}.", "Take it out."
     elif way == "rrule" and freeze.end:
         yield (
             "end",
-            "`end` does not go with `rrule`.",
-            "Write `lasts`, and UNTIL or COUNT in the rule.",
+            f"{say('end')} does not go with {say('rrule')}.",
+            f"Write {say('lasts')}, and UNTIL or COUNT in the rule.",
         )
 
 
-def _once_problems(freeze: Freeze) -> Found:
+def _once_problems(freeze: Freeze, wording: Wording) -> Found:
+    say = wording.say
     if not freeze.start and not freeze.end:
         yield (
             "",
             "it does not say when.",
-            "Write `start` and `end`, or `days`, `rrule` or `holidays`.",
+            f"Write {say('start')} and {say('end')}, or {say('days')}, {say('rrule')} or {say('holidays')}.",
         )
-    elif not freeze.start or not freeze.end:
-        missing = "end" if freeze.start else "start"
-        yield missing, "the key is missing.", f"Write `{missing}: 2026-12-18 18:00`."
+    elif not freeze.end:
+        after = spell_moment(read_moment(freeze.start) + _A_DAY)
+        yield (
+            "end",
+            f"the {wording.thing} is missing.",
+            f"Write {say('end', after)}; without an end it is a stop: `gare freeze stop {freeze.name}`.",
+        )
+    elif not freeze.start:
+        before = spell_moment(end_moment(freeze.end) - _A_DAY)
+        yield "start", f"the {wording.thing} is missing.", f"Write {say('start', before)}."
     elif end_moment(freeze.end) <= read_moment(freeze.start):
-        yield "end", "it ends before it starts.", f"Write an `end` after {freeze.start}."
+        yield "end", "it ends before it starts.", f"Write an {say('end')} after {freeze.start}."
 
 
-def _rule_problems(freeze: Freeze) -> Found:
+def _rule_problems(freeze: Freeze, wording: Wording) -> Found:
     if not freeze.start:
         yield (
             "start",
-            "the key is missing.",
-            "Write when the first one starts: `start: 2026-12-18 18:00`.",
+            f"the {wording.thing} is missing.",
+            f"Write when the first one starts: {wording.say('start', '2026-12-18 18:00')}.",
         )
         return
     if not freeze.lasts:
-        yield "lasts", "the key is missing.", "Write how long each time is: `lasts: 4h`."
+        yield (
+            "lasts",
+            f"the {wording.thing} is missing.",
+            f"Write how long each time is: {wording.say('lasts', '4h')}.",
+        )
         return
     start, zone = read_moment(freeze.start), ZoneInfo(freeze.zone)
     if problem := rule_problem(freeze.rrule, start, zone):
@@ -226,11 +282,13 @@ def read_freeze(
     Raises ConfigError with every problem found.
     """
     freeze, document = read_settings(command, Freeze, said), _document(command, said)
-    problems = list(freeze_problems(document, (), freeze, known))
-    over_at = freeze.over_at() if now and not problems else None
-    if now and over_at and over_at <= now:
-        what = f"it was over {when(over_at, ZoneInfo(freeze.zone))}."
-        problems.append(document.problem(("end",), what, "Write an `end` that is to come."))
+    problems = list(freeze_problems(document, (), freeze, known, ON_COMMAND))
+    if now and not problems and (over := over_since(freeze.times(), now)):
+        key, write = "end", f"Write an {ON_COMMAND.say('end')} that is to come."
+        if freeze.rrule:
+            key, write = "rrule", "Write an UNTIL or a COUNT that reaches beyond today."
+        what = f"it was over {when(over, ZoneInfo(freeze.zone))}."
+        problems.append(document.problem((key,), what, write))
     if problems:
         raise InvalidFiles(problems)
     return freeze

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field
 from gare.domain.clearance import BEFORE_ALL
 from gare.domain.freezes import FOR_EVER, OnClosed, Scope, Window, WindowKind
 from gare.domain.plan import Kind
+from gare.domain.rules import is_endless
 from gare.domain.spans import Holidays, Once, Rule, Times, Weekly
 from gare.settings import Duration, Settings, Slug
 
@@ -178,8 +179,15 @@ class Freeze(FreezeScope):
             return Rule(read_moment(self.start), self.rrule, self.lasts, zone)
         return Once(read_moment(self.start), end_moment(self.end), zone, is_short)
 
+    @property
+    def is_endless(self) -> bool:
+        """Whether it comes again for ever: nobody wrote when it ends."""
+        if self.rrule:
+            return is_endless(self.rrule)
+        return bool(self.days or self.holidays)
+
     def over_at(self) -> datetime | None:
-        """Return when it is over for good; None for one that comes again."""
+        """Return when it is over for good; None for one that comes again, though a rule may have an end."""
         times = self.times()
         if not isinstance(times, Once):
             return None
@@ -190,6 +198,11 @@ def end_moment(text: str) -> datetime:
     """Read the local end of a window: a day alone is its end."""
     found = read_moment(text)
     return found + timedelta(days=1) if len(text) == len("2026-12-18") else found
+
+
+def spell_moment(local: datetime) -> str:
+    """Spell a local day and time as people write it."""
+    return local.strftime(_MOMENTS[0])
 
 
 class StopOrder(Settings):

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 
+from pydantic import ValidationError
+
 from gare.config.checks import project_problems, station_problems
 from gare.config.document import Document, read_document, read_name
 from gare.config.freeze_problems import Known, Lists, is_pattern, projects_problems
@@ -209,6 +211,10 @@ class Station:
         if problems := list(projects_problems(document, lists, Known(projects=names))):
             raise InvalidFiles(problems)
 
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what is wrong with all files, and between station.yaml and them; reads every file."""
+        return _all_problems(read_document(self.file), self.config, self.projects, self.trains)
+
     def train(self, name: str) -> Train:
         """Return a train. Raises ConfigError that names those there are."""
         if name in self.trains:
@@ -229,14 +235,27 @@ def load_station(start: Path | None = None, *, leave_out_broken: bool = False) -
     one whose file is wrong does not stop the others.
     """
     file = station_file(start)
-    document = read_document(file)
-    config = load_station_file(file, document)
-    root = file.parent
+    document, root = read_document(file), file.parent
+    try:
+        config = load_station_file(file, document)
+    except InvalidFiles as wrong:
+        raise InvalidFiles([*wrong.problems, *_strange_projects(document, root)]) from None
     projects = Projects(root, document, config)
     trains = Trains(root, config, lambda: projects.labels)
     if not leave_out_broken and (problems := _all_problems(document, config, projects, trains)):
         raise InvalidFiles(problems)
     return Station(config, root, file, (root / config.state).absolute(), projects, trains)
+
+
+def _strange_projects(document: Document, root: Path) -> Iterator[Problem]:
+    """Yield the projects that freezes of a wrong station.yaml name and that there are not, to be told with the rest."""
+    try:
+        config = StationConfig.model_validate(document.data)
+    except ValidationError:
+        return  # where its projects are may be what is wrong
+    projects = Projects(root, document, config)
+    if projects.are_named:
+        yield from projects_problems(document, _freezes(config), Known(projects=projects.names))
 
 
 def _all_problems(

@@ -13,11 +13,11 @@ from gare.config.document import Document
 from gare.config.models import ApprovalRule, StationConfig
 from gare.config.problems import Problem, listed, nearest
 from gare.connectors.registry import AnnounceSettings
-from gare.domain.clock_changes import changing_time
+from gare.domain.clock_changes import changing_time, clocks_change
 from gare.domain.recurrence import DAY_MINUTES, Rule
 from gare.domain.rule_reading import never_departs, read_cron, read_rrule
 from gare.domain.timetable import LISTED, Timetable
-from gare.settings import Duration, Settings, Slug
+from gare.settings import Duration, Settings, Slug, short_duration
 
 LONGEST_CUT_OFF = timedelta(days=28)
 _STARTS = range(2000, 2100)
@@ -159,7 +159,7 @@ def _times(document: Document, train: TrainConfig) -> Iterator[Problem]:
         yield document.problem(
             ("notice",),
             "it would be due before boarding has ended, when nobody knows yet who departs.",
-            f"Write at most the `cut_off` of {train.cut_off}, or a longer `cut_off`.",
+            f"Write at most the `cut_off` of {short_duration(train.cut_off)}, or a longer `cut_off`.",
         )
     if train.board is not None and bool(train.board.version) == bool(train.board.sprint):
         yield document.problem(
@@ -212,7 +212,7 @@ def _departures(
         return
     if at := changing_time(rule.times, zone, since):
         yield document.problem(
-            place, f"at {at} clocks change: that time comes never or twice.", _OTHER_TIME
+            place, f"at {at} no train departs: {_changes(at, zone, since)}.", _OTHER_TIME
         )
         return
     cut_off = int(train.cut_off.total_seconds()) // 60
@@ -220,7 +220,7 @@ def _departures(
     if at := changing_time(boards, zone, since):
         yield document.problem(
             ("cut_off",),
-            f"boarding would end at {at}, when clocks change: that time comes never or twice.",
+            f"boarding would end at {at}: {_changes(at, zone, since)}.",
             "Take a longer or a shorter one.",
         )
     # One by one they must reach beyond the next start of the station.
@@ -230,6 +230,13 @@ def _departures(
             f"with this `{key}` the end of boarding cannot be planned: some end on the day before, some do not.",
             "Take a shorter one, or a rule with one departure a day.",
         )
+
+
+def _changes(at: str, zone: str, since: int) -> str:
+    """Say why a time is refused: true of a zone without changes, and of a rule that leaves out the days of them."""
+    if clocks_change(at, zone, since):
+        return "clocks of this zone change then on some days, and it comes never or twice"
+    return "from 02:00 to 03:00 is left out in every zone, as clocks of most change then"
 
 
 def _of_a_year(rule: Rule) -> int:

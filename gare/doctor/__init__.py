@@ -49,9 +49,9 @@ def examine(site: Site | None = None, checks: Sequence[Examination] | None = Non
 
 
 def find_site() -> Site:
-    """Return the station of GARE_STATION or of the folders above, as far as it can be read."""
+    """Return the station of GARE_STATION or of the folders above, as far as it can be read: without its wrong files."""
     try:
-        return Site(load_station())
+        return Site(load_station(leave_out_broken=True))
     except GareError as error:
         return Site(None, error)
 

@@ -29,10 +29,14 @@ def configuration(site: Site) -> Iterator[Check]:
             yield failed(site.problem)
         return
     names = ", ".join(sorted(site.station.projects))
+    problems = site.station.problems()
     yield ok(f"Station `{site.station.config.name}` in {site.station.root}")
+    # What is wrong with one file leaves the others alone: they are examined all the same.
+    for problem in problems:
+        yield fail(problem.head, problem.write)
     if names:
         yield ok(f"Projects: {names}")
-    else:
+    elif not problems:
         yield warn("The station has no project", "Run `gare init` in a project's repository.")
 
 

@@ -6,7 +6,7 @@ from gare.doctor.check import Check, Site, ok, warn
 
 
 def timetables(site: Site) -> Iterator[Check]:
-    """See that the engine's schedules are those of the trains' files, and which timetable has come to its end."""
+    """See that the engine's schedules are those of the trains' files, which one stands still or has come to its end."""
     from gare.boardings import unboarded
     from gare.timetables import differences
     from gare.wiring import Gare
@@ -18,8 +18,14 @@ def timetables(site: Site) -> Iterator[Check]:
     for name, what in odd:
         todo = f"`gare train apply`; one that was paused in the UI: `gare train resume {name}`."
         yield warn(f"The train {name} {what}", todo)
-    if not odd:
-        yield ok(f"Timetables of {', '.join(site.station.trains)}")
+    stops = {name: wired.ledger.trains.stopped(name) for name in site.station.trains}
+    for name, stop in stops.items():
+        if stop is not None:
+            # A failure that let it stand still brings whole lines of a log along.
+            why = (stop.reason.strip().splitlines() or ["nobody said why"])[0]
+            yield warn(f"The train {name} stands still: {why}", f"`gare train resume {name}`.")
+    if not odd and (good := [name for name, stop in stops.items() if stop is None]):
+        yield ok(f"Timetables of {', '.join(good)}")
     for name, train in site.station.trains.items():
         for slot in unboarded(wired, train):
             todo = f"`gare train board {name} --slot {slot.name}`."

@@ -26,6 +26,11 @@ def changing_time(times: Iterable[int], zone: str, since: int) -> str:
     return ""
 
 
+def clocks_change(at: str, zone: str, since: int) -> bool:
+    """Tell whether clocks of this very zone may change at a time of day such as 02:30."""
+    return any(_covers(span, time.fromisoformat(at)) for span in _odd_spans(zone, since))
+
+
 def _covers(span: tuple[datetime, datetime], at: time) -> bool:
     start, end = span
     days = {start.date(), end.date()}

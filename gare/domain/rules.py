@@ -39,7 +39,7 @@ def reading_problem(
     text: str, start: datetime, zone: ZoneInfo, frequencies: tuple[str, ...] = FREQUENCIES
 ) -> str:
     """Say in a sentence why a rule cannot be read; empty when it can."""
-    parts = [part.partition("=") for part in text.upper().removeprefix("RRULE:").split(";")]
+    parts = [part.partition("=") for part in _parts(text)]
     if odd := next(("".join(part) for part in parts if not part[1] or not part[2]), None):
         return f"`{odd}` in it is no NAME=VALUE."
     named = {name: value for name, _, value in parts}
@@ -52,6 +52,11 @@ def reading_problem(
     return ""
 
 
+def is_endless(text: str) -> bool:
+    """Tell whether a rule says no end of its times."""
+    return not any(part.strip().startswith(("UNTIL=", "COUNT=")) for part in _parts(text))
+
+
 def never_fires(text: str, start: datetime, zone: ZoneInfo) -> bool:
     """Tell whether a rule that can be read has no time at all.
 
@@ -60,6 +65,10 @@ def never_fires(text: str, start: datetime, zone: ZoneInfo) -> bool:
     rule = parsed_rule(text, start, zone)
     by_year = rule.replace(freq=0, interval=1, count=None, until=None, bysetpos=None)
     return next(iter(by_year), None) is None or next(iter(rule), None) is None
+
+
+def _parts(text: str) -> list[str]:
+    return text.upper().removeprefix("RRULE:").split(";")
 
 
 def _problems(named: Mapping[str, str], frequencies: tuple[str, ...]) -> Iterator[str]:

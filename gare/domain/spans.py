@@ -104,9 +104,10 @@ class Rule:
         first = _naive(begin, self.zone) - self.lasts - DAY
         last = _naive(end, self.zone) + DAY
         starts = parsed_rule(self.rrule, self.start, self.zone).between(first, last, inc=True)
-        return _overlapping(map(self._of, starts), begin, end)
+        return _overlapping(map(self.of, starts), begin, end)
 
-    def _of(self, start: datetime) -> Span:
+    def of(self, start: datetime) -> Span:
+        """Return the span that begins at one of the rule's local times."""
         whole = self.lasts // DAY * DAY
         end = instant(start + whole, self.zone) + (self.lasts - whole)
         return Span(instant(start, self.zone), end)
@@ -165,6 +166,24 @@ def _next(line: str, after: datetime) -> datetime:
 
     found: datetime = next(CronSim(line, after))
     return found
+
+
+def over_since(times: Times, at: datetime) -> datetime | None:
+    """Return when times that do not come again were over, at an instant; None while one is there or to come."""
+    last: Span | None
+    if isinstance(times, Once):
+        last = _by_the_wall(times, times.start, times.end)
+    elif isinstance(times, Rule):
+        rule = parsed_rule(times.rrule, times.start, times.zone)
+        # Local days and instants differ by hours, never by a day.
+        near = _naive(at, times.zone) + DAY
+        if rule.after(near) is not None:
+            return None
+        start = rule.before(near, inc=True)
+        last = times.of(start) if start is not None else None
+    else:
+        return None
+    return last.end if last is not None and last.end <= at else None
 
 
 def merged(spans: Iterable[Span]) -> list[Span]:

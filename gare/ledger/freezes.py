@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, insert, or_, sele
 
 from gare.domain.digest import canonical
 from gare.domain.releases import ReleaseState
-from gare.errors import NotFound, Refused
+from gare.errors import Refused, UnknownName
 from gare.ledger.database import Database, plain, read_instant, spell
 from gare.ledger.releases import find_row, number_of, wake_sleeper
 from gare.ledger.schema import freezes, overrides, releases
@@ -92,11 +92,11 @@ class Freezes:
             return _record(made)
 
     def lift(self, name: str, *, person: str, reason: str, wakes: Wakes) -> FreezeRecord:
-        """Lift a window or a stop, and wake who may wait for it. Raises NotFound."""
+        """Lift a window or a stop, and wake who may wait for it. Raises UnknownName."""
         with self._db.write() as connection:
             row = self._find(connection, plain(name))
             if row is None:
-                raise NotFound(
+                raise UnknownName(
                     f"No freeze `{plain(name)}` was added here, or it counts no more.",
                     where="ledger",
                     hint="`gare freeze list` shows all; what stands in a file is changed there.",

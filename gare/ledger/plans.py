@@ -9,7 +9,7 @@ from sqlalchemy import insert, select
 
 from gare.domain.digest import canonical, sha256
 from gare.domain.plan import PLAN_FORMAT, Plan
-from gare.errors import NotFound, Refused
+from gare.errors import Refused, UnknownName
 from gare.ledger.database import Database, spell
 from gare.ledger.schema import plans
 
@@ -56,13 +56,13 @@ class Plans:
         return digest
 
     def body(self, digest: str) -> str:
-        """Return the canonical text of a plan. Raises NotFound."""
+        """Return the canonical text of a plan. Raises UnknownName."""
         with self._db.read() as connection:
             found = connection.execute(
                 select(plans.c.body).where(plans.c.digest == digest)
             ).scalar()
         if found is None:
-            raise NotFound(
+            raise UnknownName(
                 f"No plan with digest {digest} is stored.",
                 where="ledger",
                 hint="Make one with `gare plan`.",
@@ -70,7 +70,7 @@ class Plans:
         return str(found)
 
     def get(self, digest: str) -> Plan:
-        """Return a stored plan. Raises NotFound; Refused when a newer Gare wrote it."""
+        """Return a stored plan. Raises UnknownName; Refused when a newer Gare wrote it."""
         plan = plan_adapter().validate_json(self.body(digest))
         if plan.format > PLAN_FORMAT:
             raise Refused(

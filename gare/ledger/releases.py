@@ -12,7 +12,7 @@ from gare.domain.digest import canonical
 from gare.domain.plan import Kind, Plan
 from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
 from gare.domain.waits import Waited, read_waited
-from gare.errors import NotFound, Refused
+from gare.errors import Refused, UnknownName
 from gare.ledger.database import AT_ONCE, Database, plain, read_instant, spell
 from gare.ledger.lock_rows import free, wake
 from gare.ledger.schema import approvals, effects, events, plans, releases, steps, votes
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 def number_of(release_id: str) -> int:
-    """Return 7 for `R-7`. Raises Refused when it is no release id."""
+    """Return 7 for `R-7`. Raises UnknownName when it is no release id."""
     prefix, dash, digits = release_id.strip().upper().partition("-")
     if prefix != "R" or not dash or not digits.isascii() or not digits.isdigit() or len(digits) > 9:
-        raise Refused(
+        raise UnknownName(
             f"{release_id!r} is no release.",
             where="release",
             hint="Write it as R-7; `gare status` lists them.",
@@ -154,7 +154,7 @@ class Releases:
             return self._get(connection, number)
 
     def get(self, release_id: str) -> Release:
-        """Return a release. Raises NotFound."""
+        """Return a release. Raises UnknownName."""
         with self._db.read() as connection:
             return self._get(connection, number_of(release_id))
 
@@ -423,10 +423,10 @@ def wake_sleeper(connection: Connection, number: int) -> None:
 
 
 def find_row(connection: Connection, number: int) -> Row[Any]:
-    """Return a release's row within a transaction. Raises NotFound."""
+    """Return a release's row within a transaction. Raises UnknownName."""
     row = connection.execute(select(releases).where(releases.c.number == number)).first()
     if row is None:
-        raise NotFound(
+        raise UnknownName(
             f"There is no release R-{number}.",
             where="ledger",
             hint="`gare status` lists the releases.",

@@ -28,7 +28,7 @@ from gare.domain.freezes import (
 )
 from gare.domain.plan import Plan, PlannedStep
 from gare.domain.releases import StepState
-from gare.domain.spans import Span
+from gare.domain.spans import Span, over_since
 
 Json = dict[str, Any]
 SIGHT = timedelta(days=31)
@@ -154,8 +154,9 @@ def lines(calendar: Calendar, now: datetime) -> list[Json]:
         *(_stop_line(stop) for stop in calendar.stops),
         *(
             {
-                "name": one.name, "kind": "unreadable", "now": "closed", "next": one.problem,
-                "owner": one.owner, "origin": "", "reason": "", **_scope_json(one.scope),
+                "name": one.name, "kind": "unreadable", "now": "closed", "next": "",
+                "owner": one.owner, "origin": "", "reason": "", "problem": one.problem,
+                **_scope_json(one.scope),
             }
             for one in calendar.unreadable
         ),
@@ -169,12 +170,17 @@ def _window_line(window: Window, now: datetime) -> Json:
         "name": window.name,
         "kind": window.kind.value,
         "now": f"active until {when(active[-1].end)}" if active else "",
-        "next": when(following) if following else window.note,
+        "next": when(following) if following else window.note or _over(window, now),
         "owner": window.owner,
         "origin": window.origin,
         "reason": window.reason,
         **_scope_json(window.scope),
     }
+
+
+def _over(window: Window, now: datetime) -> str:
+    over = over_since(window.times, now)
+    return f"over since {when(over)}" if over else ""
 
 
 def _stop_line(stop: Stop) -> Json:

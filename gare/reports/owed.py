@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any, Literal
 
-from gare.domain.fixes import Fix, FixState
+from gare.domain.fixes import Fix, FixState, is_release
 from gare.domain.releases import Release
 from gare.ledger.later import LaterCheck
 
@@ -42,10 +42,17 @@ def owed(
 ) -> list[Owed]:
     """Return what is owed, by release: the checks that are open, then the lines, as they were when last looked at.
 
-    `releases` are those of the fixes and checks. One that is under way brings its fixes back at its end.
+    `releases` are those of the fixes and checks, and those that are lines without a fix themselves. One that is under
+    way brings its fixes back at its end; a line that was a release and has ended is none any more.
     """
     found = [_check(check, releases[check.release]) for check in checks if not check.done_by]
-    lacking = [fix for fix in fixes if not fix.state.is_settled and releases[fix.release].is_closed]
+    lacking = [
+        fix
+        for fix in fixes
+        if not fix.state.is_settled
+        and releases[fix.release].is_closed
+        and not (is_release(fix.line) and releases[fix.line].is_closed)
+    ]
     lacking.sort(key=_line)
     found += [_lack(list(some), releases) for _, some in groupby(lacking, key=_line)]
     return sorted(found, key=lambda one: int(one.release.removeprefix("R-")))

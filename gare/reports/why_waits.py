@@ -13,6 +13,8 @@ from gare.domain.waits import Cause, Waited
 from gare.reports.why_view import KEEPER, Blocker, Explanation, Queued, View
 from gare.reports.why_votes import approval
 
+_WHOEVER = "whoever does it"
+
 
 def waits(view: View) -> Iterator[Blocker]:
     """Yield what it waits for: its turn, votes, manual steps.
@@ -74,7 +76,7 @@ def _turn(release: Release, queued: Queued) -> Blocker:
             f"{holder.release} waits for: {blocker.what} ({blocker.owner})"
             for blocker in answer.blockers
         ] or [answer.sentence]
-        owners += [blocker.owner for blocker in answer.blockers]
+        owners += [_who(blocker, holder.release) for blocker in answer.blockers]
     if before := [other for other in place.ahead if place.holders]:
         details.append(f"before it in the queue: {', '.join(before)}")
     behind = place.behind.split(" and ")[0].split(", ")[0]
@@ -90,6 +92,13 @@ def _turn(release: Release, queued: Queued) -> Blocker:
         until=min(wakes, default=None),
         details=tuple(details),
     )
+
+
+def _who(blocker: Blocker, holder: str) -> str:
+    """Name who moves a release to somebody who waits for that one: nobody there knows what "it" is."""
+    if blocker.owner == _WHOEVER:
+        return f"whoever does {blocker.step} of {holder}"
+    return blocker.owner
 
 
 def _held(view: View, step: PlannedStep, hold: Hold) -> Blocker:
@@ -157,7 +166,7 @@ def _manual(view: View, step: PlannedStep) -> Blocker:
     wanted = str(step.settings.get("instructions") or step.title)
     return Blocker(
         f"Step {step.id} is for a person: {wanted}",
-        "whoever does it",
+        _WHOEVER,
         f"Do it, then `gare done {view.release.id} {step.id} --comment …`.",
         step.id,
         view.release.changed_at,

@@ -48,6 +48,10 @@ class Desk:
     def __init__(self, root: Path, ledger: Ledger, monkeypatch, capsys) -> None:
         self.root, self.ledger, self._patch, self._said = root, ledger, monkeypatch, capsys
 
+    def set_token(self, token: str) -> None:
+        """Whose personal token the next commands find."""
+        self._patch.setenv("GARE_TOKEN", token)
+
     def said(self):
         """What was printed since."""
         return self._said.readouterr()
@@ -236,7 +240,7 @@ def test_the_preview_of_a_freeze_changes_nothing(gare, release):
         "R-1", "production", ["deploy-production"],
     )  # fmt: skip
     assert gare.ledger.freezes.in_force() == []
-    said = gare("freeze", "preview", "movin", code=4)
+    said = gare("freeze", "preview", "movin", code=2)
     assert "There is no freeze `movin`." in said
     assert "Did you mean `moving`?" in said
 
@@ -319,4 +323,48 @@ def test_the_calendar_is_written_and_a_broken_one_is_told(gare, root):
         "What it may be about is closed until it can.\n"
     )
     assert b"SUMMARY:Freeze: moving" in (root / "rest.ics").read_bytes()
-    assert "unreadable" in gare("freeze", "list")
+    assert run(["freeze", "list"]) == 0
+    said = gare.said()
+    [line] = [one for one in said.out.splitlines() if one.startswith("closures")]
+    assert line.split()[1:3] == ["unreadable", "closed"]
+    assert "VCALENDAR" not in line
+    assert "note: closures cannot be read: This is no calendar that can be used" in said.err
+
+
+def test_a_freeze_that_comes_for_ever_says_so_before_and_when_it_is_added(gare):
+    fridays = ("--day", "friday", "--after", "15:00", "--project", "api")
+    assert "It comes again for ever." in gare("freeze", "preview", "fridays", *fridays)
+    said = gare("freeze", "add", "fridays", *fridays, person="bob")
+    assert said.endswith(
+        "fridays is added and comes again for ever; take it away with `gare freeze lift fridays`.\n"
+    )
+    rule = ("--start", "2027-01-01 08:00", "--lasts", "2h", "--rrule", "FREQ=DAILY;COUNT=3")
+    assert "for ever" not in gare("freeze", "preview", "few", *rule)
+
+
+def test_a_pattern_that_nothing_is_called_like_is_taken_and_told(gare):
+    def notes(*words: str, person: str = "") -> str:
+        gare.set_token(gare.ledger.tokens.create(person, actor="test") if person else "")
+        assert run(list(words)) == 0
+        return gare.said().err
+
+    monday = ("--day", "monday", "--project", "zz*", "--env", "prodution*")
+    told = (
+        "note: no project is called like `zz*` now; projects are `api` and `shop`.\n"
+        "note: no environment is called like `prodution*` now; "
+        "environments are `staging` and `production`.\n"
+    )
+    assert notes("freeze", "preview", "x", *monday) == told
+    assert notes("freeze", "add", "x", *monday, person="bob") == told
+    stop = ("freeze", "stop", "db", "--reason", "down")
+    assert "no project is called like `zz*`" in notes(*stop, "--project", "zz*", person="bob")
+    assert notes("freeze", "preview", "x", "--day", "monday", "--project", "sh*") == ""
+
+
+def test_a_freeze_of_a_file_that_is_over_says_so(gare):
+    text = STATION.replace("end: 2090-12-31", "end: 2020-01-02")
+    (gare.root / "station.yaml").write_text(text)
+    assert gare("freeze", "preview", "moving").endswith(
+        "It was over 2020-01-02 23:00 UTC (2020-01-03 00:00 Europe/Paris).\n"
+    )
+    assert "over since 2020-01-02 23:00 UTC" in gare("freeze", "list")

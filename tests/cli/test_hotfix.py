@@ -140,6 +140,17 @@ def test_a_release_that_is_no_hotfix_has_no_fix_to_answer_for(shop, said, alice)
     assert (code, f"{release.id} is a release of shop, no hotfix." in text) == (3, True)
 
 
+def test_status_owes_a_fix_to_a_release_that_lacks_it_until_that_one_has_ended(shop, said):
+    gare = shop.gare()
+    digest, plan = gare.drafting.make(ReleaseRequest(project="shop", ref=shop.feature))
+    other = gare.ledger.releases.open(digest, plan, "run 0", "", "")
+    shop.released()
+    lacks = f"fix: {other.id} lacks "
+    assert lacks in said("status")[1]
+    gare.ledger.releases.mark(other.id, ReleaseState.CANCELLED, actor="alice")
+    assert lacks not in said("status")[1]
+
+
 def test_a_waiver_is_taken_back(shop, said, alice):
     hotfix = shop.released()
     said("fixes", "waive", hotfix, "maintenance/1.4", "--reason", "  has no basket ")

@@ -154,7 +154,7 @@ def test_the_json_of_one_release_has_the_receipts(gare, released):
 @pytest.mark.parametrize("command", ["status", "why", "log", "evidence"])
 @pytest.mark.parametrize(
     ("given", "code", "what"),
-    [("R-9", 4, "There is no release R-9."), ("nonsense", 3, "'nonsense' is no release.")],
+    [("R-9", 2, "There is no release R-9."), ("nonsense", 2, "'nonsense' is no release.")],
 )
 def test_a_release_that_is_none_is_told(station, gare, command, given, code, what):
     found = gare(command, given)
@@ -239,7 +239,7 @@ def test_following_until_it_waits_returns_when_it_is_queued(station, queue, caps
     said = "queued behind R-1 (shop/production and the version line), place 1 of 1"
     assert (ended.value.code, capsys.readouterr().out) == (
         0,
-        f"R-2 is {said}; it goes on by itself\n",
+        f"R-2 is {said}; it goes on by itself\n  look: gare why R-2   follow: gare watch R-2\n",
     )
 
 
@@ -248,7 +248,7 @@ def test_why_tells_who_holds_the_lock_and_what_that_one_waits_for(gare, queue):
     assert (
         "1. It is queued behind R-1 (shop/production and the version line), place 1 of 1\n" in out
     )
-    assert "who:  whoever does it, alice, bob, the station's keeper\n" in out
+    assert "who:  whoever does backup of R-1, alice, bob, the station's keeper\n" in out
     assert "gare why R-1" in out
     assert "note: R-1 waits for: production: 1 vote of operations missing (bob)\n" in out
     assert "Looks again by itself, or expires: " in out

@@ -16,10 +16,10 @@ from departing import Engine
 from gare.cli.app import run
 from gare.cli.train_members import release_again
 from gare.config.loader import load_station
-from gare.doctor.check import Site
+from gare.doctor.check import Site, Status
 from gare.doctor.trains import timetables
 from gare.domain.releases import ReleaseState, StepState
-from gare.requests import TrainRequest
+from gare.requests import BOARDING, TrainRequest
 from gare.wiring import Gare
 
 STATION = """\
@@ -206,11 +206,12 @@ def test_a_schedule_that_goes_on_after_boarding_has_ended_says_that_nobody_has_b
 
 
 class Runs(ThreadingHTTPServer):
-    """An engine that has the train's deployment without schedules, and these runs under way."""
+    """An engine that has the train's deployment, with these schedules and runs under way."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Asked)
         self.runs: list[dict] = []
+        self.schedules: list[dict] = []
         self.made: list[str] = []
 
 
@@ -218,7 +219,8 @@ class _Asked(BaseHTTPRequestHandler):
     server: Runs
 
     def do_GET(self) -> None:
-        self._answer({"id": "d-1", "schedules": [], "description": ""})
+        there = self.server.schedules
+        self._answer({"id": "d-1", "schedules": there, "description": ""})
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -317,9 +319,57 @@ def test_what_is_good_is_listed_and_applied_though_another_file_is_wrong(say, st
     for word in ("list", "apply"):
         code, said = say(word)
         assert code == 2
-        assert "odd keeps its last good timetable: trains/odd.yaml:2: membres: this key" in said
+        assert "odd has no timetable until its file is right: trains/odd.yaml:2: membres: " in said
         assert "weekly" in said
     assert runs.made == ["weekly"]
+    runs.schedules = [schedule_of("odd", "0 10 * * TUE"), schedule_of("weekly", "0 10 * * TUE")]
+    code, said = say("apply")
+    assert code == 2
+    assert "odd keeps its last good timetable: trains/odd.yaml:2: membres: this key" in said
+
+
+def test_the_timetable_of_a_wrong_file_is_not_guessed_while_the_station_is_down(say, station):
+    (station.station.root / "trains" / "odd.yaml").write_text("name: odd\nmembres: [web]\n")
+    code, said = say("list")
+    assert (code, "timetable" in said.partition("odd ")[2].partition(":")[0]) == (2, False)
+    assert "odd is left as it is in the engine: trains/odd.yaml:2: membres: " in said
+
+
+def schedule_of(name: str, cron: str) -> dict:
+    """A schedule as the engine tells it, with the parameters that ours have."""
+    request = TrainRequest(name=name, slot=BOARDING).model_dump(mode="json")
+    return {
+        "id": f"s-{name}", "slug": name, "active": True, "parameters": {"request": request},
+        "schedule": {"cron": cron, "timezone": "Europe/Paris"},
+    }  # fmt: skip
+
+
+def test_an_apply_says_that_it_changed_nothing_and_which_trains_have_no_timetable(
+    say, station, runs
+):
+    (station.station.root / "trains" / "hand.yaml").write_text("name: hand\nmembers: [web]\n")
+    hand = "hand has no timetable: `gare train depart hand` departs.\n"
+    assert say("apply") == (0, f"weekly registered\n{hand}")
+    runs.schedules = [schedule_of("weekly", "0 10 * * TUE")]
+    nothing = "The schedules are those of the files already: nothing was changed.\n"
+    assert say("apply") == (0, f"{nothing}{hand}")
+
+
+def test_the_doctor_does_not_call_the_timetable_of_a_train_good_that_stands_still(
+    say, station, runs
+):
+    class Up(Site):
+        record = object()
+
+    runs.schedules = [schedule_of("weekly", "0 10 * * TUE")]
+    assert [one.what for one in timetables(Up(load_station()))] == ["Timetables of weekly"]
+    station.ledger.trains.stop("weekly", "R-4: api failed: build failed: 1\nTraceback", actor="x")
+    [found] = timetables(Up(load_station()))
+    assert (found.status, found.what, found.todo) == (
+        Status.WARN,
+        "The train weekly stands still: R-4: api failed: build failed: 1",
+        "`gare train resume weekly`.",
+    )
 
 
 def test_instants_are_told_in_the_trains_zone_with_utc_in_brackets(say, station):

@@ -86,8 +86,8 @@ def test_only_a_window_of_one_time_is_over_some_day(tmp_path):
 
 WRONG = [
     ("reason: x", "freezes[0]: it does not say when. Write `start` and `end`, or `days`, `rrule` or `holidays`."),
-    ("start: 2026-12-18", "freezes[0].end: the key is missing. Write `end: 2026-12-18 18:00`."),
-    ("end: 2026-12-18", "freezes[0].start: the key is missing. Write `start: 2026-12-18 18:00`."),
+    ("start: 2026-12-18", "freezes[0].end: the key is missing. Write `end: 2026-12-19 00:00`; without an end it is a stop: `gare freeze stop one`."),
+    ("end: 2026-12-18", "freezes[0].start: the key is missing. Write `start: 2026-12-18 00:00`."),
     ("start: 2026-12-19, end: 2026-12-18", "freezes[0].end: it ends before it starts. Write an `end` after 2026-12-19."),
     (
         "start: 2026-12-18 18:00, end: 2026-12-18 18:00",
@@ -287,6 +287,21 @@ def test_only_projects_that_freezes_name_are_read_to_look_at_them(fleet, tmp_pat
     assert station.projects.problems != ()  # it was read only now
 
 
+def test_a_wrong_project_and_a_wrong_environment_of_a_freeze_are_told_at_once(fleet, tmp_path):
+    text = ABOUT.replace("shop, 'sh*'", "shpo").replace("days:", "environments: [prod], days:")
+    text = text.replace("NAME", "api") + "environments: {production: {}}\n"
+    (tmp_path / "station.yaml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_station(tmp_path, leave_out_broken=True)
+    assert str(caught.value).splitlines() == [
+        "2 problems in station.yaml:",
+        "  station.yaml:3: freezes[0].environments[0]: there is no environment `prod`. "
+        "Did you mean `production`? Environments are `production`.",
+        "  station.yaml:3: freezes[0].projects[0]: there is no project `shpo`. "
+        "Did you mean `shop`? Projects are `api` and `shop`.",
+    ]
+
+
 def test_a_project_speaks_for_itself_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "station.yaml").write_text("name: acme\n")
@@ -346,14 +361,76 @@ def test_a_stop_may_let_nobody_through():
     assert read_stop("gare freeze stop", said, KNOWN).scope().lets == frozenset()
 
 
-def test_a_window_that_is_over_is_not_added():
-    said = {"name": "one", "start": "2020-01-01", "end": "2020-01-02"}
+THEN = {"start": "2020-01-30 18:00", "lasts": "2h"}
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        (
+            {"start": "2020-01-01", "end": "2020-01-02"},
+            "end: it was over 2020-01-02 23:00 UTC (2020-01-03 00:00 Europe/Paris). Write an `--end` that is to come.",
+        ),
+        (
+            {**THEN, "rrule": "FREQ=DAILY;COUNT=3"},
+            "rrule: it was over 2020-02-01 19:00 UTC (20:00 Europe/Paris). Write an UNTIL or a COUNT that reaches beyond today.",
+        ),
+        (
+            {**THEN, "rrule": "FREQ=WEEKLY;UNTIL=20261126"},
+            "rrule: it was over 2026-11-26 19:00 UTC (20:00 Europe/Paris). Write an UNTIL or a COUNT that reaches beyond today.",
+        ),
+    ],
+)
+def test_a_window_that_is_over_is_not_added(said, message):
     with pytest.raises(ConfigError) as caught:
-        read_freeze("gare freeze add", said, KNOWN, NOW)
-    assert str(caught.value) == (
-        "gare freeze add: end: it was over 2020-01-02 23:00 UTC (2020-01-03 00:00 Europe/Paris). "
-        "Write an `end` that is to come."
+        read_freeze("gare freeze add", {"name": "one", **said}, KNOWN, NOW)
+    assert str(caught.value) == f"gare freeze add: {message}"
+
+
+@pytest.mark.parametrize(
+    "rrule", ["FREQ=DAILY", "FREQ=DAILY;UNTIL=20261202", "FREQ=YEARLY;INTERVAL=8;COUNT=2"]
+)
+def test_a_rule_is_added_while_one_of_its_times_is_to_come(rrule):
+    made = read_freeze("gare freeze add", {"name": "one", **THEN, "rrule": rrule}, KNOWN, NOW)
+    assert made.rrule == rrule
+
+
+def test_what_a_command_lacks_is_said_as_options_with_an_end_after_its_start():
+    def said(**given: str) -> str:
+        with pytest.raises(ConfigError) as caught:
+            read_freeze("gare freeze add", {"name": "one", **given}, KNOWN, NOW)
+        return str(caught.value).removeprefix("gare freeze add: ")
+
+    assert said(start="2026-12-01 08:00") == (
+        'end: the option is missing. Write `--end "2026-12-02 08:00"`; '
+        "without an end it is a stop: `gare freeze stop one`."
     )
+    assert said(reason="x") == (
+        "it does not say when. Write `--start` and `--end`, or `--day`, `--rrule` or `--holidays`."
+    )
+    assert said(after="15:00", holidays="FR") == "after: `--after` goes with `--day`. Take it out."
+    assert said(rrule="FREQ=DAILY", start="2026-12-01") == (
+        "lasts: the option is missing. Write how long each time is: `--lasts 4h`."
+    )
+
+
+def test_a_freeze_is_endless_unless_somebody_wrote_its_end(tmp_path):
+    rule = "start: 2026-01-30 18:00, lasts: 2h, rrule: FREQ=WEEKLY"
+    endless = ("days: [friday]", "holidays: FR", rule)
+    assert all(freeze(text, tmp_path).is_endless for text in endless)
+    ended = ("start: 2026-12-24, end: 2026-12-24", f"{rule};UNTIL=20270104", f"{rule};COUNT=5")
+    assert not any(freeze(text, tmp_path).is_endless for text in ended)
+
+
+def test_every_wrong_name_of_a_freeze_is_told_at_once():
+    with pytest.raises(ConfigError) as caught:
+        read_freeze(
+            "gare freeze add",
+            {"name": "one", "days": ["friday"], "projects": ["shpo"], "environments": ["prod"]},
+            KNOWN,
+        )
+    assert "there is no project `shpo`" in str(caught.value)
+    assert "there is no environment `prod`" in str(caught.value)
 
 
 def test_calendars_say_whom_they_are_about_as_windows_do(tmp_path):

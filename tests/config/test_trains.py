@@ -146,12 +146,17 @@ MESSAGES = [
     (
         "T10:00'",
         "T02:30'",
-        "trains/fortnightly.yaml:2: schedule.rrule: at 02:30 clocks change: that time comes never or twice. Take another time than from 02:00 to 03:00, or than the hour at which this zone changes its clocks.",
+        "trains/fortnightly.yaml:2: schedule.rrule: at 02:30 no train departs: clocks of this zone change then on some days, and it comes never or twice. Take another time than from 02:00 to 03:00, or than the hour at which this zone changes its clocks.",
+    ),
+    (
+        "T10:00', zone: Europe/Paris",
+        "T02:59', zone: UTC",
+        "trains/fortnightly.yaml:2: schedule.rrule: at 02:59 no train departs: from 02:00 to 03:00 is left out in every zone, as clocks of most change then. Take another time than from 02:00 to 03:00, or than the hour at which this zone changes its clocks.",
     ),
     (
         "T10:00'",
         "T04:30'",
-        "trains/fortnightly.yaml:3: cut_off: boarding would end at 02:30, when clocks change: that time comes never or twice. Take a longer or a shorter one.",
+        "trains/fortnightly.yaml:3: cut_off: boarding would end at 02:30: clocks of this zone change then on some days, and it comes never or twice. Take a longer or a shorter one.",
     ),
     (
         "cut_off: 2h",
@@ -161,7 +166,7 @@ MESSAGES = [
     (
         "notice: 1h",
         "notice: 3h",
-        "trains/fortnightly.yaml:4: notice: it would be due before boarding has ended, when nobody knows yet who departs. Write at most the `cut_off` of 2:00:00, or a longer `cut_off`.",
+        "trains/fortnightly.yaml:4: notice: it would be due before boarding has ended, when nobody knows yet who departs. Write at most the `cut_off` of 2h, or a longer `cut_off`.",
     ),
     (
         "announce: [{type: file, path: told.md}]\n",

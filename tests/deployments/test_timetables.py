@@ -145,7 +145,7 @@ def test_each_train_with_a_timetable_has_one_schedule_with_its_own_parameters(ro
         }
     }
     assert wired.server.said == (
-        "- **weekly**: `0 10 * * TUE` in Europe/Paris, boarding ends 2:00:00 before"
+        "- **weekly**: `0 10 * * TUE` in Europe/Paris, boarding ends 2h before"
     )
 
 

@@ -71,6 +71,46 @@ def test_a_configuration_with_problems_is_one_line(tmp_path):
     assert "\n" not in found.what + found.todo
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "told"),
+    [
+        ("trains/bad.yaml", "name: bad\nmembers: [shop\n", "trains/bad.yaml:3: "),
+        ("trains/bad.yaml", "name: bad\nmembers: [shpo]\n", "trains/bad.yaml:2: members[0]: there is no"),
+        ("projects/bad.yaml", "name: {", "projects/bad.yaml:1: "),
+    ],
+)  # fmt: skip
+def test_a_wrong_file_is_told_and_the_rest_is_examined_all_the_same(
+    site, git_repository, monkeypatch, tmp_path, file, text, told
+):
+    site(shop="name: shop\nsource: {type: git, path: ../shop, remote: ''}\n")
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text(text)
+    monkeypatch.setenv("GARE_STATION", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    found = examine(find_site(), [configuration, state_folder, server, projects])
+    [failed] = [check for check in found if check.status is Status.FAIL]
+    assert failed.what.startswith(told)
+    assert failed.todo
+    said = [check.what for check in found]
+    assert f"Station `test` in {tmp_path}" in said
+    assert "Projects: shop" in said
+    assert "The station is not up" in said
+    assert any(one.startswith("shop: repository ") for one in said)
+
+
+def test_a_freeze_of_a_project_that_there_is_not_is_told_beside_the_rest(
+    site, monkeypatch, tmp_path
+):
+    site()
+    monkeypatch.setenv("GARE_STATION", str(tmp_path))
+    text = "name: test\nfreezes: [{name: one, days: [friday], projects: [shpo]}]\n"
+    (tmp_path / "station.yaml").write_text(text)
+    (tmp_path / "projects" / "shop.yaml").write_text("name: shop\nsource: {type: git}\n")
+    found = list(configuration(find_site()))
+    assert [check.status for check in found] == [Status.OK, Status.FAIL, Status.OK]
+    assert "there is no project `shpo`" in found[1].what
+
+
 def test_a_station_without_projects(site):
     assert [check.status for check in configuration(site())] == [Status.OK, Status.WARN]
 

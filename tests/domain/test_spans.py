@@ -1,5 +1,6 @@
 """Times that come again become the right instants, on the days of both clock changes too."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from gare.domain.spans import Crons, Holidays, Once, Rule, Span, Weekly, merged
+from gare.domain.spans import Crons, Holidays, Once, Rule, Span, Weekly, merged, over_since
 
 PARIS = ZoneInfo("Europe/Paris")
 ZONES = [PARIS, *map(ZoneInfo, ["America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "UTC"])]
@@ -207,3 +208,29 @@ def test_merged_spans_hold_the_same_instants_and_never_touch(spans, at):
     joined = merged(span for span in spans if span.start < span.end)
     assert any(span.has(at) for span in joined) == any(span.has(at) for span in spans)
     assert all(one.end < other.start for one, other in pairwise(joined))
+
+
+@pytest.mark.parametrize("rrule", ["FREQ=DAILY;COUNT=3", "FREQ=DAILY;UNTIL=20261025T023000"])
+def test_a_rule_with_an_end_is_over_from_the_end_of_its_last_time_on(rrule):
+    # The last one begins in the hour that the clock change repeats.
+    rule = Rule(datetime(2026, 10, 23, 2, 30), rrule, timedelta(hours=4), PARIS)
+    over = utc("2026-10-25T04:30")
+    assert over_since(rule, over - timedelta(minutes=1)) is None
+    assert over_since(rule, over) == over
+    assert over_since(rule, over + 400 * DAY) == over
+
+
+ended_rules = rules.map(lambda rule: replace(rule, rrule=f"{rule.rrule};COUNT=9"))
+
+
+@given(st.one_of(ended_rules, onces), instants)
+def test_times_are_over_exactly_when_none_is_there_or_to_come(times, at):
+    assert (over_since(times, at) is None) == bool(times.spans(at, at + 800 * DAY))
+
+
+@pytest.mark.timeout(5)
+def test_what_comes_again_is_never_over():
+    leap = Rule(datetime(2028, 2, 29), "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29", DAY, PARIS)
+    fridays = Weekly(frozenset({4}), time(15), time(), PARIS)
+    for times in (leap, fridays, Holidays("FR", "", PARIS), Crons("0 1 * * *", "0 2 * * *", PARIS)):
+        assert over_since(times, utc("2029-01-01T00:00")) is None

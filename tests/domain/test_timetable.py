@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gare.domain.clock_changes import changing_time
+from gare.domain.clock_changes import changing_time, clocks_change
 from gare.domain.recurrence import Rule
 from gare.domain.rule_reading import never_departs, read_cron, read_rrule
 from gare.domain.timetable import Timetable
@@ -238,3 +238,9 @@ def test_whatever_is_written_is_refused_or_gives_departures_in_order_and_soon(pa
 )
 def test_times_at_which_clocks_change_are_found(line, zone, at):
     assert changing_time(read_cron(line).times, zone, 2026) == at
+
+
+def test_an_hour_that_is_left_out_everywhere_is_not_said_to_be_one_of_a_zone_without_changes():
+    said = {zone: clocks_change("02:30", zone, 2026) for zone in (PARIS, "UTC", "Asia/Tokyo")}
+    assert said == {PARIS: True, "UTC": False, "Asia/Tokyo": False}
+    assert clocks_change("01:30", "Europe/London", 2026)

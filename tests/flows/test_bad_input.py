@@ -240,7 +240,7 @@ CASES = {
         "  hint: Write the whole digest that `gare plan` printed, such as sha256:0c2b….\n",
     ),
     "a release that does not exist": (
-        None, ("why", "R-99"), 4,
+        None, ("why", "R-99"), 2,
         "gare: error: There is no release R-99.\n  where: ledger\n  hint: `gare status` lists the releases.\n",
     ),
     "no personal token": (

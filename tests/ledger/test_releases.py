@@ -8,7 +8,7 @@ import pytest
 from gare.domain.digest import sha256
 from gare.domain.releases import CLOSED, ReleaseState, StepState
 from gare.domain.waits import Cause, Waited
-from gare.errors import NotFound, Refused
+from gare.errors import NotFound, Refused, UnknownName
 from gare.ledger.chain import broken
 from gare.ledger.ledger import Ledger
 from gare.ledger.releases import number_of
@@ -223,7 +223,7 @@ def test_release_ids_are_read_kindly(given, number):
     ["", "7", "R-", "R--7", "R-7.0", "R-\u0667", "Q-7", "R-7; drop", "R-9999999999", "R -7"],
 )
 def test_what_is_no_release_id_is_refused(given):
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(UnknownName) as caught:
         number_of(given)
     assert (
         str(caught.value)
@@ -232,7 +232,7 @@ def test_what_is_no_release_id_is_refused(given):
 
 
 def test_a_release_that_does_not_exist_is_told(ledger):
-    with pytest.raises(NotFound) as caught:
+    with pytest.raises(UnknownName) as caught:
         ledger.releases.get("R-99")
     assert (
         str(caught.value) == "There is no release R-99. (ledger) `gare status` lists the releases."

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from gare.domain.freezes import Calendar, Move, Scope, Stop, Unreadable, Window, WindowKind
 from gare.domain.plan import Kind, PlannedEffect, PlannedStep, Reversibility
 from gare.domain.releases import Release, ReleaseState, StepState
-from gare.domain.spans import Once, Weekly
+from gare.domain.spans import Once, Rule, Weekly
 from gare.reports.freeze_hits import OpenRelease, TrainAhead, hits, train_hits
 from gare.reports.freezes import ahead, earliest, entries, lines
 
@@ -152,3 +152,11 @@ def test_the_list_says_what_to_know_of_a_window_that_never_comes():
     never = Once(datetime(2020, 6, 1), datetime(2020, 6, 2), PARIS)
     [line] = lines(Calendar((Window("closures", never, note="0 of 11 events close"),)), NOW)
     assert (line["now"], line["next"]) == ("", "0 of 11 events close")
+
+
+def test_the_list_says_that_a_freeze_is_over_and_keeps_what_cannot_be_read_out_of_the_times():
+    done = Rule(datetime(2020, 1, 30, 18), "FREQ=DAILY;COUNT=3", timedelta(hours=2), PARIS)
+    unread = Unreadable("closures", "no such file", "carol")
+    over, closed = lines(Calendar((Window("done", done),), unreadable=(unread,)), NOW)
+    assert (over["now"], over["next"]) == ("", "over since 2020-02-01 19:00 UTC")
+    assert (closed["now"], closed["next"], closed["problem"]) == ("closed", "", "no such file")

@@ -45,5 +45,15 @@ def test_the_fixes_of_a_line_are_told_together_and_what_is_settled_is_not():
     assert one.owner == "whoever started it"
 
 
+@pytest.mark.parametrize(
+    ("state", "count"),
+    [(ReleaseState.WAITING, 1), (ReleaseState.FAILED, 1), (ReleaseState.CANCELLED, 0), (ReleaseState.RELEASED, 0)],
+)  # fmt: skip
+def test_a_release_without_the_fix_is_owed_it_until_it_has_ended(state, count):
+    other = replace(RELEASE, id="R-11", state=state, closed_at=NOW if state.is_closed else None)
+    found = owed([], [replace(FIX, line="R-11")], {"R-8": RELEASE, "R-11": other})
+    assert [one.what.split(" lacks")[0] for one in found] == ["R-11"] * count
+
+
 def test_a_hotfix_that_is_under_way_owes_nothing_yet():
     assert owed([], [FIX], {"R-8": replace(RELEASE, state=ReleaseState.RUNNING)}) == []
