@@ -44,11 +44,12 @@ def tell_vain(said: FreezeScope | StopOrder, known: Known) -> None:
 def tell_over(freeze: Window | Stop, now: datetime) -> None:
     """Tell that a freeze that there is has been, and comes no more."""
     from gare.domain.clearance import when
-    from gare.domain.freezes import Window
+    from gare.domain.freezes import Window, WindowKind
     from gare.domain.spans import over_since
 
     if isinstance(freeze, Window) and (over := over_since(freeze.times, now)):
-        click.echo(f"It was over {when(over, freeze.times.zone)}.")
+        stays = "; what it is about stays closed" if freeze.kind is WindowKind.ALLOW else ""
+        click.echo(f"It was over {when(over, freeze.times.zone)}{stays}.")
 
 
 def show_hits(found: Foresight) -> None:

@@ -187,9 +187,12 @@ class Freeze(FreezeScope):
         return bool(self.days or self.holidays)
 
     def over_at(self) -> datetime | None:
-        """Return when it is over for good; None for one that comes again, though a rule may have an end."""
+        """Return when it is over for good; None for one that comes again, though a rule may have an end.
+
+        One that allows is never over: after its time its environment is as closed as before it.
+        """
         times = self.times()
-        if not isinstance(times, Once):
+        if self.kind is WindowKind.ALLOW or not isinstance(times, Once):
             return None
         return next((span.end for span in times.spans(BEFORE_ALL, FOR_EVER)), None)
 

@@ -180,7 +180,8 @@ def _window_line(window: Window, now: datetime) -> Json:
 
 def _over(window: Window, now: datetime) -> str:
     over = over_since(window.times, now)
-    return f"over since {when(over)}" if over else ""
+    what = "closed" if window.kind is WindowKind.ALLOW else "over"
+    return f"{what} since {when(over)}" if over else ""
 
 
 def _stop_line(stop: Stop) -> Json:

@@ -368,3 +368,8 @@ def test_a_freeze_of_a_file_that_is_over_says_so(gare):
         "It was over 2020-01-02 23:00 UTC (2020-01-03 00:00 Europe/Paris).\n"
     )
     assert "over since 2020-01-02 23:00 UTC" in gare("freeze", "list")
+    (gare.root / "station.yaml").write_text(
+        text.replace("{name: moving,", "{name: moving, kind: allow,")
+    )
+    assert "closed since 2020-01-02 23:00 UTC" in gare("freeze", "list")
+    assert "what it is about stays closed" in gare("freeze", "preview", "moving")

@@ -82,6 +82,9 @@ def test_only_a_window_of_one_time_is_over_some_day(tmp_path):
     once = freeze("start: 2026-12-24, end: 2026-12-24", tmp_path)
     assert once.over_at() == datetime(2026, 12, 25, tzinfo=PARIS)
     assert freeze("days: [friday]", tmp_path).over_at() is None
+    # After a time at which it may be changed, it is as closed as before.
+    hours = freeze("kind: allow, start: 2026-12-24, end: 2026-12-24", tmp_path)
+    assert hours.over_at() is None
 
 
 WRONG = [
