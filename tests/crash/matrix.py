@@ -34,8 +34,11 @@ _REACH_S = 400.0
 """Longest time for a release to come to its boundary: others stand and wait meanwhile."""
 _END_S = 400.0
 """Longest time from the kill to the end of the release."""
-_SETTLED_S = 20.0
-"""How long a failed release may stay so before that counts as its end: a rescue may come."""
+_SETTLED_S = 60.0
+"""How long a failed release may stay so before that counts as its end: a rescue may come, or its train take it up.
+
+A worker whose server was killed in the middle of a request has taken half a minute to ask again (under load).
+"""
 _TRIES = 2
 
 Say = Callable[[str], None]
