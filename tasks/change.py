@@ -1,6 +1,7 @@
 """change: the change ticket of a release is opened, and follows its phases."""
 
 from gare.change_ticket import in_phase
+from gare.corrected import begun_moves, corrected, still_due
 from gare.ledger.effects import Absent, AsWanted, Effect, Look
 from gare.planning.ticket_steps import OPEN
 from tasks.away import unless_away
@@ -15,11 +16,11 @@ def change(work: Work) -> Value | AskAgain:
 
 def follow(work: Work) -> Value:
     """Do what the step does; a ticket that was opened before is found by its label."""
-    phase = work.step.settings.get("phase", "")
-    effect = _phase(work, phase) if phase else _opened(work)
-    receipt = work.perform(effect)
-    told = f"{receipt['ticket']}: {phase or 'opened'}"
-    return {"key": receipt["ticket"], "summary": told}
+    if phase := work.step.settings.get("phase", ""):
+        key = _moved(work, phase)
+    else:
+        key = work.perform(_opened(work))["ticket"]
+    return {"key": key, "summary": f"{key}: {phase or 'opened'}"}
 
 
 def _opened(work: Work) -> Effect:
@@ -52,5 +53,12 @@ def _opened(work: Work) -> Effect:
     )
 
 
-def _phase(work: Work, phase: str) -> Effect:
-    return in_phase(work.gare, work.step, work.values[OPEN]["key"], phase)
+def _moved(work: Work, phase: str) -> str:
+    """Move the ticket to the status of a phase; return its key."""
+    key: str = work.values[OPEN]["key"]
+    settings = corrected(work.gare, work.release, work.plan, work.step, "change")
+    effect = in_phase(work.gare, work.step, key, phase, settings)
+    begun = begun_moves(work.ledger, work.release.id, work.step.id)
+    if still_due(work.ledger, work.release.id, work.step.id, effect, key, begun):
+        work.perform(effect)
+    return key

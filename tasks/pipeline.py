@@ -131,7 +131,9 @@ def _artifacts(work: Work, ci: Ci, found: Pipeline) -> dict[str, Any]:
             raise StepFailed(
                 f"Pipeline {found.id} has no job {name}, whose artifacts the release takes.",
                 where=found.url,
-                hint=f"Its jobs are {', '.join(jobs)}; correct `artifacts` of step {work.step.id}.",
+                hint=f"Its jobs are {', '.join(jobs)}; correct `artifacts` of step "
+                f"{work.step.id} in the project's file and release anew: {work.release.id} keeps its plan, end it with "
+                f"`gare cancel {work.release.id}`.",
             )
         with tempfile.TemporaryDirectory(prefix="gare-artifacts-") as folder:
             archive, files = Path(folder) / "artifacts.zip", Path(folder) / "files"

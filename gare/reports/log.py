@@ -74,7 +74,11 @@ def _voted(body: Json, actor: str, word: str) -> str:
 
 
 def _receipt(body: Json) -> str:
-    return json.dumps(body["receipt"], ensure_ascii=False, sort_keys=True)
+    return _spelled(body["receipt"])
+
+
+def _spelled(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
 _SENTENCES: Mapping[str, Callable[[Json, str], str]] = {
@@ -103,6 +107,9 @@ _SENTENCES: Mapping[str, Callable[[Json, str], str]] = {
     "freeze overridden": lambda b, actor: (
         f"{actor} overrides in {b['environment']}: "
         f"{'; '.join(b['freezes'].values())}; because: {b['reason']}"
+    ),
+    "settings taken": lambda b, _: (
+        f"{b['step']} takes from the project's file as it is now: {_spelled(b['settings'])}"
     ),
     "step repeats": lambda b, _: f"{b['step']} is tried again: {b['error']}",
     "command done": lambda b, _: (
