@@ -199,8 +199,9 @@ class PipelineRoutes(EnvironmentRoutes):
             raise declined(404, "404 Not Found")
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w") as archive:
-            for name, text in files.items():
-                archive.writestr(zipfile.ZipInfo(name), str(text))
+            for name, said in files.items():
+                content = said if isinstance(said, bytes) else str(said)
+                archive.writestr(zipfile.ZipInfo(name), content)
         return Reply(200, packed.getvalue())
 
     @route("POST", JOB + "/play")
