@@ -202,12 +202,15 @@ def test_tags_are_listed_after_a_release(http: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "told"),
     [
-        ("clock", [1], "AttributeError"),
+        ("clock", [1], "an object of fields"),
         ("clock", {"at": "tomorrow"}, "Invalid isoformat"),
         ("vendors/gitlab/play", {"project": "shop/nowhere", "job": "x"}, "no project 'shop/nowhere'"),
         ("vendors/gitlab/approve", {"project": PATH, "environment": "moon"}, "nothing of that name"),
         ("vendors/gitlab/project", {"path": "a/b", "membres": {}}, "`membres` is not known"),
-        ("vendors/nobody/play", {}, "KeyError"),
+        ("vendors/nobody/play", {}, "no vendor 'nobody'; there are gitlab"),
+        ("vendors/gitlab/plya", {}, "there are approve, approve_merge_request, merge, play, "),
+        ("vendors/gitlab/play", {"project": PATH}, "`job` is missing; fields: project, job"),
+        ("vendors/gitlab/merge", {"project": PATH, "iid": 99}, f"or not now: project '{PATH}', iid 99"),
     ],
 )  # fmt: skip
 def test_what_the_controls_cannot_do_is_answered_400(

@@ -234,7 +234,7 @@ class PipelineRoutes(EnvironmentRoutes):
         job.canceled_at = self.clock.now()
         return Reply(201, self._job(request, project, found, job))
 
-    @control("play")
+    @control("play", "project", "job")
     def play_by_hand(self, fields: dict[str, Any]) -> Any:
         """Let a person start a job: `project`, `job` (its name) of the newest pipeline."""
         project = self.named(fields["project"])
@@ -244,7 +244,7 @@ class PipelineRoutes(EnvironmentRoutes):
         job.played_at = self.clock.now()
         return {"job": job.id}
 
-    @control("retry")
+    @control("retry", "project", "job")
     def retry_by_hand(self, fields: dict[str, Any]) -> Any:
         """Let a person run a job again: `project`, `job` (its name) of the newest pipeline."""
         project = self.named(fields["project"])
