@@ -1,5 +1,6 @@
 """pipeline: a GitLab pipeline for the planned commit, waited for through all its states without a process."""
 
+import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -93,6 +94,8 @@ def _failure(work: Work, ci: Ci, found: Pipeline) -> StepFailed:
         work.say(f"The end of the log of {name}:")
         for line in lines:
             work.say(f"  {line}")
+        text = "\n".join(lines)
+        work.log_file(_in_file_name(name)).write_text(f"{text}\n", encoding="utf-8")
     if tails:
         page = "\n\n".join(
             f"## {escape(name)}\n\n{code_block(lines)}" for name, lines in tails.items()
@@ -104,6 +107,11 @@ def _failure(work: Work, ci: Ci, found: Pipeline) -> StepFailed:
         hint=f"Correct it and run the job again in GitLab, then `gare resume {work.release.id}`: "
         "the same pipeline is looked at again.",
     )
+
+
+def _in_file_name(job: str) -> str:
+    """Return a job's name as the last part of a log's name: GitLab lets people write anything."""
+    return re.sub(r"[^A-Za-z0-9_.]+", "_", job)[:60]
 
 
 def _ending(found: Pipeline, failed: Sequence[Job]) -> str:

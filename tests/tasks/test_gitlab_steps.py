@@ -10,6 +10,7 @@ from released_project import ReleasedProject
 from sandbox import Served, sandboxed
 from waiting import wait_until
 
+from gare.command_logs import last_lines, log_files
 from gare.config.freezes import StopOrder
 from gare.connectors.artifacts import keep
 from gare.debts import Payer, owed, pay
@@ -271,17 +272,19 @@ def test_artifacts_that_are_not_there_or_differ_under_one_name_are_told(released
 def test_a_failed_pipeline_names_job_and_reason(released):
     project = released.up.sandbox.vendors["gitlab"].projects[0]
     project.seed["pipeline"]["jobs"] = {
-        "unit": {"takes_s": 1, "fails": True, "log": "assert cups == 3"}
+        "unit: a/b": {"takes_s": 1, "fails": True, "log": "assert cups == 3"}
     }
     try:
         assert isinstance(released.do("ci", bring_on), AskAgain)
         released.later(10)
-        with pytest.raises(StepFailed, match=r"failed: unit \(script failure\)") as raised:
+        with pytest.raises(StepFailed, match=r"failed: unit: a/b \(script failure\)") as raised:
             released.do("ci", bring_on)
         assert "/-/pipelines/" in raised.value.where
         assert f"gare resume {released.release.id}" in raised.value.hint
         shown = released.pages.shown[f"{released.release.id.lower()}-ci-log"]
         assert "    assert cups == 3\n    ERROR: Job failed: exit code 1" in shown
+        [log] = log_files(released.gare.logs_folder, released.release.id, "ci")
+        assert last_lines(log, 2) == ["assert cups == 3", "ERROR: Job failed: exit code 1"]
     finally:
         project.seed["pipeline"]["jobs"] = JOBS
 
