@@ -8,6 +8,7 @@ from gare.corrected import begun_moves, corrected, still_due
 from gare.domain.notes import filled
 from gare.errors import Conflict, GareError, NotFound, PermissionDenied, Refused
 from gare.ledger.effects import Absent, AsWanted, Effect, EffectRecord, Look, Receipt
+from gare.ledger.restored import withdraw_open
 from gare.ports.tracker import TicketStand, TicketWriter
 from gare.reports.markdown import escape
 from tasks.away import unless_away
@@ -50,6 +51,9 @@ def tell(work: Work) -> Value:
         count += _perform(work, archived(work, writer.versions))
     if refused:
         _refuse(work, writer, rule, refused, count=len(stands))
+    # All that is wanted has its receipt: what was refused, or is not wanted any more, is not to be done.
+    said = "it was refused, or is not asked for any more"
+    withdraw_open(work.ledger.database, work.release.id, work.step.id, actor="gare", said=said)
     return {
         "tickets": sorted(stands),
         "refused": refused,

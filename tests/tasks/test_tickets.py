@@ -184,6 +184,8 @@ class TestRefused:
         value = tell(released.work("tickets"))
         assert list(value["refused"]) == ["SHOP-2"]
         assert value["summary"].endswith(", 1 refused")
+        effects = released.gare.ledger.effects.of(released.release.id)
+        assert [one.target for one in effects if one.receipt is None] == [], "the release can close"
 
     def test_a_token_that_is_refused_stops_it_at_once(self, released, jira):
         jira.sandbox.vendors["jira"]._users.clear()
@@ -260,6 +262,8 @@ class TestCorrected:
     def test_they_can_be_left(self, failed):
         self.edit(failed, "{transition: Done, refused: warn}")
         self.attempt(failed)
+        effects = failed.gare.ledger.effects.of(failed.release.id)
+        assert [one.target for one in effects if one.receipt is None] == []
 
     def test_nothing_is_taken_from_a_file_that_says_nothing_of_it(self, failed):
         file = failed.gare.station.root / "shop" / "gare.yaml"
