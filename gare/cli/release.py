@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gare.cli.options import AGAIN, FOLLOW, UNTIL, wanted
+from gare.cli.options import AGAIN, FOLLOW, FOLLOW_TO_WAIT, UNTIL, wanted
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -142,7 +142,7 @@ def cancel(release_id: str, reason: str) -> None:
 
 @click.command()
 @click.argument("release_id", metavar="R-…")
-@FOLLOW
+@FOLLOW_TO_WAIT
 def resume(release_id: str, *, no_follow: bool) -> None:
     """Bring a failed, dead or sleeping release on from where it stands. Steps that are done are not done again."""
     from gare.cli.follow import follow
