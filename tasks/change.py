@@ -2,6 +2,7 @@
 
 from gare.change_ticket import in_phase
 from gare.corrected import begun_moves, corrected, still_due
+from gare.domain.counts import counted
 from gare.ledger.effects import Absent, AsWanted, Effect, Look
 from gare.planning.ticket_steps import OPEN
 from tasks.away import unless_away
@@ -30,7 +31,7 @@ def _opened(work: Work) -> Effect:
     label = f"gare-{plan.project}-{work.release.id}"
     text = (
         f"{work.release.id} brings {plan.title} from {plan.previous_version or 'nothing'} to {plan.version}: "
-        f"{len(plan.commits)} commits, environments {', '.join(plan.environments) or 'none'}.\n\n"
+        f"{counted(len(plan.commits), 'commit')}, environments {', '.join(plan.environments) or 'none'}.\n\n"
         f"Requested by {work.release.requested_by or 'nobody by name'}: {work.release.reason or 'no reason given'}. "
         f"Plan `{work.release.plan}`.\n\n{plan.notes}"
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 from gare.change_ticket import moved
 from gare.corrected import begun_moves, corrected, still_due
+from gare.domain.counts import counted
 from gare.domain.notes import filled
 from gare.errors import Conflict, GareError, NotFound, PermissionDenied, Refused
 from gare.ledger.effects import Absent, AsWanted, Effect, EffectRecord, Look, Receipt
@@ -57,7 +58,7 @@ def tell(work: Work) -> Value:
     return {
         "tickets": sorted(stands),
         "refused": refused,
-        "summary": f"{writer.place}: {len(stands)} ticket(s), {count + told} change(s)"
+        "summary": f"{writer.place}: {counted(len(stands), 'ticket')}, {counted(count + told, 'change')}"
         + (f", {len(refused)} refused" if refused else ""),
     }
 

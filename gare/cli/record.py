@@ -226,7 +226,10 @@ def _show_why(gare: Gare, answer: Explanation) -> None:
 )
 @JSON
 def log(release_id: str, step: str, tail: int, *, is_raw: bool, as_json: bool) -> None:
-    """Show what happened in a release, and what people said of a hotfix's fixes since."""
+    """Show what happened in a release.
+
+    Of a hotfix also what people said of its fixes since.
+    """
     from gare.cli.output import print_json
     from gare.cli.station_here import gare_here
     from gare.command_logs import log_files

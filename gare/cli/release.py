@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gare.cli.options import AGAIN, FOLLOW, FOLLOW_TO_WAIT, UNTIL, wanted
+from gare.domain.counts import counted
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -77,7 +78,7 @@ def release(
         request = request.model_copy(update={"plan": digest, "replan": True})
         if not as_json:
             click.echo(
-                f"{made.project} {made.version}: {len(made.commits)} commits, plan {digest[:19]}…"
+                f"{made.project} {made.version}: {counted(len(made.commits), 'commit')}, plan {digest[:19]}…"
             )
     start(gare, request, no_follow=no_follow, until_waiting=until_waiting, as_json=as_json)
 
