@@ -24,9 +24,10 @@ def moved(writer: TicketWriter, key: str, to: str, fields: Mapping[str, Any]) ->
     return Effect(_target(key, to), wanted, look, lambda: writer.move(key, to, fields))
 
 
-def in_phase(gare: Gare, step: PlannedStep, key: str, phase: str) -> Effect:
-    """Return the change ticket in the status of a phase, as a step of the plan says."""
-    settings = step.settings["change"]
+def in_phase(
+    gare: Gare, step: PlannedStep, key: str, phase: str, settings: Mapping[str, Any]
+) -> Effect:
+    """Return the change ticket in the status of a phase, as the settings of a change ticket say."""
     writer = gare.tracking.writer(step.settings["tracker"])
     return moved(writer, key, settings["phases"][phase], settings["fields"])
 
@@ -45,7 +46,9 @@ def tell_stop(gare: Gare, release: Release, plan: Plan) -> None:
     """Move the change ticket of a release that ended without being out."""
     step = plan.step(OPEN)
     key = gare.ledger.releases.steps(release.id)[OPEN].value["key"]
-    effect = replace(in_phase(gare, step, key, ChangePhase.STOPPED), tells_end=True)
+    effect = replace(
+        in_phase(gare, step, key, ChangePhase.STOPPED, step.settings["change"]), tells_end=True
+    )
     gare.ledger.effects.perform(release.id, OPEN, effect)
 
 

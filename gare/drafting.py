@@ -281,6 +281,7 @@ class Drafting:
             self._why_not_standing,
             self._named_version,
             self._name_of,
+            self._unknown_version,
             self._gare.station.config.plans_at_once,
         )
 
@@ -290,6 +291,14 @@ class Drafting:
         if tracker is None or not is_written(tracker):
             return None
         return Named(self._name_of(name, version), tracker.model_dump(mode="json"))
+
+    def _unknown_version(self, name: str, version: str) -> str:
+        """Say that the tracker of a project has no such version; empty when it has, or keeps none."""
+        named = self._named_version(name, version)
+        if named is None:
+            return ""
+        there = self._gare.tracking.writer(named.tracker).versions
+        return "" if there.version(named.name) else f"{there.place} has no version {named.name}"
 
     def _name_of(self, name: str, version: str) -> str:
         """Return what the tracker of a project calls a version."""

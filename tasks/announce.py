@@ -1,5 +1,6 @@
 """announce: tell people, each place once."""
 
+from gare.domain.counts import counted
 from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt, Unknowable
 from gare.ports.notifier import Message, Notifier
 from tasks.step import Value, Work, step_task
@@ -16,7 +17,10 @@ def tell(work: Work, subject: str, text: str, about: str = "") -> Value:
     places = work.gare.notifiers(work.plan, work.step)
     for place in places:
         work.perform(message_effect(work, place, subject, text, about))
-    return {"places": [place.place for place in places], "summary": f"{len(places)} place(s) told"}
+    return {
+        "places": [place.place for place in places],
+        "summary": f"{counted(len(places), 'place')} told",
+    }
 
 
 def message_effect(work: Work, place: Notifier, subject: str, text: str, about: str = "") -> Effect:

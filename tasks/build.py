@@ -8,6 +8,7 @@ from pathlib import Path
 from gare.connectors.artifacts import artifact_path, collect, keep
 from gare.connectors.sbom import Sbom, make_sbom
 from gare.domain.artifacts import Artifact, other_version
+from gare.domain.counts import counted
 from tasks.commands import checked_out, run_commands
 from tasks.step import Value, Work, step_task
 
@@ -34,7 +35,9 @@ def build(work: Work) -> Value:
         "artifacts": [asdict(artifact) for artifact in artifacts],
         "sbom": sbom.reason,
         "seconds": round(seconds, 1),
-        "summary": "; ".join([f"{len(artifacts)} artifact(s) in {seconds:.1f} s", *strangers]),
+        "summary": "; ".join(
+            [f"{counted(len(artifacts), 'artifact')} in {seconds:.1f} s", *strangers]
+        ),
     }
 
 
@@ -47,7 +50,11 @@ def _as_built_by(work: Work, origin: str, seconds: float) -> Value:
     for artifact in value["artifacts"]:
         artifact_path(work.gare.store, artifact["sha256"])
     count = len(value["artifacts"])
-    return {**value, "seconds": round(seconds, 1), "summary": f"{count} artifact(s) of {origin}"}
+    return {
+        **value,
+        "seconds": round(seconds, 1),
+        "summary": f"{counted(count, 'artifact')} of {origin}",
+    }
 
 
 def _bill_of_materials(work: Work, folder: Path) -> tuple[Sbom, list[Artifact]]:

@@ -1,6 +1,8 @@
 """change: the change ticket of a release is opened, and follows its phases."""
 
 from gare.change_ticket import in_phase
+from gare.corrected import begun_moves, corrected, still_due
+from gare.domain.counts import counted
 from gare.ledger.effects import Absent, AsWanted, Effect, Look
 from gare.planning.ticket_steps import OPEN
 from tasks.away import unless_away
@@ -15,11 +17,11 @@ def change(work: Work) -> Value | AskAgain:
 
 def follow(work: Work) -> Value:
     """Do what the step does; a ticket that was opened before is found by its label."""
-    phase = work.step.settings.get("phase", "")
-    effect = _phase(work, phase) if phase else _opened(work)
-    receipt = work.perform(effect)
-    told = f"{receipt['ticket']}: {phase or 'opened'}"
-    return {"key": receipt["ticket"], "summary": told}
+    if phase := work.step.settings.get("phase", ""):
+        key = _moved(work, phase)
+    else:
+        key = work.perform(_opened(work))["ticket"]
+    return {"key": key, "summary": f"{key}: {phase or 'opened'}"}
 
 
 def _opened(work: Work) -> Effect:
@@ -29,7 +31,7 @@ def _opened(work: Work) -> Effect:
     label = f"gare-{plan.project}-{work.release.id}"
     text = (
         f"{work.release.id} brings {plan.title} from {plan.previous_version or 'nothing'} to {plan.version}: "
-        f"{len(plan.commits)} commits, environments {', '.join(plan.environments) or 'none'}.\n\n"
+        f"{counted(len(plan.commits), 'commit')}, environments {', '.join(plan.environments) or 'none'}.\n\n"
         f"Requested by {work.release.requested_by or 'nobody by name'}: {work.release.reason or 'no reason given'}. "
         f"Plan `{work.release.plan}`.\n\n{plan.notes}"
     )
@@ -52,5 +54,12 @@ def _opened(work: Work) -> Effect:
     )
 
 
-def _phase(work: Work, phase: str) -> Effect:
-    return in_phase(work.gare, work.step, work.values[OPEN]["key"], phase)
+def _moved(work: Work, phase: str) -> str:
+    """Move the ticket to the status of a phase; return its key."""
+    key: str = work.values[OPEN]["key"]
+    settings = corrected(work.gare, work.release, work.plan, work.step, "change")
+    effect = in_phase(work.gare, work.step, key, phase, settings)
+    begun = begun_moves(work.ledger, work.release.id, work.step.id)
+    if still_due(work.ledger, work.release.id, work.step.id, effect, key, begun):
+        work.perform(effect)
+    return key

@@ -1,9 +1,10 @@
-"""close: the record is complete: every intended effect has its receipt, and the chain holds."""
+"""close: the record is complete: every intended effect has its receipt, the chain holds, owed fixes are looked at."""
 
 import shutil
 
 from gare.domain.plan import Kind
-from gare.errors import InternalError
+from gare.errors import GareError, InternalError, LedgerAway
+from gare.fixing import look_again
 from gare.ledger.chain import broken
 from tasks.news import give_up_untold
 from tasks.step import Value, Work, step_task
@@ -31,4 +32,19 @@ def finish(work: Work) -> Value:
     if problems:
         raise InternalError(f"the ledger does not hold: {problems[0]}", where=work.release.id)
     shutil.rmtree(work.checkout.parent, ignore_errors=True)
+    _look_at_fixes(work)
     return {"summary": work.plan.outcome}
+
+
+def _look_at_fixes(work: Work) -> None:
+    """Look once more where lines stand that owe a fix: this release may have brought it, and is no line itself."""
+    known = work.ledger.fixes.of(work.plan.project)
+    if all(fix.state.is_settled for fix in known):
+        return
+    try:
+        look_again(work.gare, work.plan.project)
+    except LedgerAway:
+        raise
+    except GareError as error:
+        # What is out is out; `gare fixes` looks at any time.
+        work.say(f"Where lines stand towards fixes could not be looked at: {error}")

@@ -1,5 +1,6 @@
 """pipeline: a GitLab pipeline for the planned commit, waited for through all its states without a process."""
 
+import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,7 +18,7 @@ from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt
 from gare.ports.ci import Ci, Job, Pipeline, PipelineState
 from gare.reports.markdown import code_block, escape
 from tasks.away import unless_away
-from tasks.play import play_jobs
+from tasks.play import asked_of_people, play_jobs, who_must_act
 from tasks.step import AskAgain, Value, Work, step_task
 from tasks.test import read_totals, summary_of
 
@@ -33,18 +34,23 @@ def pipeline(work: Work) -> Value | AskAgain:
 
 def bring_on(work: Work) -> Value | AskAgain:
     """Start the pipeline where it has not been, and look how it stands."""
-    ci = work.gare.hosting.at(work.step.settings["gitlab"]).ci
+    hosted = work.gare.hosting.at(work.step.settings["gitlab"])
+    ci = hosted.ci
     receipt = work.ledger.effects.perform(work.release.id, work.step.id, start_effect(work, ci))
     found = ci.pipeline(int(receipt["pipeline"]))
     next_look = work.ledger.now() + timedelta(seconds=work.step.settings["every_s"])
     if played := play_jobs(work, ci, found):
         # What people must do keeps the pipeline for longer than a job that has been started.
-        cause = min(played, key=lambda one: not one.cause.needs_people).cause
-        return AskAgain("; ".join(map(str, played)), next_look, cause)
+        first = min(played, key=lambda one: not one.waits.cause.needs_people)
+        said = "; ".join(str(one.waits) for one in played)
+        do = " ".join(one.do for one in played if one.do)
+        return AskAgain(said, next_look, first.waits.cause, asked_of_people(do))
+    if found.state is PipelineState.BLOCKED:
+        said, do = who_must_act(ci, hosted.environments, found)
+        return AskAgain(said, next_look, Cause.PEOPLE, asked_of_people(do))
     if not found.state.has_ended:
-        is_blocked = found.state is PipelineState.BLOCKED
-        cause = Cause.PEOPLE if is_blocked else Cause.SYSTEMS
-        return AskAgain(_standing(ci, found), next_look, cause)
+        said = f"pipeline {found.id} is {found.said.replace('_', ' ')} ({found.url})"
+        return AskAgain(said, next_look)
     work.show_link(found.url, f"Pipeline {found.id}")
     if found.state is not PipelineState.SUCCESS:
         raise _failure(work, ci, found)
@@ -80,15 +86,6 @@ def _receipt(found: Pipeline) -> Receipt:
     return {"pipeline": found.id, "url": found.url, "commit": found.commit}
 
 
-def _standing(ci: Ci, found: Pipeline) -> str:
-    """Say what is waited for; a job that only a person starts is named with its address."""
-    if found.state is not PipelineState.BLOCKED:
-        return f"pipeline {found.id} is {found.said.replace('_', ' ')} ({found.url})"
-    jobs = [job for job in ci.jobs(found.id) if job.waits_for_person]
-    named = ", ".join(f"{job.name} ({job.url})" for job in jobs) or found.url
-    return f"somebody to start in GitLab: {named}"
-
-
 def _failure(work: Work, ci: Ci, found: Pipeline) -> StepFailed:
     """Name the jobs that failed, and show the end of their logs."""
     failed = [job for job in ci.jobs(found.id) if job.has_failed][:_NAMED_JOBS]
@@ -97,6 +94,8 @@ def _failure(work: Work, ci: Ci, found: Pipeline) -> StepFailed:
         work.say(f"The end of the log of {name}:")
         for line in lines:
             work.say(f"  {line}")
+        text = "\n".join(lines)
+        work.log_file(_in_file_name(name)).write_text(f"{text}\n", encoding="utf-8")
     if tails:
         page = "\n\n".join(
             f"## {escape(name)}\n\n{code_block(lines)}" for name, lines in tails.items()
@@ -108,6 +107,11 @@ def _failure(work: Work, ci: Ci, found: Pipeline) -> StepFailed:
         hint=f"Correct it and run the job again in GitLab, then `gare resume {work.release.id}`: "
         "the same pipeline is looked at again.",
     )
+
+
+def _in_file_name(job: str) -> str:
+    """Return a job's name as the last part of a log's name: GitLab lets people write anything."""
+    return re.sub(r"[^A-Za-z0-9_.]+", "_", job)[:60]
 
 
 def _ending(found: Pipeline, failed: Sequence[Job]) -> str:
@@ -131,7 +135,9 @@ def _artifacts(work: Work, ci: Ci, found: Pipeline) -> dict[str, Any]:
             raise StepFailed(
                 f"Pipeline {found.id} has no job {name}, whose artifacts the release takes.",
                 where=found.url,
-                hint=f"Its jobs are {', '.join(jobs)}; correct `artifacts` of step {work.step.id}.",
+                hint=f"Its jobs are {', '.join(jobs)}; correct `artifacts` of step "
+                f"{work.step.id} in the project's file and release anew: {work.release.id} keeps its plan, end it with "
+                f"`gare cancel {work.release.id}`.",
             )
         with tempfile.TemporaryDirectory(prefix="gare-artifacts-") as folder:
             archive, files = Path(folder) / "artifacts.zip", Path(folder) / "files"

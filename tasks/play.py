@@ -4,6 +4,9 @@ A job of a protected environment is approved first, in the connection's name; an
 (GitLab docs, "Deployment approvals").
 """
 
+from typing import NamedTuple
+
+from gare.domain.counts import counted
 from gare.domain.waits import Cause, Waited
 from gare.errors import Refused
 from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt
@@ -14,7 +17,44 @@ from tasks.step import Work
 from tasks.waiting import look_at_windows
 
 
-def play_jobs(work: Work, ci: Ci, found: Pipeline) -> list[Waited]:
+class Played(NamedTuple):
+    """What is waited for at a job, and what people do about it; nothing when it goes on by itself."""
+
+    waits: Waited
+    do: str = ""
+
+
+def asked_of_people(do: str) -> dict[str, str]:
+    """Return what a step keeps of what people must do in GitLab, as `gare why` tells it."""
+    return {"who": "somebody in GitLab", "do": do} if do else {}
+
+
+def who_must_act(ci: Ci, there: Environments, found: Pipeline) -> tuple[str, str]:
+    """Say what a blocked pipeline waits for, each job with its address, and what people do about it.
+
+    A job whose deployment owes approvals cannot be started before they are there.
+    """
+    start, approve = list[str](), list[str]()
+    for job in ci.jobs(found.id):
+        if job.waits_for_person:
+            deployment = there.of_job(job.id)
+            owes = deployment is not None and deployment.pending_approvals
+            (approve if owes else start).append(f"{job.name} ({job.url})")
+    if not (start or approve):
+        start = [found.url]
+    said, do = list[str](), list[str]()
+    if approve:
+        named = ", ".join(approve)
+        said.append(f"somebody to approve and start in GitLab: {named}")
+        do.append(f"Approve the deployment, then start the job: {named}.")
+    if start:
+        named = ", ".join(start)
+        said.append(f"somebody to start in GitLab: {named}")
+        do.append(f"Start it there: {named}.")
+    return "; ".join(said), " ".join(do)
+
+
+def play_jobs(work: Work, ci: Ci, found: Pipeline) -> list[Played]:
     """Start the named jobs that wait; return what is waited for now, nothing when none of them is to be started."""
     named = work.step.settings.get("play", ())
     if not named:
@@ -27,7 +67,7 @@ def play_jobs(work: Work, ci: Ci, found: Pipeline) -> list[Waited]:
     return [_play(work, ci, there, found, job) for job in jobs if job.can_be_played]
 
 
-def _play(work: Work, ci: Ci, there: Environments, found: Pipeline, job: Job) -> Waited:
+def _play(work: Work, ci: Ci, there: Environments, found: Pipeline, job: Job) -> Played:
     # The pipeline began long before; what the job changes begins now.
     closed = look_at_windows(work.gare, work.release, work.plan, work.step)
     if closed is not None and closed.is_refusal:
@@ -37,18 +77,19 @@ def _play(work: Work, ci: Ci, there: Environments, found: Pipeline, job: Job) ->
             hint=f"`gare resume {work.release.id}` when it may.",
         )
     if closed is not None:
-        return closed.said
+        return Played(closed.said)
     deployment = there.of_job(job.id)
     if deployment and (deployment.pending_approvals or there.user in deployment.approved_by):
         _perform(work, _approval(there, deployment, job))
         deployment = there.get(deployment.id)
         if deployment.pending_approvals:
-            missing = deployment.pending_approvals
-            what = f"{missing} more approval(s) in GitLab for {job.name} ({job.url})"
-            return Waited(what, Cause.APPROVALS)
+            missing = counted(deployment.pending_approvals, "more approval")
+            what = f"{missing} in GitLab for {job.name} ({job.url})"
+            do = f"Approve the deployment there: {job.url}. The release then starts {job.name} itself."
+            return Played(Waited(what, Cause.APPROVALS), do)
     _perform(work, _start(ci, there, found, job))
     what = f"{job.name}, which was started in pipeline {found.id} ({job.url})"
-    return Waited(what, Cause.SYSTEMS)
+    return Played(Waited(what, Cause.SYSTEMS))
 
 
 def _settle_approval(work: Work, there: Environments, job: Job) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from gare.domain.counts import counted
 from gare.ledger.effects import Effect
 from gare.recall import Recalled, recall_effects
 from tasks.away import unless_away
@@ -19,7 +20,7 @@ def _recall(work: Work) -> Value:
     for effect in effects_of(work):
         work.perform(effect)
         told.append(effect.target)
-    return {"told": told, "summary": f"{len(told)} place(s) told"}
+    return {"told": told, "summary": f"{counted(len(told), 'place')} told"}
 
 
 def effects_of(work: Work) -> Iterable[Effect]:

@@ -1,11 +1,15 @@
 """tickets: the tracker learns what is out: its version, and every ticket with code in it."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from gare.change_ticket import moved
+from gare.corrected import begun_moves, corrected, still_due
+from gare.domain.counts import counted
 from gare.domain.notes import filled
 from gare.errors import Conflict, GareError, NotFound, PermissionDenied, Refused
-from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt
+from gare.ledger.effects import Absent, AsWanted, Effect, EffectRecord, Look, Receipt
+from gare.ledger.restored import withdraw_open
 from gare.ports.tracker import TicketStand, TicketWriter
 from gare.reports.markdown import escape
 from tasks.away import unless_away
@@ -30,7 +34,8 @@ def tell(work: Work) -> Value:
     end, naming all that were refused, where the rule says so.
     """
     writer = work.gare.tracking.writer(work.step.settings["tracker"])
-    rule, keys = work.step.settings["rule"], list(work.step.settings["keys"])
+    rule = corrected(work.gare, work.release, work.plan, work.step, "rule")
+    keys = list(work.step.settings["keys"])
     stands = writer.stands(keys)
     for key in keys:
         if key not in stands:
@@ -38,7 +43,7 @@ def tell(work: Work) -> Value:
     count = 0
     if rule["version"]:
         count += _perform(work, make_versions(work, writer.versions))
-    told, refused = _tell_each(work, writer, stands)
+    told, refused = _tell_each(work, writer, rule, stands)
     # The version last, so that it is complete when it is out.
     if rule["version"]:
         move = rule.get("move_open_to", "")
@@ -46,11 +51,14 @@ def tell(work: Work) -> Value:
         count += _perform(work, [released(work, writer.versions, version, move)])
         count += _perform(work, archived(work, writer.versions))
     if refused:
-        _refuse(work, writer, refused, count=len(stands))
+        _refuse(work, writer, rule, refused, count=len(stands))
+    # All that is wanted has its receipt: what was refused, or is not wanted any more, is not to be done.
+    said = "it was refused, or is not asked for any more"
+    withdraw_open(work.ledger.database, work.release.id, work.step.id, actor="gare", said=said)
     return {
         "tickets": sorted(stands),
         "refused": refused,
-        "summary": f"{writer.place}: {len(stands)} ticket(s), {count + told} change(s)"
+        "summary": f"{writer.place}: {counted(len(stands), 'ticket')}, {counted(count + told, 'change')}"
         + (f", {len(refused)} refused" if refused else ""),
     }
 
@@ -64,12 +72,13 @@ def _perform(work: Work, effects: Iterable[Effect]) -> int:
 
 
 def _tell_each(
-    work: Work, writer: TicketWriter, stands: Mapping[str, TicketStand]
+    work: Work, writer: TicketWriter, rule: Mapping[str, Any], stands: Mapping[str, TicketStand]
 ) -> tuple[int, dict[str, str]]:
     """Tell every ticket; return how many changes there were, and what was refused by ticket."""
     count, refused = 0, dict[str, str]()
+    moves = begun_moves(work.ledger, work.release.id, work.step.id)
     for key, stand in stands.items():
-        for effect in _ticket(work, writer, key, stand):
+        for effect in _ticket(work, writer, rule, key, stand, moves):
             try:
                 count += _perform(work, [effect])
             except _OF_ONE_TICKET as error:
@@ -82,25 +91,40 @@ def _told(error: GareError) -> str:
     return f"{error.what} {error.hint}".strip()
 
 
-def _refuse(work: Work, writer: TicketWriter, refused: Mapping[str, str], *, count: int) -> None:
+def _refuse(
+    work: Work,
+    writer: TicketWriter,
+    rule: Mapping[str, Any],
+    refused: Mapping[str, str],
+    *,
+    count: int,
+) -> None:
     """Show what was refused; raise it as one where the rule says that the step fails for it."""
     lines = [f"- **{escape(key)}**: {escape(why)}" for key, why in refused.items()]
     page = f"# Not told in {escape(writer.place)}\n\n" + "\n".join(lines) + "\n"
     work.show(f"{work.step.id}-refused", page, "Tickets that were refused")
-    if work.step.settings["rule"].get("refused", "fail") != "fail":
+    if rule.get("refused", "fail") != "fail":
         return
     named = "; ".join(f"{key}: {why}" for key, why in list(refused.items())[:_NAMED])
     more = f"; and {len(refused) - _NAMED} more" if len(refused) > _NAMED else ""
     raise Refused(
         f"{len(refused)} of {count} tickets could not be told all: {named}{more}",
         where=writer.place,
-        hint=f"All others are told, and the version is out. Correct these, then `gare resume {work.release.id}`; "
-        f"or leave them with `refused: warn` under `on_release`.",
+        hint="All others are told, and the version is out. Correct these there, or `transition` and `fields` under "
+        "`on_release` in the project's file, or leave them with `refused: warn` there; "
+        f"then `gare resume {work.release.id}`, which reads these keys anew.",
     )
 
 
-def _ticket(work: Work, writer: TicketWriter, key: str, stand: TicketStand) -> Iterator[Effect]:
-    rule, name = work.step.settings["rule"], work.step.settings["version"]
+def _ticket(
+    work: Work,
+    writer: TicketWriter,
+    rule: Mapping[str, Any],
+    key: str,
+    stand: TicketStand,
+    moves: Sequence[EffectRecord],
+) -> Iterator[Effect]:
+    name = work.step.settings["version"]
     if rule["version"] and writer.has_versions(key):
         yield Effect(
             f"{key} in {name}",
@@ -109,7 +133,9 @@ def _ticket(work: Work, writer: TicketWriter, key: str, stand: TicketStand) -> I
             lambda: writer.plan_for(key, name),
         )
     if rule["transition"]:
-        yield moved(writer, key, rule["transition"], rule["fields"])
+        move = moved(writer, key, rule["transition"], rule["fields"])
+        if still_due(work.ledger, work.release.id, work.step.id, move, key, moves):
+            yield move
     if rule["comment"]:
         mark = f"({work.plan.project} {work.plan.version}, {work.release.id})"
         text = f"{fill(work, rule['comment'])}\n\n{mark}"

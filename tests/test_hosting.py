@@ -81,7 +81,7 @@ def test_scope_is_told_by_merge_requests_and_issues(project, merged):
         ]
         assert [commit.tickets for commit in plan.commits] == [(), ("#1",)]
         assert "#3 planned without code: Loyalty points" in plan.warnings
-        assert "1 commit(s) name no ticket" in plan.warnings
+        assert "1 commit names no ticket" in plan.warnings
         # One request for the merge requests, one for each question about issues.
         assert len(there.up.sent("GET")) <= 3
 

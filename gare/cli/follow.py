@@ -7,6 +7,7 @@ import click
 
 from gare.cli.output import clean, first_line, is_terminal
 from gare.domain.approvals import Decision
+from gare.domain.counts import counted
 from gare.domain.plan import Plan
 from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
 from gare.domain.waits import Cause, Waited
@@ -103,7 +104,7 @@ class _Turn:
             self._told = str(place)
             yield f"{release.id} is {clean(self._told)}; it goes on by itself"
         if self._plan and self._plan != release.plan:
-            commits = f"{len(plan.commits)} commits, plan {release.plan[:19]}…"
+            commits = f"{counted(len(plan.commits), 'commit')}, plan {release.plan[:19]}…"
             yield f"planned anew: {release.project} {clean(release.version)}, {commits}"
         self._plan = release.plan
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from gare.cli.options import ALLOW_OLDER, FOLLOW, UNTIL
+from gare.domain.counts import counted
 
 
 @click.command()
@@ -97,7 +98,7 @@ def hotfix(
         return
     if not as_json:
         click.echo(
-            f"{made.project} {made.version}: {len(made.commits)} commits on {made.previous_tag}, "
+            f"{made.project} {made.version}: {counted(len(made.commits), 'commit')} on {made.previous_tag}, "
             f"plan {digest[:19]}…"
         )
     start(gare, request, no_follow=no_follow, until_waiting=until_waiting, as_json=as_json)

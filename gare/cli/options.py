@@ -15,6 +15,11 @@ _Command = TypeVar("_Command", bound="Callable[..., Any]")
 FOLLOW = click.option(
     "--no-follow", is_flag=True, help="Return at once instead of following to the end."
 )
+FOLLOW_TO_WAIT = click.option(
+    "--no-follow",
+    is_flag=True,
+    help="Return at once instead of following until people must act, it is queued, or it ends.",
+)
 UNTIL = click.option(
     "--until-waiting",
     is_flag=True,

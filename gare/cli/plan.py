@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gare.cli.options import AGAIN, wanted
+from gare.domain.counts import counted
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -99,7 +100,8 @@ def show_plan(plan: Plan, digest: str) -> None:
     click.echo(f"{clean(plan.title)} {plan.headline}")
     if plan.kind is not Kind.ROLLBACK:
         click.echo(
-            f"commit {plan.commit[:12]} of {clean(plan.branch)}, {len(plan.commits)} commits since {clean(since)}"
+            f"commit {plan.commit[:12]} of {clean(plan.branch)}, "
+            f"{counted(len(plan.commits), 'commit')} since {clean(since)}"
         )
     for warning in plan.warnings:
         click.echo(f"note: {clean(warning)}")

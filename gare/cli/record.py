@@ -226,7 +226,10 @@ def _show_why(gare: Gare, answer: Explanation) -> None:
 )
 @JSON
 def log(release_id: str, step: str, tail: int, *, is_raw: bool, as_json: bool) -> None:
-    """Show what happened in a release."""
+    """Show what happened in a release.
+
+    Of a hotfix also what people said of its fixes since.
+    """
     from gare.cli.output import print_json
     from gare.cli.station_here import gare_here
     from gare.command_logs import log_files
@@ -245,17 +248,21 @@ def log(release_id: str, step: str, tail: int, *, is_raw: bool, as_json: bool) -
                 hint=f"Its steps: {', '.join(known)}.",
             )
         events = of_step(events, step)
+    # People answer for a hotfix's fixes after its end: that is in the station's stream.
+    answers = [] if step else gare.ledger.fixes.told_by_people(release.id)
     logs = log_files(gare.logs_folder, release.id, step)
     if as_json:
         import json
 
         told = [{**event._asdict(), "body": json.loads(event.body)} for event in events]
         files = [{"path": str(path), "size_bytes": path.stat().st_size} for path in logs]
-        print_json({"release": release.id, "events": told, "logs": files})
+        fixes = [{**event._asdict(), "body": json.loads(event.body)} for event in answers]
+        print_json({"release": release.id, "events": told, "fixes": fixes, "logs": files})
     elif is_raw:
         _show_raw(events)
     else:
-        _show_log(events, logs, tail if step else 0)
+        both = sorted([*events, *answers], key=lambda event: event.at)
+        _show_log(both, logs, tail if step else 0)
 
 
 def _show_raw(events: Sequence[Any]) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gare.cli.options import AGAIN, FOLLOW, UNTIL, wanted
+from gare.cli.options import AGAIN, FOLLOW, FOLLOW_TO_WAIT, UNTIL, wanted
+from gare.domain.counts import counted
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -80,7 +81,7 @@ def release(
         request = request.model_copy(update={"plan": digest, "replan": True})
         if not as_json:
             click.echo(
-                f"{made.project} {made.version}: {len(made.commits)} commits, plan {digest[:19]}…"
+                f"{made.project} {made.version}: {counted(len(made.commits), 'commit')}, plan {digest[:19]}…"
             )
     if not as_json:
         tell_under_way(gare, made)
@@ -147,7 +148,7 @@ def cancel(release_id: str, reason: str) -> None:
 
 @click.command()
 @click.argument("release_id", metavar="R-…")
-@FOLLOW
+@FOLLOW_TO_WAIT
 def resume(release_id: str, *, no_follow: bool) -> None:
     """Bring a failed, dead or sleeping release on from where it stands. Steps that are done are not done again."""
     from gare.cli.follow import follow

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gare.domain.counts import counted
+
 if TYPE_CHECKING:
     from gare.wiring import Gare
 
@@ -51,7 +53,7 @@ def revoke(person: str) -> None:
             hint=f"People with a token: {', '.join(sorted(name for name in have if have[name])) or 'nobody'}.",
         )
     count = tokens.revoke(person, actor="command line")
-    click.echo(f"{count} token(s) of {person} revoked.")
+    click.echo(f"{counted(count, 'token')} of {person} revoked.")
 
 
 @token.command(name="list")

@@ -151,12 +151,22 @@ def show_plan(plan: Plan, digest: str, zone: str) -> None:
         print_table(["member", "version", "commit", "after"], rows)
     for one in details["left_out"]:
         click.echo(f"left out: {one['project']}: {clean(first_line(one['reason']))}")
+    for warning in plan.warnings:
+        if not warning.startswith(
+            tuple(f"{one['project']} is left out" for one in details["left_out"])
+        ):
+            click.echo(f"note: {clean(warning)}")
+    for step in plan.steps:
+        for effect in step.effects if step.type == "version" else ():
+            click.echo(f"outside: {clean(effect.action)}: {clean(effect.target)}")
     rules = details["rules"]
     click.echo(f"\na member that fails: {rules['on_failure']}; at once: {rules['limit']}")
     for rule in plan.approvals:
         votes = ", ".join(f"{count} of {group}" for group, count in sorted(rule.groups.items()))
         click.echo(f"go or no go: {votes}")
     click.echo(f"\n{clean_block(plan.notes)}\nplan {digest}")
+    if details["refusal"]:
+        return
     when = _instant(slot["departs_at"], zone)
     click.echo(f"exactly so, at {when}: gare train depart {details['train']} --plan {digest}")
 

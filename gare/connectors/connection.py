@@ -38,3 +38,9 @@ class Connection(Settings):
     """File of the certificate authority that the server's certificate is signed by; empty: the system's."""
     patience: Duration = timedelta(seconds=20)
     """How long reads are repeated at once while the server is away; then the step waits without a process."""
+
+    def renewal(self, name: str) -> str:
+        """Say where a new token goes and who must hear of it; `name` is that of the connection."""
+        is_variable = self.token.startswith("$")
+        place = f"set it as {self.token}" if is_variable else f"write it into {self.token[5:]}"
+        return f"{place} (`connections: {name}` of station.yaml), and restart the station."

@@ -163,6 +163,11 @@ class GitLabSite:
         except FORMS as error:
             raise misshapen("GitLab", what, error, where=self._policy.where) from error
 
+    @property
+    def _new_token(self) -> str:
+        renewal = self._connection.renewal(self.settings.connection)
+        return f"Make a new one with the scope `api`, {renewal}"
+
     def _unreadable(self, what: str) -> GareError:
         return unreadable("GitLab", what, where=self._policy.where)
 
@@ -170,7 +175,7 @@ class GitLabSite:
         status, said, where = error.response_code or 0, _said(error), self.trace
         if status == 401 and "expired" in said.lower():
             return AuthenticationFailed(
-                f"The token has expired: cannot {what}.", where=where, hint=_NEW_TOKEN
+                f"The token has expired: cannot {what}.", where=where, hint=self._new_token
             )
         if "insufficient_scope" in said:
             return PermissionDenied(
@@ -193,7 +198,9 @@ class GitLabSite:
             seen = self.one()
         except GitlabAuthenticationError:
             return AuthenticationFailed(
-                f"GitLab does not know the token: cannot {what}.", where=self.where, hint=_NEW_TOKEN
+                f"GitLab does not know the token: cannot {what}.",
+                where=self.where,
+                hint=self._new_token,
             )
         except GitlabError as error:
             if error.response_code not in (403, 404):
@@ -218,8 +225,6 @@ class GitLabSite:
 # What GitLab's answers mean once it is known that the role is not the reason.
 
 _BROKEN = ("GitLab failed, and cannot {what}: {said}.", "")
-
-_NEW_TOKEN = "Make a new one with the scope `api`, and set it where the station is started."  # noqa: S105
 
 _TABLE: Mapping[int, tuple[str, str]] = {
     400: ("GitLab refuses to {what}: {said}.", "Correct what it names."),

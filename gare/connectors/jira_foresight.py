@@ -7,6 +7,7 @@ from typing import Any
 from gare.connectors.jira import category_of
 from gare.connectors.jira_moves import Moves
 from gare.connectors.jira_project import JiraProject
+from gare.connectors.jira_versions import JiraVersions
 from gare.connectors.vendor_errors import understood
 from gare.errors import PermissionDenied, Refused
 
@@ -39,6 +40,11 @@ class JiraForesight(JiraProject):
         except (Refused, PermissionDenied) as refusal:
             return refusal.what
         return ""
+
+    def refused_version(self, name: str) -> str:
+        """Say that a version is archived (REST, GET /project/{key}/versions): it takes no tickets any more."""
+        found = JiraVersions(self._settings, self._site).version(name)
+        return f"version {name} is archived" if found is not None and found.is_archived else ""
 
     def unknown_status(self, name: str) -> str:
         """Say that no workflow of the project has a status (REST, GET /project/{key}/statuses)."""

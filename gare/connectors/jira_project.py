@@ -13,7 +13,10 @@ class JiraProject:
         self, settings: JiraTrackerSettings, connection: JiraConnection, base: Path
     ) -> None:
         """Take the settings, the connection they name, and the folder that file secrets are relative to."""
-        self._settings, self._site = settings, Site(connection, base, settings.project)
+        self._settings, self._site = (
+            settings,
+            Site(connection, base, settings.project, name=settings.connection),
+        )
 
     @property
     def place(self) -> str:

@@ -57,7 +57,7 @@ def _chosen(field: str, value: str, allowed: Sequence[Json]) -> dict[str, str]:
     raise Refused(
         f"The field `{field}` does not take {value!r}.",
         where="fields of a transition",
-        hint=f"It takes {', '.join(labels(allowed)) or 'nothing'}; correct `fields` in gare.yaml.",
+        hint=f"It takes {', '.join(labels(allowed)) or 'nothing'}; correct `fields` in the project's file.",
     )
 
 
@@ -73,7 +73,7 @@ def _number(field: str, value: Any) -> float | int:
         raise Refused(
             f"The field `{field}` takes a number, not {value!r}.",
             where="fields of a transition",
-            hint="Correct `fields` in gare.yaml.",
+            hint="Correct `fields` in the project's file.",
         ) from None
 
 

@@ -37,9 +37,13 @@ Query = Mapping[str, Any]
 class Site:
     """A Jira, called as one user."""
 
-    def __init__(self, connection: JiraConnection, base: Path, project: str) -> None:
-        """Take the connection, the folder its file secrets are relative to, and the project that it is about."""
+    def __init__(self, connection: JiraConnection, base: Path, project: str, *, name: str) -> None:
+        """Take the connection, the folder its file secrets are relative to, and the project that it is about.
+
+        `name` is that of the connection, for messages.
+        """
         self._connection, self._base, self._project = connection, base, project
+        self._name = name
 
     @property
     def is_cloud(self) -> bool:
@@ -74,7 +78,7 @@ class Site:
             max_retries=0,
         )
         self._policy.govern(client._session)
-        client._session.hooks["response"].append(_look_who)
+        client._session.hooks["response"].append(self._look_who)
         return client
 
     @cached_property
@@ -204,8 +208,22 @@ class Site:
         if denied := self._missing_right(right, told):
             raise denied
 
+    @property
+    def _new_token(self) -> str:
+        renewal = self._connection.renewal(self._name)
+        return f"The token is wrong or expired: make a new one, {renewal}"
+
+    def _look_who(self, reply: "Response", *_args: Any, **_kwargs: Any) -> None:
+        """Refuse answers given to nobody: Jira answers some requests with a wrong token as if nobody had signed in."""
+        if "AUTHENTICATED_FAILED" in reply.headers.get("X-Seraph-LoginReason", ""):
+            raise AuthenticationFailed(
+                "Jira does not accept the token.",
+                where=reply.url.partition("/rest/")[0],
+                hint=self._new_token,
+            )
+
     def _refusal(self, error: "JIRAError", needs: str) -> GareError:
-        told = _told(error, self.trace)
+        told = _told(error, self.trace, self._new_token)
         if isinstance(told, AuthenticationFailed) or told.retryable:
             return told
         # No right to see looks like not there, and no right to write like a wrong field: Jira is asked.
@@ -251,7 +269,6 @@ def _absent(error: BaseException | None, values: Iterable[str]) -> set[str]:
 # What Jira's answers mean. Texts are in the user's language: only the status and the names of fields are relied on.
 
 _HINTS: Mapping[int, str] = {
-    401: "The token is wrong or expired: make a new one and set it where the station is started.",
     403: "Ask an administrator of the project for the right (docs/how-to/jira.md).",
     404: "Look at the key, and whether the token's account may see it: no right looks like not there.",
     409: "Somebody changed it at the same moment: `gare resume` looks again.",
@@ -260,7 +277,7 @@ _HINTS: Mapping[int, str] = {
 _SAID = 400
 
 
-def _told(error: "JIRAError", where: str) -> GareError:
+def _told(error: "JIRAError", where: str, new_token: str) -> GareError:
     status, said = error.status_code or 0, " ".join((error.text or "").split())[:_SAID]
     what = f"Jira answered {status}: {said.rstrip('.')}." if said else f"Jira answered {status}."
     headers: Mapping[str, str] = error.response.headers if error.response is not None else {}
@@ -276,17 +293,9 @@ def _told(error: "JIRAError", where: str) -> GareError:
             where=where,
             hint="Look at the names under `tickets` in gare.yaml; what is archived in Jira cannot be given.",
         )
-    return refusal(status, what, where=where, hint=_HINTS.get(status, ""))
-
-
-def _look_who(reply: "Response", *_args: Any, **_kwargs: Any) -> None:
-    """Refuse answers given to nobody: Jira answers some requests with a wrong token as if nobody had signed in."""
-    if "AUTHENTICATED_FAILED" in reply.headers.get("X-Seraph-LoginReason", ""):
-        raise AuthenticationFailed(
-            "Jira does not accept the token.",
-            where=reply.url.partition("/rest/")[0],
-            hint=_HINTS[401],
-        )
+    return refusal(
+        status, what, where=where, hint=new_token if status == 401 else _HINTS.get(status, "")
+    )
 
 
 def _may_repeat(request: "PreparedRequest") -> bool:

@@ -72,12 +72,12 @@ def chosen(
         raise NoWay(
             f"No transition leads {key} to {to!r} now; offered: {names or 'none'}.",
             where=address,
-            hint="Name one of these statuses in gare.yaml, or change the workflow in Jira.",
+            hint="Name one of these statuses in the project's file, or change the workflow in Jira.",
         )
     if missing := fitting[0].missing(given):
         raise Refused(
             f"The transition {fitting[0].name!r} of {key} asks for {', '.join(missing)}.",
             where=address,
-            hint="Give a value under `fields` beside the transition in gare.yaml.",
+            hint="Give a value under `fields` beside the transition in the project's file.",
         )
     return fitting[0]

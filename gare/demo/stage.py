@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gare.domain.counts import counted
 from gare.domain.plan import Kind, Plan, PlannedApproval
 from gare.domain.releases import Release, ReleaseState
 from gare.wiring import Gare
@@ -53,7 +54,8 @@ class Outcome:
 def show_plan(stage: Stage, plan: Plan) -> None:
     """Say what a release would do, and what does not match."""
     lines = [
-        f"{plan.title} {plan.version} after {plan.previous_version}: {len(plan.commits)} commits ({plan.bump})"
+        f"{plan.title} {plan.version} after {plan.previous_version}: "
+        f"{counted(len(plan.commits), 'commit')} ({plan.bump})"
     ]
     lines += [f"note: {warning}" for warning in plan.warnings]
     lines.append("steps: " + " > ".join(step.id for step in plan.steps))

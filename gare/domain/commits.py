@@ -35,6 +35,7 @@ _REVERTED = re.compile(
 )
 # The same language as TICKET_PATTERN, but it starts with a set of characters, for which `re` scans four times faster.
 _TICKETS = re.compile(r"[A-Z](?<!\w.)[A-Z0-9]+-\d+\b")
+_NUMBERS = re.compile(r"([0-9]+)")
 _OWN = re.compile(rf"^{TRAILER}: \S", re.MULTILINE)
 
 
@@ -116,6 +117,12 @@ def ticket_keys(message: str, pattern: re.Pattern[str]) -> tuple[str, ...]:
             found = [key for key in found if not _is_standard(key, pattern.pattern)]
             break
     return tuple(dict.fromkeys(found))
+
+
+def by_number(key: str) -> tuple[str | int, ...]:
+    """Return what sorts ticket keys as people count them: #2 before #10."""
+    parts = _NUMBERS.split(key)
+    return tuple(int(part) if place % 2 else part for place, part in enumerate(parts))
 
 
 def read_changes(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from gare.domain.commits import standing
+from gare.domain.commits import by_number, standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,8 @@ SECTIONS = ("Breaking changes", "Features", "Fixes", "Performance", "Reverts", "
 _SECTION_OF_KIND = {"feat": 1, "fix": 2, "perf": 3, "revert": 4, "merge": -1}
 _MARKS = r"\\`*_\[\]{}<>&|~\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff"
 _SPECIAL = re.compile(f"[{_MARKS}]")
-_LEADING = re.compile(r"(\d+)([.)])(?=\s|$)|[#+=-]")  # would start a heading, a list or a rule
+# Would start a heading, a list or a rule. A `#3` is no heading, and GitLab links no issue behind a backslash.
+_LEADING = re.compile(r"(\d+)([.)])(?=\s|$)|#{1,6}(?=\s|$)|[+=-]")
 _MAY_LEAD = frozenset("#+=-0123456789")
 _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 _HEADING = re.compile(r"^## +\[?v?(\d[^\s\]]*)", re.MULTILINE)
@@ -94,7 +95,7 @@ def _entry(change: Change) -> str:
 
 
 def _tickets(changes: Iterable[Change], titles: Mapping[str, str]) -> str:
-    keys = sorted({key for change in changes for key in change.tickets if key in titles})
+    keys = sorted({key for c in changes for key in c.tickets if key in titles}, key=by_number)
     if not keys:
         return ""
     return "### Tickets\n\n" + "".join(f"- {escape(key)}: {escape(titles[key])}\n" for key in keys)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gare.domain.commits import Change, standing
+from gare.domain.commits import Change, by_number, standing
 from gare.domain.plan import PlannedTicket
 
 MATCHED = "matched"
@@ -41,7 +41,8 @@ class TicketLike(Protocol):
 class Scope:
     """What tickets and commits say about each other.
 
-    `tickets` are sorted by key; `untracked` are the ids of commits that name no ticket, in the given order.
+    `tickets` are sorted by key, numbers by their size; `untracked` are the ids of commits that name no ticket, in the
+    given order.
     """
 
     tickets: tuple[PlannedTicket, ...]
@@ -72,7 +73,7 @@ def match(changes: Sequence[Change], tickets: Iterable[TicketLike]) -> Scope:
         if key not in known
     ]
     return Scope(
-        tickets=tuple(sorted(planned, key=lambda ticket: ticket.key)),
+        tickets=tuple(sorted(planned, key=lambda ticket: by_number(ticket.key))),
         untracked=tuple(c.sha for c in left if not c.tickets and not c.is_merge),
     )
 

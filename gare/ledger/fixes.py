@@ -11,6 +11,7 @@ from gare.domain.fixes import Fix, FixBranch, FixState
 from gare.domain.plan import Kind
 from gare.domain.releases import ReleaseState
 from gare.errors import NotFound
+from gare.ledger.chain import Event
 from gare.ledger.database import Database, plain, read_instant, spell
 from gare.ledger.releases import number_of
 from gare.ledger.schema import effects, events, fixes, plans, releases
@@ -83,6 +84,18 @@ class Fixes:
             for row, made in receipts
             if "branch" in made  # a person may have said that it is there
         ]  # fmt: skip
+
+    def told_by_people(self, release_id: str) -> list[Event]:
+        """Return the events by which people answered for a hotfix's fixes: waivers, and what they said is merged."""
+        query = (
+            select(events)
+            .where(events.c.stream == "station", events.c.kind == EVENT, events.c.actor != "gare")
+            .order_by(events.c.seq)
+        )
+        with self._db.read() as connection:
+            found = [Event(**row._mapping) for row in connection.execute(query)]
+        release = f"R-{number_of(release_id)}"
+        return [event for event in found if json.loads(event.body)["release"] == release]
 
     def note(self, found: Iterable[Fix], *, actor: str) -> None:
         """Write down where lines stand; what is as before is not written. What a person waived stays waived."""

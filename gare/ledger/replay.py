@@ -286,6 +286,7 @@ UNCHANGING = frozenset(
     {
         "gates failed",
         "step repeats",
+        "settings taken",
         "verified good",
         "taken back",
         "lock asked",

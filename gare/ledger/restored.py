@@ -5,7 +5,7 @@ mark is one event in `station`, and one in the stream of every release that was 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
@@ -92,22 +92,30 @@ def send_again(
 
 
 def withdraw_open(
-    database: Database, release_id: str, step: str, *, actor: str, said: str
+    database: Database,
+    release_id: str,
+    step: str,
+    *,
+    actor: str,
+    said: str,
+    targets: Collection[str] | None = None,
 ) -> list[str]:
-    """Take back a step's intents without a receipt and say why; return their targets."""
+    """Take back a step's intents without a receipt, all or those of `targets`, and say why; return their targets."""
     number = number_of(release_id)
     key = (effects.c.release == number) & (effects.c.step == step) & effects.c.receipt.is_(None)
+    if targets is not None:
+        key &= effects.c.target.in_(targets)
     with database.write() as connection:
-        targets = list(
+        found = list(
             connection.execute(
                 select(effects.c.target).where(key).order_by(effects.c.target)
             ).scalars()
         )
         connection.execute(delete(effects).where(key))
-        for target in targets:
+        for target in found:
             body = {"step": step, "target": target, "error": said}
             database.append(connection, f"R-{number}", WITHDRAWN, actor, body)
-    return targets
+    return found
 
 
 def _is_about(body: str, step: str, target: str) -> bool:

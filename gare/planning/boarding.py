@@ -3,7 +3,7 @@
 A vendor that is away says nothing about a member: the boarding then ends as Unavailable, and is done again.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
@@ -29,9 +29,12 @@ VersionOf = Callable[[str, str], Named | None]
 """Gives a version as the tracker of a project calls it, where releases write into that."""
 NameOf = Callable[[str, str], str]
 """Gives what the tracker of a project calls a version: what it is asked for."""
+UnknownOf = Callable[[str, str], str]
+"""Says that the tracker of a project has no such version; empty when it has, or keeps none."""
 TicketsOf = Callable[[str, Scope], list[Ticket]]
 """Gives what the tracker of a project has planned for a train."""
 _LOOKED_AT = 50
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class Members:
     stands: StandsOf
     version: VersionOf
     name: NameOf
+    unknown: UnknownOf
     at_once: int = 1
 
 
@@ -219,11 +223,28 @@ def _settled(candidate: Candidate, stands_of: StandsOf) -> Candidate:
 def _in_scope(project: str, ready: Ready, scope: Scope, look: Members) -> Candidate:
     """Let a member board that has a commit for a planned ticket; tell which of them are not done."""
     planned = look.tickets(project, scope)
-    what = f"the sprint of {scope.sprint}" if scope.sprint else ""
-    what = what or f"version {look.name(project, scope.version)}"
+    what = _named(project, scope, look)
     committed = {key for commit in ready.plan.commits for key in commit.tickets}
     if committed.isdisjoint(ticket.key for ticket in planned):
-        return Candidate(project, reason=f"it has no ticket of {what}", is_empty=True)
+        return Candidate(project, reason=_why_nothing(project, planned, scope, look), is_empty=True)
     left = [ticket.key for ticket in planned if ticket.status != "done"]
     warnings = (f"not done in {what}: {', '.join(left)}",) if left else ()
     return Candidate(project, ready, warnings=warnings)
+
+
+def _named(project: str, scope: Scope, look: Members) -> str:
+    """Name what boards, as the project's tracker calls it."""
+    if scope.sprint:
+        return f"the sprint of {scope.sprint}"
+    return f"version {look.name(project, scope.version)}"
+
+
+def _why_nothing(project: str, planned: Sequence[Ticket], scope: Scope, look: Members) -> str:
+    """Say why a member has nothing that boards: a name that is not there is told from work that is not."""
+    what = _named(project, scope, look)
+    if planned:
+        keys = [ticket.key for ticket in planned]
+        more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
+        return f"none of its commits names a ticket of {what}: {', '.join(keys[:_NAMED])}{more}"
+    unknown = "" if scope.sprint else look.unknown(project, scope.version)
+    return unknown or f"it has no ticket of {what}"

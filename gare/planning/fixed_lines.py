@@ -36,16 +36,18 @@ class FixedLines:
         if fix.seen == head and fix.state in _TRIED:
             return self._proposed(fix, head) or fix
         seen, undone = self._find(fix, head)
-        if seen and (fix.state, fix.seen) == (FixState.MERGED, seen):
+        is_known = (fix.state, fix.seen) == (FixState.MERGED, seen)
+        if seen and is_known and fix.detail:
             return fix
         if seen:
-            return replace(fix, state=FixState.MERGED, detail="", seen=seen)
+            # A row of an older Gare does not say how: it is told now.
+            return replace(fix, state=FixState.MERGED, detail=self._how(fix, head, seen), seen=seen)
         if told := self._merged(fix, head, undone):
             return told
         tried = self._try(fix, head, f"reverted by {undone[:12]}" if undone else "")
         if tried.state is FixState.MERGED:
             return tried
-        return self._proposed(fix, head) or tried
+        return self._proposed(tried, head) or tried
 
     def _find(self, fix: Fix, head: str) -> tuple[str, str]:
         """Return the commit of the line that has the fix, or empty and the commit that took it out again."""
@@ -65,6 +67,19 @@ class FixedLines:
         for commit in (fix.commit, fix.made):
             yield from traces.same(head, commit)
 
+    def _how(self, fix: Fix, head: str, seen: str) -> str:
+        """Say as which commit a line has a fix; nothing where it has the fix itself."""
+        if seen in (fix.commit, fix.made):
+            return ""
+        traces = self._source.traces
+        equal = any(seen in traces.same(head, commit) for commit in (fix.commit, fix.made))
+        how = f"as {seen[:12]}, an equal patch" if equal else f"seen at {seen[:12]}"
+        request = self._request(fix.version, fix.line)
+        if request is not None and request.state == "opened":
+            # GitLab closes it by itself only where the branch's own commits were merged.
+            return f"{how}; nobody needs {request.url} any more: close it"
+        return how
+
     def _undone_by(self, fix: Fix, head: str, commit: str) -> str:
         return self._source.traces.undone_by(head, commit, (fix.commit, fix.made))
 
@@ -77,7 +92,7 @@ class FixedLines:
         except (Refused, NotFound) as error:
             return replace(fix, state=FixState.CONFLICT, detail=error.what)
         if not picked.picks[0].made:
-            return replace(fix, state=FixState.MERGED)
+            return replace(fix, state=FixState.MERGED, detail="it would change nothing there")
         return replace(fix, state=FixState.MISSING, detail=detail)
 
     def _find_request(self, version: str, line: str) -> MergeRequest | None:
@@ -86,10 +101,13 @@ class FixedLines:
         return self._hosted.find(branch_of(version), line)
 
     def _proposed(self, fix: Fix, head: str) -> Fix | None:
+        """Return the fix as proposed by an open merge request, with what stands in its way besides."""
         request = self._request(fix.version, fix.line)
         if request is None or request.state != "opened":
             return None
-        return replace(fix, state=FixState.PROPOSED, detail=request.url, seen=head)
+        return replace(
+            fix, state=FixState.PROPOSED, detail=_joined(request.url, fix.detail), seen=head
+        )
 
     def _merged(self, fix: Fix, head: str, undone: str) -> Fix | None:
         """Return the fix as merged when GitLab says so of its merge request, and the line has that at `head`.
@@ -142,6 +160,11 @@ def _in_line(fix: Fix, line: str, known: dict[tuple[str, str, str], Fix]) -> Fix
     return known.get(new.key, new)
 
 
+def _joined(*details: str) -> str:
+    return "; ".join(filter(None, details))
+
+
 def _named(fix: Fix) -> str:
-    reverted = f", {fix.detail}" if fix.detail.startswith("reverted by") else ""
+    told = [one for one in fix.detail.split("; ") if one.startswith("reverted by")]
+    reverted = f", {told[0]}" if told else ""
     return f"{fix.name} of {fix.version}{reverted}"

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from gare.config.models import ProjectConfig, StationConfig, StepType
 from gare.domain.commits import Change, planned, read_changes
+from gare.domain.counts import counted
 from gare.domain.fixes import branch_of
 from gare.domain.plan import Json, Kind, Plan
 from gare.domain.versions import (
@@ -244,7 +245,10 @@ def _told(project: ProjectConfig, draft: _Draft) -> list[str]:
         )
     more = len(draft.changes) - sum(bool(pick.made) for pick in draft.picked.picks)
     if base.line and more > 0:
-        told.append(f"{more} commit(s) of {base.line} since {base.last.tag} are released with it")
+        told.append(
+            f"{counted(more, 'commit')} of {base.line} since {base.last.tag} "
+            f"{'is' if more == 1 else 'are'} released with it"
+        )
     told += draft.told
     if by_hand := [line for line in draft.lacking if line not in draft.proposed]:
         told.append(f"to be brought by hand into {', '.join(by_hand)} (`gare fixes`)")

@@ -8,6 +8,7 @@ from gare.config.models import ProjectConfig, StationConfig
 from gare.connectors.git_settings import BAD_REFERENCE
 from gare.domain.commits import Change, compile_pattern, planned, read_changes
 from gare.domain.commits import ticket_keys as keys_in
+from gare.domain.counts import counted
 from gare.domain.fixes import Fix, FixBranch
 from gare.domain.merges import brought_in, tell
 from gare.domain.notes import render
@@ -238,7 +239,8 @@ def read_tickets(tracker: Tracker | None, changes: Sequence[Change], planned_for
         if ticket.verdict != MATCHED
     ]
     if scope.untracked:
-        warnings.append(f"{len(scope.untracked)} commit(s) name no ticket")
+        count = len(scope.untracked)
+        warnings.append(f"{counted(count, 'commit')} name{'s' if count == 1 else ''} no ticket")
     matched = {ticket.key for ticket in scope.tickets if ticket.verdict == MATCHED}
     examples = {one.said: one.key for one in reversed(found) if one.said and one.key in matched}
     return Scoped(scope.tickets, tuple(warnings), examples)

@@ -80,6 +80,8 @@ def of_tracker(tracker: TicketForesight, ahead: Ahead) -> Iterator[str]:
         if told := steps.get("tickets"):
             rule = told.settings["rule"]
             yield from _lacking(tracker, rights_for(rule, None))
+            if rule["version"] and (refused := tracker.refused_version(told.settings["version"])):
+                yield f"{tracker.place}: {refused}; {told.id} will be refused: unarchive it, or release another version"
             yield from _moves(tracker, ahead, rule["transition"], rule["fields"])
         if change := steps.get("change"):
             said = change.settings["change"]

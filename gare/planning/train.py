@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from gare.config.models import ApprovalRule
 from gare.config.trains import TrainConfig
+from gare.domain.counts import counted
 from gare.domain.plan import DEPARTURE, Json, Kind, Plan, PlannedApproval, of_train
 from gare.domain.schedule import ordered
 from gare.domain.timetable import Slot
@@ -30,7 +31,7 @@ def make_train(
     boarding = _board(train, candidates)
     found = {one.project: one.ready for one in candidates if one.ready is not None}
     plans = {name: found[name] for name in boarding.members}
-    refusal = refusal or ("" if plans else _nobody(candidates, boarding))
+    refusal = refusal or ("" if plans else _nobody(candidates, boarding, _for_what(train, slot)))
     versions = {one.project: one.version for one in candidates if one.project in plans}
     steps = tuple(steps_of(train, slot, boarding, plans, versions, refusal))
     return Plan(
@@ -43,7 +44,7 @@ def make_train(
         tag="",
         branch="",
         commit="",
-        bump=f"{len(plans)} members",
+        bump=counted(len(plans), "member"),
         source={},
         commits=(),
         tickets=(),
@@ -105,12 +106,21 @@ def missed(slot: Slot, now: datetime, grace: timedelta, kept_by: str = "") -> st
     return f"missed: it was to depart at {slot.departs_at:%Y-%m-%d %H:%M} UTC and {why}"
 
 
-def _nobody(candidates: Iterable[Candidate], boarding: Boarding) -> str:
+def _for_what(train: TrainConfig, slot: Slot) -> str:
+    """Name what decides who boards; nothing where all that there is does."""
+    if train.board is None:
+        return ""
+    if train.board.sprint:
+        return f" for the sprint of {train.board.sprint}"
+    return f" for version {train.board.version.replace('{date}', slot.name[:10])}"
+
+
+def _nobody(candidates: Iterable[Candidate], boarding: Boarding, for_what: str) -> str:
     """Say why nobody departs: there is nothing to release, or members are not ready."""
     empty = {one.project for one in candidates if one.is_empty}
     unready = {name: why for name, why in boarding.left_out.items() if name not in empty}
     if not unready:
-        return "empty: no member has anything to release"
+        return f"empty: no member has anything to release{for_what}"
     told = "; ".join(f"{name}: {why.rstrip('.')}" for name, why in unready.items())
     return f"nobody is ready: {told}"
 

@@ -78,7 +78,7 @@ def steps_of(
             "version", "version", f"Release {asked} where tickets live", tuple(last), retries=2,
             settings={"version": asked, "trackers": trackers},
             effects=tuple(
-                PlannedEffect(f"release version {one['version']}", ", ".join(one["members"]), Reversibility.REVERSIBLE)
+                PlannedEffect(f"release version {one['version']}", _place(one), Reversibility.REVERSIBLE)
                 for one in trackers
             ),
             reversibility=Reversibility.REVERSIBLE,
@@ -86,6 +86,13 @@ def steps_of(
         last = ["version"]
     yield PlannedStep("arrival", "arrival", "Arrive", tuple(last), settings={"places": places})
     yield PlannedStep("close", "close", "Close", ("arrival",))
+
+
+def _place(tracker: Json) -> str:
+    """Name the tracker that a version is released in, and whose tickets are there."""
+    members = ", ".join(tracker["members"])
+    project = tracker["settings"].get("project", "")
+    return f"Jira {project}, for {members}" if project else members
 
 
 def _trackers(versions: Mapping[str, Named | None]) -> list[Json]:

@@ -161,6 +161,9 @@ class TicketForesight(Protocol):
     def refused_move(self, key: str, to: str, fields: Mapping[str, Any]) -> str:
         """Say why a ticket cannot be taken to a status as it stands now; empty when it can."""
 
+    def refused_version(self, name: str) -> str:
+        """Say why tickets cannot be planned for a version, or it cannot be released; empty when they can."""
+
     def refused_change(self, project: str, kind: str) -> str:
         """Say why no change ticket of this type can be made; empty when it can. `project` empty: the tracker's own."""
 

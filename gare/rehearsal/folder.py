@@ -70,7 +70,7 @@ class Backstage:
         change = config.tickets.change
         projects = [*tracker.projects, *([change.project] if change and change.project else [])]
         keys = [ticket.key for ticket in self.plan.tickets]
-        site = Site(connection, station.root, tracker.project)
+        site = Site(connection, station.root, tracker.project, name=tracker.connection)
         return read_jira(site, connection, projects, keys, token=self._token(tracker.connection))
 
     def _token(self, name: str) -> str:

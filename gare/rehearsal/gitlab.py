@@ -10,6 +10,7 @@ from typing import Any
 from gare.connectors.gitlab_settings import GitLabTrackerSettings
 from gare.connectors.gitlab_site import GitLabSite, level_of
 from gare.domain.plan import Plan
+from gare.rehearsal.job_artifacts import last_made, made_up, played, taken
 from gare.rehearsal.reading import Reading
 from gare.rehearsal.repository import add_refs
 from gare.sandbox.gitlab.base import ROLES
@@ -50,7 +51,7 @@ def read_gitlab(
         "environments": reader.environments(),
         "merge_requests": reader.merged(plan),
         "issues": reader.issues(plan, tracker) if tracker else [],
-        "pipeline": {"jobs": reader.jobs(plan.branch)},
+        "pipeline": {"jobs": reader.jobs(plan)},
     }
     reading.seed["tokens"][token] |= reader.scopes()
     reading.seed["projects"] = {project["path_with_namespace"]: said}
@@ -153,19 +154,40 @@ class _Reader:
             found += self.rows("the issues", "issues", query)
         return [_issue(one) for one in sorted(found, key=lambda one: int(one["iid"]))]
 
-    def jobs(self, branch: str) -> dict[str, dict[str, Any]]:
-        """Return the jobs of the branch's last pipeline; all of them succeed in a rehearsal."""
+    def jobs(self, plan: Plan) -> dict[str, dict[str, Any]]:
+        """Return the jobs of the branch's last pipeline, and those that the release names besides; all of them succeed.
+
+        Those whose artifacts the release takes make what they made the last time.
+        """
+        real, found = self._last_jobs(plan.branch)
+        notes, wanted = self._reading.notes, taken(plan)
+        for name in dict.fromkeys([*wanted, *played(plan)]):
+            if name not in found:
+                found[name] = {"takes_s": _JOB_S}
+                notes.append(f"GitLab: no pipeline of {plan.branch} has had job {name}: made up")
+        for name in played(plan):
+            found[name]["when"] = "manual"
+        for name, patterns in wanted.items():
+            files = last_made(self._site, real[name]) if name in real else {}
+            whose = "those of the last pipeline" if files else "made up"
+            notes.append(f"GitLab: the artifacts of job {name} are {whose}")
+            found[name]["artifacts"] = files or made_up(patterns)
+        return found
+
+    def _last_jobs(self, branch: str) -> tuple[dict[str, Row], dict[str, dict[str, Any]]]:
+        """Return the real jobs of the last pipeline by name, and as the sandbox's seed."""
         with self._site.asking("read the last pipeline"):
             last = next(self._site.rows("pipelines", {"ref": branch, "per_page": 1}), None)
         if last is None:
             self._reading.notes.append(f"GitLab: {branch} has had no pipeline, so one is made up")
-            return {"build": {"takes_s": _JOB_S}, "test": {"takes_s": _JOB_S}}
+            return {}, {"build": {"takes_s": _JOB_S}, "test": {"takes_s": _JOB_S}}
         path = f"pipelines/{last['id']}"
         jobs = sorted(self.rows("the jobs", f"{path}/jobs"), key=lambda job: int(job["id"]))
         with self._site.asking("read the last test report"):
             report = self._site.one(f"{path}/test_report")
         tests = {suite["name"]: suite for suite in report.get("test_suites") or ()}
-        return {job["name"]: _job(job, tests.get(job["name"])) for job in jobs}
+        seed = {job["name"]: _job(job, tests.get(job["name"])) for job in jobs}
+        return {job["name"]: job for job in jobs}, seed
 
     def refs(self, kind: str) -> dict[str, str]:
         """Return the commits of `branches` or `tags` by name."""

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gare.config.loader import load_station
+from gare.domain.counts import counted
 from gare.domain.plan import Plan
 from gare.own_station import OwnStation, Say, is_ready
 from gare.planning.dag import plan_steps
@@ -38,7 +39,9 @@ def rehearse(
     digest, plan = gare.drafting.make(request)
     people = [gare.voter(person.name) for person in gare.station.config.people]
     check_votes(plan, people, request.requested_by)
-    say(f"{plan.project} {plan.headline}: {len(plan.commits)} commits, plan {digest[:19]}…")
+    say(
+        f"{plan.project} {plan.headline}: {counted(len(plan.commits), 'commit')}, plan {digest[:19]}…"
+    )
     with _folder(keeps=keeps) as folder:
         backstage = Backstage(gare, gare.project(plan.project), plan, folder)
         readings = backstage.read()

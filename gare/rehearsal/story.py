@@ -33,7 +33,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class StepStory:
-    """One step. `others` is what it does where there is no request to show: Git, folders, files."""
+    """One step. `others` is what it does that no request shows: Git, folders, files."""
 
     id: str
     state: str
@@ -114,11 +114,16 @@ def _story(
     others = [f"{effect.action}: {effect.target}" for effect in plan.step(record.step).effects]
     if record.step in replaced:
         others = [replaced[record.step]]
-    elif writes or record.state is not StepState.DONE:
+    elif record.state is not StepState.DONE or (writes and not _ships(plan, record.step)):
         others = []
     return StepStory(
         record.step, record.state.value, round(took, 3), writes, others, record.error or ""
     )
+
+
+def _ships(plan: Plan, step: str) -> bool:
+    """Tell whether a step changes a target; that the vendor is told of it is not all of it."""
+    return plan.step(step).type == "deploy"
 
 
 def _sender(plan: Plan, records: Mapping[str, StepRecord], at: datetime) -> str:

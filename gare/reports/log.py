@@ -74,7 +74,23 @@ def _voted(body: Json, actor: str, word: str) -> str:
 
 
 def _receipt(body: Json) -> str:
-    return json.dumps(body["receipt"], ensure_ascii=False, sort_keys=True)
+    return _spelled(body["receipt"])
+
+
+def _spelled(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _answered(body: Json, actor: str) -> str:
+    """Tell what a person said of a fix in a line."""
+    fix, line = f"{body['commit'][:12]} ({body['subject']})", body["line"]
+    match body["state"]:
+        case "waived":
+            return f"{actor} lets {line} go without {fix}: {body['detail']}"
+        case "merged":
+            return f"{actor} says that {body['seen'][:12]} is {fix} in {line}: {body['detail']}"
+        case _:
+            return f"{actor} takes the waiver back: {line} needs {fix} again"
 
 
 _SENTENCES: Mapping[str, Callable[[Json, str], str]] = {
@@ -104,6 +120,9 @@ _SENTENCES: Mapping[str, Callable[[Json, str], str]] = {
         f"{actor} overrides in {b['environment']}: "
         f"{'; '.join(b['freezes'].values())}; because: {b['reason']}"
     ),
+    "settings taken": lambda b, _: (
+        f"{b['step']} takes from the project's file as it is now: {_spelled(b['settings'])}"
+    ),
     "step repeats": lambda b, _: f"{b['step']} is tried again: {b['error']}",
     "command done": lambda b, _: (
         f"{b['step']} ran `{' '.join(b['command'])}` in {b['seconds']} s, log {b['log']}"
@@ -132,6 +151,7 @@ _SENTENCES: Mapping[str, Callable[[Json, str], str]] = {
         f"the station brings it on (attempt {b['attempt']}): {b['reason']}"
     ),
     "run replaced": lambda _, actor: f"{actor} gave it a new run: the engine had lost the old one",
+    "fix stands": _answered,
     "verified good": lambda b, _: f"{b['environment']} runs {b['version']}, verified",
     "taken back": lambda b, actor: (
         f"{actor} took it back from {b['environment']} with {b['by']}, to {b['to']}"

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from gare.domain.counts import counted
 from gare.domain.plan import Kind, Plan, PlannedApproval
 from gare.domain.releases import Release
 
@@ -30,7 +31,7 @@ def plan_page(release_id: str, plan: Plan, digest: str) -> str:
     parts = [
         f"# {release_id}: {escape(plan.title or plan.project)} {escape(_what(plan))}",
         f"From {escape(plan.previous_tag) or 'the beginning'} to commit `{plan.commit[:12]}` of "
-        f"{escape(plan.branch)}: {len(plan.commits)} commits, {plan.bump}. Plan `{digest}`.",
+        f"{escape(plan.branch)}: {counted(len(plan.commits), 'commit')}, {plan.bump}. Plan `{digest}`.",
         *_notes(plan),
         "## Steps",
         table(

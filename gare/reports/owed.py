@@ -87,7 +87,8 @@ def _lack(fixes: list[Fix], releases: Mapping[str, Release]) -> Owed:
 def _settle(fix: Fix) -> str:
     answer = f"gare fixes waive {fix.release} {fix.line} --reason …"
     if fix.state is FixState.PROPOSED:
-        return f"merge it, or {answer}"
+        fit = "make its branch fit, then " if "does not fit" in fix.detail else ""
+        return f"{fit}merge it, or {answer}"
     if fix.state is FixState.CONFLICT:
         return f"make it fit there, then gare fixes merged {fix.release} {fix.line} --commit …; or {answer}"
     return f"bring it there, or {answer}"

@@ -114,16 +114,18 @@ def _held(view: View, step: PlannedStep, hold: Hold) -> Blocker:
 
 
 def _again(view: View, step: PlannedStep, record: StepRecord) -> Blocker:
-    """Tell of a step that has looked and looks again by itself."""
+    """Tell of a step that has looked and looks again by itself, and what people must do meanwhile."""
     value = record.value or {}
     until = value.get("again_at")
     do = "Nothing: it looks again by itself."
+    if asked := value.get("do"):
+        do = f"{asked} Nothing here: it looks again by itself."
     if step.type == "soak":
         back = f"gare rollback {view.plan.project} --env {step.environment}"
         do = f"Nothing: it goes on by itself. Is it bad? `{back}`."
     return Blocker(
         str(value.get("summary", step.title)),
-        "nobody",
+        str(value.get("who", "nobody")),
         do,
         step.id,
         until=datetime.fromisoformat(until) if until else None,

@@ -1,8 +1,8 @@
 """`/_sandbox/...`: the log, the clock, failures, and what a person would do by hand at a vendor."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gare.sandbox.host import Sandbox
 
 Answer = Callable[[Request, dict[str, Any]], Any]
+Found = TypeVar("Found")
 
 
 def routes(sandbox: "Sandbox") -> list[Route]:
@@ -45,10 +46,12 @@ def _endpoint(answer: Answer) -> Callable[[Request], Awaitable[JSONResponse]]:
             return JSONResponse(declined.reply.body, declined.reply.status)
         except ConfigError as error:
             return JSONResponse({"message": str(error)}, 400)
-        except StopIteration:
-            return JSONResponse({"message": "There is nothing of that name."}, 400)
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
-            return JSONResponse({"message": f"{type(error).__name__}: {error}"}, 400)
+        except KeyError as missing:
+            return JSONResponse({"message": f"`{missing.args[0]}` is missing"}, 400)
+        except AttributeError:
+            return JSONResponse({"message": "Write an object of fields: {…}."}, 400)
+        except (LookupError, TypeError, ValueError) as error:
+            return JSONResponse({"message": str(error)}, 400)
 
     return endpoint
 
@@ -62,7 +65,8 @@ class _Controls:
         return {
             "vendors": {name: f"{base}/{name}" for name in self._sandbox.vendors},
             "controls": {
-                name: sorted(vendor.controls) for name, vendor in self._sandbox.vendors.items()
+                name: {control: list(vendor.needed[control]) for control in sorted(vendor.controls)}
+                for name, vendor in self._sandbox.vendors.items()
             },
             "is_checked": bool(self._sandbox.contracts),
         }
@@ -109,5 +113,21 @@ class _Controls:
         return []
 
     def by_hand(self, request: Request, fields: dict[str, Any]) -> Any:
-        vendor = self._sandbox.vendors[request.path_params["vendor"]]
-        return vendor.controls[request.path_params["control"]](fields)
+        vendor = _of(self._sandbox.vendors, request.path_params["vendor"], "vendor")
+        control = request.path_params["control"]
+        by_hand, needed = _of(vendor.controls, control, "control"), vendor.needed[control]
+        for field in needed:
+            if field not in fields:
+                raise ValueError(f"`{field}` is missing; fields: {', '.join(needed)}")
+        try:
+            return by_hand(fields)
+        except (StopIteration, KeyError, IndexError):
+            said = ", ".join(f"{field} {fields[field]!r}" for field in needed)
+            raise ValueError(f"There is nothing of that name, or not now: {said}") from None
+
+
+def _of(known: Mapping[str, Found], name: str, kind: str) -> Found:
+    """Return one by its name. Raises LookupError with those that there are."""
+    if name not in known:
+        raise LookupError(f"there is no {kind} {name!r}; there are {', '.join(sorted(known))}")
+    return known[name]

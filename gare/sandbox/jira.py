@@ -234,14 +234,14 @@ class Jira(JiraPlaces):
 
     # What people do by hand
 
-    @control("project")
+    @control("project", "key")
     def make_project(self, fields: dict[str, Any]) -> dict[str, str]:
         """Make a project: `key`, and what else a seed says of one."""
         check("a project made by hand", fields, Project)
         self.state.add_project(fields["key"], fields, self.clock.now())
         return {"key": fields["key"]}
 
-    @control("move")
+    @control("move", "key", "to")
     def move(self, fields: dict[str, Any]) -> dict[str, str]:
         """Take an issue to a status by a transition that is offered: `{key, to}`."""
         issue = self.state.issues[fields["key"]]

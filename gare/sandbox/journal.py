@@ -1,5 +1,6 @@
 """The log of every request that reached the sandbox."""
 
+import codecs
 import json
 from collections import deque
 from dataclasses import asdict, dataclass
@@ -87,5 +88,19 @@ def _told(request: Request) -> Any:
             return json.loads(request.body)
         except ValueError:
             pass
+    if _is_binary(request.body):
+        return f"({len(request.body)} bytes)"
     text = request.body[:_TOLD_BODY].decode(errors="replace")
     return text if len(request.body) <= _TOLD_BODY else f"{text}… ({len(request.body)} bytes)"
+
+
+def _is_binary(body: bytes) -> bool:
+    """Tell whether nobody could read it; a character may be cut at the end of what is looked at."""
+    begin = body[:_TOLD_BODY]
+    if b"\0" in begin:
+        return True
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(begin, final=len(body) <= _TOLD_BODY)
+    except UnicodeDecodeError:
+        return True
+    return False

@@ -118,11 +118,14 @@ def route(method: str, template: str) -> Callable[[Handler], Handler]:
     return mark
 
 
-def control(name: str) -> Callable[[Handler], Handler]:
-    """Let a method `(self, fields) -> Any` answer `POST /_sandbox/vendors/<vendor>/<name>`: what people do by hand."""
+def control(name: str, *fields: str) -> Callable[[Handler], Handler]:
+    """Let a method `(self, fields) -> Any` answer `POST /_sandbox/vendors/<vendor>/<name>`: what people do by hand.
+
+    `fields` are those that it cannot do without.
+    """
 
     def mark(handler: Handler) -> Handler:
-        handler.__dict__["control"] = name
+        handler.__dict__.update(control=name, needed=fields)
         return handler
 
     return mark
@@ -148,9 +151,14 @@ class Vendor:
         """Take the name it is served under, its section of the seed, and the sandbox's clock."""
         self.name, self.seed, self.clock = name, seed, clock
         self.routes = _Routes(self)
+        handlers = [handler for handler in _methods(self) if hasattr(handler, "control")]
         self.controls: dict[str, Callable[[dict[str, Any]], Any]] = {
-            handler.control: handler for handler in _methods(self) if hasattr(handler, "control")
+            handler.control: handler for handler in handlers
         }
+        self.needed: dict[str, tuple[str, ...]] = {
+            handler.control: handler.needed for handler in handlers
+        }
+        """The fields that each control cannot do without."""
 
     def admit(self, request: Request) -> None:
         """Look at every request before it is answered: who asks? Raises Declined."""

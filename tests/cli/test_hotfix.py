@@ -68,6 +68,29 @@ def test_the_plan_shows_the_fixes_what_is_skipped_and_what_a_person_has_to_do(sh
     assert f"{shop.fix[:12]}" in text.partition("\nFixes")[2]
 
 
+def test_what_people_say_of_a_line_is_in_the_log_of_the_hotfix_with_their_names(
+    shop, said, monkeypatch
+):
+    release = shop.released()
+    monkeypatch.setenv("GARE_TOKEN", shop.token("alice"))
+    said("fixes", "waive", release, "maintenance/1.4", "--reason", "has no basket")
+    said("fixes", "unwaive", release, "maintenance/1.4")
+    shop.git("checkout", "-q", "maintenance/1.4")
+    adapted = shop.commit("fix: basket, otherwise", "other.py", "full\n")
+    shop.git("checkout", "-q", "main")
+    words = ("--commit", adapted, "--comment", "written anew")
+    said("fixes", "merged", release, "maintenance/1.4", *words)
+    _, text = said("log", release)
+    fix = f"{shop.fix[:12]} (fix: total)"
+    told = [line.split("  ", 1)[1] for line in text.splitlines() if "alice" in line][-3:]
+    assert told == [
+        f"alice lets maintenance/1.4 go without {fix}: has no basket",
+        f"alice takes the waiver back: maintenance/1.4 needs {fix} again",
+        f"alice says that {adapted[:12]} is {fix} in maintenance/1.4: written anew",
+    ]
+    assert len(json.loads(said("log", release, "--json")[1])["fixes"]) == 3
+
+
 @pytest.mark.parametrize(
     ("words", "what", "hint"),
     [

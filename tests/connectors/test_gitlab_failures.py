@@ -12,6 +12,7 @@ from sandbox import Served, sandboxed
 
 from gare.connectors.connection import Connection
 from gare.connectors.gitlab import GitLab
+from gare.connectors.gitlab_settings import GitLabConnection
 from gare.errors import (
     AuthenticationFailed,
     Conflict,
@@ -79,6 +80,25 @@ def test_a_missing_right_is_named(
     assert raised.value.where.startswith(f"GitLab {PATH}")
     assert raised.value.hint
     assert token not in str(raised.value)
+
+
+@pytest.mark.parametrize("token", ["glpat-wrong", "glpat-expired"])
+def test_a_token_that_is_no_good_any_more_names_where_the_new_one_goes(
+    served: Served, token: str
+) -> None:
+    with pytest.raises(AuthenticationFailed) as raised:
+        start(connected(served.url, token=token))
+    assert raised.value.hint == (
+        "Make a new one with the scope `api`, set it as $GARE_TEST_GITLAB_TOKEN "
+        "(`connections: gitlab` of station.yaml), and restart the station."
+    )
+
+
+def test_a_token_in_a_file_names_the_file() -> None:
+    said = {"type": "gitlab", "url": "https://x", "token": "file:secrets/forge.token"}
+    assert GitLabConnection.model_validate(said).renewal("forge") == (
+        "write it into secrets/forge.token (`connections: forge` of station.yaml), and restart the station."
+    )
 
 
 def test_no_rights_and_no_project_look_alike_and_that_is_said(served: Served) -> None:

@@ -405,7 +405,10 @@ class TestBoards:
 
 class TestRefusals:
     def test_an_expired_token(self, site):
-        with pytest.raises(AuthenticationFailed, match="wrong or expired: make a new one"):
+        with pytest.raises(
+            AuthenticationFailed,
+            match=r"wrong or expired: make a new one, .*`connections: \S+` of station.yaml.*restart the station",
+        ):
             site.as_user("expired").tracker.tickets(["SHOP-1"], "1.4.0")
 
     @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ def test_the_plan_is_1_3_0_and_tells_what_does_not_match_in_jira(demo):
     }
     # No commit names TEA-19: the merge request that brought one does.
     assert "TEA-19" in {ticket.key for ticket in plan.tickets}
-    assert "1 commit(s) name no ticket" in plan.warnings
+    assert "1 commit names no ticket" in plan.warnings
     assert [(rule.environment, rule.groups) for rule in plan.approvals] == [
         ("production", {"qa": 1, "operations": 1})
     ]

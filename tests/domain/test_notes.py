@@ -112,6 +112,28 @@ def test_escaped_text_is_always_one_plain_paragraph(text):
     assert {child.type for child in tokens[3].children} <= {"text", "text_special"}
 
 
+@pytest.mark.parametrize(
+    ("text", "spelled"),
+    [
+        ("#3 x", "#3 x"),
+        ("# x", "\\# x"),
+        ("#", "\\#"),
+        ("### x", "\\### x"),
+        ("#3, #10", "#3, #10"),
+    ],
+)
+def test_a_number_of_an_issue_stays_a_link_and_a_heading_is_none(text, spelled):
+    assert escape(text) == spelled
+
+
+def test_tickets_are_listed_as_people_count():
+    made = Commit("a" * 40, (), "A", "a@x", "2026-03-01T10:00:00Z", "feat: a\n\nRefs #10, #2, #1")
+    told = render(
+        "1", [parse(made, compile_pattern(r"#\d+"))], titles={"#10": "x", "#2": "y", "#1": "z"}
+    )
+    assert told.endswith("### Tickets\n\n- #1: z\n- #2: y\n- #10: x\n")
+
+
 @given(st.text(min_size=1, max_size=60))
 def test_escaped_text_starts_no_block(text):
     tokens = SHOW.parse(f"- {escape(text)} (abc)\n")

@@ -14,7 +14,7 @@ def test_a_hotfix_is_released_on_the_last_version_with_a_branch_and_the_lines_ar
     said = shop.run(
         "hotfix", shop.name, "--commit", fix[:10], "--reason", "wrong totals", person="alice"
     )
-    assert f"{shop.name} 1.0.1: 1 commits on v1.0.0, plan sha256:" in said
+    assert f"{shop.name} 1.0.1: 1 commit on v1.0.0, plan sha256:" in said
     release = shop.last()
     assert (release.kind, release.state, release.version) == (
         "hotfix",

@@ -110,6 +110,22 @@ def test_a_transition_that_the_workflow_does_not_offer_stops_it_and_resume_goes_
     shop.assert_once()
 
 
+@pytest.mark.parametrize("correction", ["transition: Done", "transition: Shipped, refused: warn"])
+def test_what_is_corrected_in_the_projects_file_counts_at_resume(jira, shop, correction):
+    shop.configure(TICKETS.replace("transition: Done", "transition: Shipped"))
+    said = shop.release(code=1)
+    assert "which reads these keys anew" in said
+    shop.configure(TICKETS.replace("transition: Done", correction))
+    shop.run("resume", shop.last().id)
+    release = shop.last()
+    assert release.state is ReleaseState.RELEASED, release.end
+    issue = state(jira).issues["SHOP-2"]
+    assert (issue.status == "Done") == (correction == "transition: Done")
+    assert len(issue.comments) == 1
+    assert "tickets takes from the project's file as it is now" in shop.run("log", release.id)
+    shop.assert_once()
+
+
 def test_the_change_ticket_of_a_rejected_release_is_closed(jira, shop):
     approval = "    approval: {groups: {qa: 1, operations: 1}}\n"
     shop.configure(approval + TICKETS)

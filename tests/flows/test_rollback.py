@@ -134,7 +134,7 @@ def test_a_version_that_was_rolled_back_is_released_again_as_it_was(shop):
     steps = shop.gare().ledger.releases.steps
     built, before = steps(again.id)["build"].value, steps(first.id)["build"].value
     assert built["artifacts"] == before["artifacts"]
-    assert built["summary"] == f"1 artifact(s) of {first.id}"
+    assert built["summary"] == f"1 artifact of {first.id}"
     shop.assert_once()
     assert shop.name not in shop.run("hold", "list")
     shop.run("audit", "verify")

@@ -36,7 +36,7 @@ def board(repository: Repository, rule: str) -> tuple[list[str], dict[str, str]]
 
 
 def test_the_active_sprint_decides_and_not_the_one_before(repository):
-    reason = "it has no ticket of the sprint of Shop"
+    reason = "none of its commits names a ticket of the sprint of Shop: SHOP-2"
     assert board(repository, "sprint: Shop") == ([], {"shop": reason})
     repository.commit("feat: gift cards SHOP-2")
     assert board(repository, "sprint: Shop") == (["shop"], {})
@@ -44,8 +44,13 @@ def test_the_active_sprint_decides_and_not_the_one_before(repository):
 
 def test_a_fix_version_decides(repository):
     assert board(repository, "version: 1.1.0") == (["shop"], {})
-    reason = "it has no ticket of version 1.0.0"
+    reason = "none of its commits names a ticket of version 1.0.0: SHOP-3"
     assert board(repository, "version: 1.0.0") == ([], {"shop": reason})
+
+
+def test_a_version_that_jira_does_not_have_is_told(repository):
+    reason = "Jira SHOP has no version nothere"
+    assert board(repository, "version: nothere") == ([], {"shop": reason})
 
 
 def test_the_reason_names_the_version_as_the_tracker_was_asked_for_it(repository):
@@ -53,5 +58,5 @@ def test_the_reason_names_the_version_as_the_tracker_was_asked_for_it(repository
     named = words.replace("project: SHOP}", "project: SHOP, version: 'tea {version}'}")
     repository.file.write_text(named)
     repository.commit("chore: versions have a name in Jira")
-    reason = "it has no ticket of version tea Train 1.1.0"
+    reason = "Jira SHOP has no version tea Train 1.1.0"
     assert board(repository, "version: Train 1.1.0") == ([], {"shop": reason})

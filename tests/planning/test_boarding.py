@@ -40,6 +40,7 @@ class Station:
         self.away = False
         self.meeting: Barrier | None = None
         self.unsettled: dict[str, str] = {}
+        self.unknown: dict[str, str] = {}
 
     def plan_release(self, request):
         if self.meeting:
@@ -63,6 +64,7 @@ class Station:
             lambda project: self.unsettled.get(project, ""),
             lambda _project, version: Named(version, {"type": "jira"}),
             lambda project, version: f"{project} {version}",
+            lambda project, _version: self.unknown.get(project, ""),
         )
 
     def train(self, **more: object) -> Train:
@@ -216,6 +218,18 @@ def test_only_members_with_a_ticket_of_the_version_that_their_tracker_was_asked_
     assert left_out(plan) == {"web": "it has no ticket of version web Train 2026-11-24"}
     assert "api: not done in version api Train 2026-11-24: SHOP-9" in plan.warnings
     assert station.asked == ["Train 2026-11-24"] * 2
+
+
+def test_a_version_that_no_tracker_has_is_told_from_one_without_tickets(station):
+    station.unknown = {"api": "Jira SHOP has no version nothere"}
+    station.tickets = {"web": [Ticket(f"SHOP-{number}", "Other") for number in range(20, 28)]}
+    plan = station.board(board={"version": "nothere"})
+    assert left_out(plan) == {
+        "api": "Jira SHOP has no version nothere",
+        "web": "none of its commits names a ticket of version web nothere: "
+        "SHOP-20, SHOP-21, SHOP-22, SHOP-23, SHOP-24 and 3 more",
+    }
+    assert plan.details["refusal"] == "empty: no member has anything to release for version nothere"
 
 
 def test_a_sprint_may_decide_who_boards(station):

@@ -1,5 +1,6 @@
 """Which commit is the fix in a line, and what takes it away again: the rules that all who ask have in common."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from fixed_project import FixedProject
 
 from gare.domain.fixes import FixState
 from gare.errors import LosesFix
+from gare.fixing import look_again
 
 
 @pytest.fixture
@@ -55,6 +57,44 @@ def test_a_fix_that_was_reverted_and_picked_once_more_is_there(shop):
     picked = shop.git("rev-parse", "HEAD")
     shop.commit("feat: words", "basket.py", "full of words\n")
     assert (shop.look().state, shop.look().seen) == (FixState.MERGED, picked)
+
+
+def test_a_line_that_has_the_same_in_another_commit_says_in_which(shop):
+    shop.branch("maintenance/1.4", "v1.4.0")
+    shop.git("cherry-pick", "-n", shop.fix)
+    shop.git("commit", "-qm", "Corrected the sums")
+    picked = shop.git("rev-parse", "HEAD")
+    shop.git("checkout", "-q", "main")
+    shop.release()
+    told = {fix.line: (fix.state, fix.detail) for fix in look_again(shop.gare(), "shop")}
+    assert told == {
+        "main": (FixState.MERGED, ""),
+        "maintenance/1.4": (FixState.MERGED, f"as {picked[:12]}, an equal patch"),
+    }
+
+
+def test_a_row_of_an_older_gare_that_does_not_say_how_says_it_at_the_next_look(shop):
+    shop.git("reset", "-q", "--hard", shop.feature)
+    shop.release(shop.fix)
+    shop.git("cherry-pick", "-n", shop.fix)
+    shop.git("commit", "-qm", "Corrected the sums")
+    found = shop.look()
+    shop.gare().ledger.fixes.note([replace(found, detail="")], actor="gare")
+    assert shop.look().detail == found.detail != ""
+
+
+def test_a_line_in_which_the_fix_would_change_nothing_says_so(shop):
+    shop.git("reset", "-q", "--hard", shop.feature)
+    shop.release(shop.fix)
+    shop.commit("feat: more at once", "basket.py", "full\n")
+    shop.git("commit", "-q", "--amend", "-m", "feat: more at once")
+    (shop.work / "more.py").write_text("more\n")
+    shop.git("add", "-A")
+    shop.git("commit", "-q", "--amend", "--no-edit")
+    assert (shop.look().state, shop.look().detail) == (
+        FixState.MERGED,
+        "it would change nothing there",
+    )
 
 
 @pytest.mark.parametrize("message", ["", "Revert it\n\nThis reverts merge request shop/web!7"])

@@ -133,7 +133,7 @@ def test_a_maintenance_line_is_released_from_its_head_with_its_own_next_version(
     repository.git("tag", "v1.4.1", "v1.4.0")
     _, plan = repository.plan(repository.fix, line="maintenance/1.4")
     assert plan.version == "1.4.2", "1.4.1 is taken elsewhere"
-    assert "1 commit(s) of maintenance/1.4 since v1.4.1 are released with it" in plan.warnings
+    assert "1 commit of maintenance/1.4 since v1.4.1 is released with it" in plan.warnings
     assert {commit.subject for commit in plan.commits} == {"words", "total"}
 
 

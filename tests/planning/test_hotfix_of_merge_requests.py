@@ -150,6 +150,55 @@ def test_a_line_with_an_open_merge_request_says_so_until_it_is_merged(shop):
     assert (fix.state, fix.detail) == (FixState.MERGED, "")
 
 
+class TestOpenMergeRequest:
+    """One is open for a line: its row says what merging it would meet."""
+
+    @staticmethod
+    def hotfix(shop, commit: str):
+        gare = shop.gare()
+        digest, plan = shop.plan(commit)
+        release = gare.ledger.releases.open(digest, plan, "run 1", "", "")
+        shop.git("branch", plan.branch, plan.commit)
+        made = shop.merge_request(plan.branch, "main")
+        track(gare, release, plan)
+        gare.ledger.releases.mark(release.id, ReleaseState.RELEASED, actor="gare")
+        return made
+
+    def test_the_conflict_that_it_has_is_named_also_at_later_looks(self, shop):
+        shop.git("checkout", "-qb", "adapted", "v1.4.0")
+        commit = shop.commit("fix: total", "pay.py", "one\ntwo\nthree total\n")
+        shop.git("checkout", "-q", "main")
+        made = self.hotfix(shop, commit)
+        for _ in range(2):
+            [fix] = look_again(shop.gare(), "shop")
+            assert fix.state is FixState.PROPOSED
+            assert fix.detail.startswith(f"{made.url}; Commit ")
+            assert fix.detail.endswith("does not fit on main: conflict in pay.py.")
+
+    def test_that_the_fix_was_reverted_is_named_also_to_who_releases(self, shop):
+        made = self.hotfix(shop, shop.topic)
+        shop.git("cherry-pick", shop.topic)
+        shop.git("revert", "--no-edit", "HEAD")
+        revert = shop.git("rev-parse", "HEAD")[:12]
+        [fix] = look_again(shop.gare(), "shop")
+        assert (fix.state, fix.detail) == (
+            FixState.PROPOSED,
+            f"{made.url}; reverted by {revert}",
+        )
+        with pytest.raises(LosesFix, match=f"of 1.4.1, reverted by {revert}: it is not in main"):
+            shop.gare().drafting.make(ReleaseRequest(project="shop"))
+
+    def test_it_is_to_be_closed_when_the_line_has_an_equal_patch(self, shop):
+        made = self.hotfix(shop, shop.topic)
+        shop.git("cherry-pick", "-n", shop.topic)
+        shop.git("commit", "-qm", "Names")
+        picked = shop.git("rev-parse", "HEAD")
+        [fix] = look_again(shop.gare(), "shop")
+        assert (fix.state, fix.seen) == (FixState.MERGED, picked)
+        said = f"as {picked[:12]}, an equal patch; nobody needs {made.url} any more: close it"
+        assert fix.detail == said
+
+
 @pytest.mark.parametrize("is_named", [True, False])
 def test_what_gitlab_has_merged_after_a_conflict_counts_for_fixes_and_for_releases_alike(
     shop, is_named

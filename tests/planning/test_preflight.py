@@ -12,6 +12,7 @@ from company import Company, company
 from gare.doctor.hosting import hosting
 from gare.doctor.trackers import trackers
 from gare.requests import HotfixRequest, ReleaseRequest
+from gare.sandbox.jira_state import Version
 
 
 @pytest.fixture
@@ -117,6 +118,19 @@ def test_rights_that_are_missing(tmp_path):
         ]
 
 
+def test_an_archived_version_is_said_where_the_release_is_to_release_it(shop):
+    versions = board(shop).projects["SHOP"].versions
+    versions.append(Version("99", "1.1.0", archived=True))
+    assert warnings(shop) == [
+        "version 1.1.0 is archived; tickets will be refused: unarchive it, or release another version"
+    ]
+    shop.configure(
+        tickets="\n  tracker: {type: jira, connection: board, project: SHOP}"
+        "\n  on_release: {version: false, comment: Out}"
+    )
+    assert warnings(shop) == []
+
+
 def test_a_type_of_change_tickets_that_is_not_there_or_asks_for_more(shop):
     shop.configure(tickets=TICKETS.format(transition="done", kind="Chnage"))
     (told,) = warnings(shop)
@@ -154,7 +168,7 @@ def test_many_tickets_cost_a_question_for_each_status(shop):
     assert warnings(shop) == []
     sent = shop.served.sandbox.journal.entries(vendor="board")
     assert len([one for one in sent if one.path.endswith("/transitions")]) == 2
-    assert len(sent) <= 2 + 3 + 2 + 5
+    assert len(sent) <= 2 + 3 + 2 + 1 + 5
 
 
 def test_a_wait_for_a_vendor_is_seen_at_the_command_line(shop):

@@ -95,6 +95,24 @@ def test_a_release_is_rehearsed_to_its_end_and_nothing_real_is_changed(shop, roo
 
 
 @pytest.mark.engine
+def test_a_release_that_takes_what_a_job_makes_is_rehearsed_though_no_pipeline_has_made_it(
+    shop, rooms
+):
+    shop.configure(
+        steps="\n  - {id: ci, type: pipeline, needs: [plan], before: [validate], "
+        "artifacts: {package: ['dist/*']}}\n  - {id: test, type: test, skip: true}"
+    )
+    done = run(shop, "shop", "--json")
+    assert done.returncode == 0, done.stderr
+    story = json.loads(done.stdout)
+    assert story["state"] == "released"
+    assert "GitLab: the artifacts of job package are made up" in story["notes"]
+    deploy = next(step for step in story["steps"] if step["id"] == "deploy-production")
+    assert sent(deploy) == ["POST deployments"]
+    assert deploy["others"] == ["switch shop to 1.1.0: production (directory ../production)"]
+
+
+@pytest.mark.engine
 def test_a_release_that_does_not_hold_says_where_and_the_folder_can_be_kept(shop, rooms):
     shop.configure(build='{commands: ["false"], artifacts: [out.txt], sbom: none}')
     done = run(shop, "shop", "--keep")

@@ -41,6 +41,7 @@ def test_a_request_belongs_to_the_step_that_was_at_work():
         step("build", "build"),
         step("page", "page"),
         step("migrate", "run"),
+        step("ship", "deploy"),
     ]
     plan = SimpleNamespace(steps=plan_steps, step={one.id: one for one in plan_steps}.__getitem__)
     records = {
@@ -49,22 +50,31 @@ def test_a_request_belongs_to_the_step_that_was_at_work():
         "build": record("build", 0.5, 20),
         "page": record("page", 21, 22),
         "migrate": record("migrate", 23, 24),
+        "ship": record("ship", 25, 26),
     }
     entries = [
         entry("POST", "/pipeline", 1),
         entry("GET", "/pipelines/1", 8.5),
         entry("POST", "/releases", 21.5),
+        entry("POST", "/deployments", 25.5),
         entry("POST", "/late", 30),
     ]
     events = [started("ci", 0.9), started("ci", 8), started("build", 0.5)]
     stories, unplaced = step_stories(plan, records, events, entries, {"migrate": "not rehearsed"})
     told = {story.id: [write.path for write in story.writes] for story in stories}
-    assert told == {"ci": ["/pipeline"], "build": [], "page": ["/releases"], "migrate": []}
+    assert told == {
+        "ci": ["/pipeline"],
+        "build": [],
+        "page": ["/releases"],
+        "migrate": [],
+        "ship": ["/deployments"],
+    }
     assert [write.path for write in unplaced] == ["/late"]
     assert {story.id: story.others for story in stories} == {
         "ci": [],
         "build": ["do build: there"],
         "page": [],
         "migrate": ["not rehearsed"],
+        "ship": ["do ship: there"],
     }
     assert round(stories[0].seconds, 1) == 8.1

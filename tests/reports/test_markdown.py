@@ -53,9 +53,9 @@ def test_approvers_see_that_it_is_a_hotfix_what_it_fixes_and_what_it_skips(page)
     ],
 )
 def test_approvers_of_every_kind_see_what_the_plan_warns_of(page, kind, details, question):
-    said = page(kind=kind, details=details, warnings=("3 commit(s) name no ticket",))
+    said = page(kind=kind, details=details, warnings=("3 commits name no ticket",))
     assert said.startswith(question)
-    assert "> **Note:** 3 commit(s) name no ticket" in said
+    assert "> **Note:** 3 commits name no ticket" in said
     if kind is Kind.TRAIN:
         assert f"| api | 2.1.0 | `{'c' * 12}` |" in said
         assert "| web | Nothing to release. |" in said

@@ -24,6 +24,9 @@ WAIVE = "gare fixes waive R-8 main --reason …"
     [
         (FixState.MISSING, "reverted by cccccccccccc", "; reverted by cccccccccccc", f"bring it there, or {WAIVE}"),
         (FixState.PROPOSED, "https://x/7", "; https://x/7", f"merge it, or {WAIVE}"),
+        (FixState.PROPOSED, "https://x/7; Commit b does not fit on main: conflict in f.",
+         "; https://x/7; Commit b does not fit on main: conflict in f.",
+         f"make its branch fit, then merge it, or {WAIVE}"),
         (FixState.CONFLICT, "conflict in a.py", "; conflict in a.py",
          f"make it fit there, then gare fixes merged R-8 main --commit …; or {WAIVE}"),
     ],

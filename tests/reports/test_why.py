@@ -130,6 +130,24 @@ def test_who_votes_is_told_what_was_rolled_back_there_since():
     assert "`gare hold release shop production`" in answer.blockers[0].do
 
 
+@pytest.mark.parametrize(
+    ("more", "owner", "do"),
+    [
+        ({}, "nobody", "Nothing: it looks again by itself."),
+        (
+            {"who": "somebody in GitLab", "do": "Start it there: ship (http://x/jobs/3)."},
+            "somebody in GitLab",
+            "Start it there: ship (http://x/jobs/3). Nothing here: it looks again by itself.",
+        ),
+    ],
+)
+def test_a_step_that_looks_again_names_who_must_act_elsewhere(more, owner, do):
+    value = {"summary": "ship waits", "again_at": EXPIRES.isoformat(), **more}
+    waiting = StepRecord("build", StepState.WAITING, 1, value, "", NOW, NOW)
+    [blocker] = explain(view(steps=(waiting, step("backup")), is_asked=False)).blockers
+    assert (blocker.what, blocker.owner, blocker.do) == ("ship waits", owner, do)
+
+
 def test_whoever_has_voted_owes_nothing():
     answer = explain(view(steps=TICKED, votes=(vote("alice", "dev"),)))
     assert [(b.what, b.owner) for b in answer.blockers] == [

@@ -1,5 +1,6 @@
 """The sandbox itself: what it refuses, what it logs, its clock and its failures."""
 
+import gzip
 from collections.abc import Iterator
 from typing import Any
 
@@ -70,6 +71,22 @@ def test_pages_are_linked_to_the_end(http: httpx.Client) -> None:
         assert reply.headers["X-Total"] == "4"
         address = reply.links.get("next", {}).get("url")
     assert seen == [4, 3, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (gzip.compress(b"tea"), "(23 bytes)"),
+        (b"tea\0cups", "(8 bytes)"),
+        ("thé".encode(), "thé"),
+        (b"x" * 3999 + "é and more".encode(), "x" * 3999 + "\ufffd… (4010 bytes)"),
+    ],
+)
+def test_a_body_that_nobody_could_read_is_logged_by_its_length(
+    served: Served, http: httpx.Client, body: bytes, told: str
+) -> None:
+    http.put(f"{PROJECT}/packages/generic/app/0.1.0/app.gz", content=body)
+    assert served.sandbox.journal.entries()[-1].body == told
 
 
 def test_every_request_is_logged_without_its_token(http: httpx.Client) -> None:
@@ -185,12 +202,15 @@ def test_tags_are_listed_after_a_release(http: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "told"),
     [
-        ("clock", [1], "AttributeError"),
+        ("clock", [1], "an object of fields"),
         ("clock", {"at": "tomorrow"}, "Invalid isoformat"),
         ("vendors/gitlab/play", {"project": "shop/nowhere", "job": "x"}, "no project 'shop/nowhere'"),
         ("vendors/gitlab/approve", {"project": PATH, "environment": "moon"}, "nothing of that name"),
         ("vendors/gitlab/project", {"path": "a/b", "membres": {}}, "`membres` is not known"),
-        ("vendors/nobody/play", {}, "KeyError"),
+        ("vendors/nobody/play", {}, "no vendor 'nobody'; there are gitlab"),
+        ("vendors/gitlab/plya", {}, "there are approve, approve_merge_request, merge, play, "),
+        ("vendors/gitlab/play", {"project": PATH}, "`job` is missing; fields: project, job"),
+        ("vendors/gitlab/merge", {"project": PATH, "iid": 99}, f"or not now: project '{PATH}', iid 99"),
     ],
 )  # fmt: skip
 def test_what_the_controls_cannot_do_is_answered_400(

@@ -10,6 +10,7 @@ from released_project import ReleasedProject
 from sandbox import Served, sandboxed
 from waiting import wait_until
 
+from gare.command_logs import last_lines, log_files
 from gare.config.freezes import StopOrder
 from gare.connectors.artifacts import keep
 from gare.debts import Payer, owed, pay
@@ -121,6 +122,9 @@ def test_a_pipeline_is_waited_for_and_its_tests_are_facts(released):
         released.later(3)
     assert "is pending" in waits[0]
     assert waits[2].startswith("somebody to start in GitLab: review (http://")
+    asked = released.do("ci", bring_on).more
+    assert asked["who"] == "somebody in GitLab"
+    assert asked["do"].startswith("Start it there: review (http://")
     released.up.sandbox.vendors["gitlab"].controls["play"]({"project": "shop/app", "job": "review"})
     released.later(10)
     value = released.do("ci", bring_on)
@@ -200,11 +204,25 @@ def test_approvals_that_others_owe_are_waited_for(released):
     project.seed["environments"] = {"live": {"approvals": 2}}
     project.seed["pipeline"]["jobs"] = {"ship": {"environment": "live", "takes_s": 5}}
     for _ in range(2):
-        assert "1 more approval(s) in GitLab for ship" in released.do("ship", bring_on).reason
+        assert "1 more approval in GitLab for ship" in released.do("ship", bring_on).reason
+    assert released.do("ship", bring_on).more["do"].startswith("Approve the deployment there: http")
     assert released.up.sent("POST", "/play") == []
     vote = {"project": "shop/app", "environment": "live", "user": "alice"}
     released.up.sandbox.vendors["gitlab"].controls["approve"](vote)
     assert "ship, which was started" in released.do("ship", bring_on).reason
+
+
+def test_a_job_whose_deployment_owes_approvals_is_to_be_approved_before_it_is_started(released):
+    project = released.up.sandbox.vendors["gitlab"].projects[0]
+    project.seed["environments"] = {"live": {"approvals": 1}}
+    project.seed["pipeline"]["jobs"] = {
+        "ship": {"stage": "a", "when": "manual", "allow_failure": False, "environment": "live"},
+        "review": {"stage": "a", "when": "manual", "allow_failure": False},
+    }
+    waits = released.do("ci", bring_on)
+    assert waits.reason.startswith("somebody to approve and start in GitLab: ship (http")
+    assert "; somebody to start in GitLab: review (http" in waits.reason
+    assert waits.more["do"].startswith("Approve the deployment, then start the job: ship (http")
 
 
 def test_what_a_job_made_becomes_the_releases_own(released):
@@ -254,17 +272,19 @@ def test_artifacts_that_are_not_there_or_differ_under_one_name_are_told(released
 def test_a_failed_pipeline_names_job_and_reason(released):
     project = released.up.sandbox.vendors["gitlab"].projects[0]
     project.seed["pipeline"]["jobs"] = {
-        "unit": {"takes_s": 1, "fails": True, "log": "assert cups == 3"}
+        "unit: a/b": {"takes_s": 1, "fails": True, "log": "assert cups == 3"}
     }
     try:
         assert isinstance(released.do("ci", bring_on), AskAgain)
         released.later(10)
-        with pytest.raises(StepFailed, match=r"failed: unit \(script failure\)") as raised:
+        with pytest.raises(StepFailed, match=r"failed: unit: a/b \(script failure\)") as raised:
             released.do("ci", bring_on)
         assert "/-/pipelines/" in raised.value.where
         assert f"gare resume {released.release.id}" in raised.value.hint
         shown = released.pages.shown[f"{released.release.id.lower()}-ci-log"]
         assert "    assert cups == 3\n    ERROR: Job failed: exit code 1" in shown
+        [log] = log_files(released.gare.logs_folder, released.release.id, "ci")
+        assert last_lines(log, 2) == ["assert cups == 3", "ERROR: Job failed: exit code 1"]
     finally:
         project.seed["pipeline"]["jobs"] = JOBS
 

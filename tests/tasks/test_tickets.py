@@ -8,12 +8,14 @@ import pytest
 from jira_project import SEED, Repository
 from sandbox import Served, sandboxed
 
+from gare.config.loader import load_station
 from gare.debts import Payer, pay
 from gare.domain.releases import ReleaseState, StepState
 from gare.errors import AuthenticationFailed, Conflict, Refused, Unavailable
 from gare.ledger.audit import audit_ledger
+from gare.reports.log import sentence
 from gare.sandbox.clock import Clock
-from gare.sandbox.jira_state import Version
+from gare.sandbox.jira_state import Transition, Version
 from tasks.change import follow
 from tasks.step import Work
 from tasks.tickets import tell
@@ -182,11 +184,116 @@ class TestRefused:
         value = tell(released.work("tickets"))
         assert list(value["refused"]) == ["SHOP-2"]
         assert value["summary"].endswith(", 1 refused")
+        effects = released.gare.ledger.effects.of(released.release.id)
+        assert [one.target for one in effects if one.receipt is None] == [], "the release can close"
 
     def test_a_token_that_is_refused_stops_it_at_once(self, released, jira):
         jira.sandbox.vendors["jira"]._users.clear()
         with pytest.raises(AuthenticationFailed):
             tell(released.work("tickets"))
+
+
+class TestCorrected:
+    """What is corrected in the project's file after the step has failed counts; before that the plan does."""
+
+    @pytest.fixture
+    def failed(self, repository, jira) -> Released:
+        """The step has failed at a field that the screen asks for; one of two tickets was told before."""
+        repository.commit("feat: gift cards SHOP-2")
+        arrows = state(jira).projects["SHOP"].transitions
+        screen = {"resolution": {"required": True, "values": ["Fixed"]}}
+        arrows[:] = [
+            replace(one, name=f"{one.name} {n}", origins=(origin,), screen=screen if n else {})
+            for one in arrows
+            if one.to == "Done"
+            for n, origin in enumerate(("In Progress", "To Do"))
+        ]
+        for n, status in ((1, "In Progress"), (2, "To Do")):
+            state(jira).issues[f"SHOP-{n}"].status = status
+        released = told(repository, transition="Done")
+        self.edit(released, "{transition: Done, fields: {resolution: Fixed}}")
+        with pytest.raises(Refused, match="Resolution"):
+            self.attempt(released)
+        return released
+
+    def edit(self, released: Released, rule: str) -> None:
+        """Write another rule into the project's file; whoever resumes reads it in a new process."""
+        file = released.gare.station.root / "shop" / "gare.yaml"
+        begin, _, rest = file.read_text().partition("  on_release: ")
+        file.write_text(f"{begin}  on_release: {rule}\n{rest.partition(chr(10))[2]}")
+        released.gare.__dict__["station"] = load_station(released.gare.station.root)
+
+    def attempt(self, released: Released) -> None:
+        releases = released.gare.ledger.releases
+        releases.begin_step(released.release.id, "tickets", actor="test")
+        try:
+            tell(released.work("tickets"))
+        except Refused as error:
+            releases.end_step(
+                released.release.id, "tickets", StepState.FAILED, error=str(error), actor="test"
+            )
+            raise
+
+    def said(self, released: Released) -> list[str]:
+        events = released.gare.ledger.database.events(released.release.id)
+        return [sentence(event) for event in events if event.kind == "settings taken"]
+
+    def test_a_field_given_in_the_file_is_sent_and_the_record_says_so(self, failed, jira):
+        self.attempt(failed)
+        issues = state(jira).issues
+        assert [issues[f"SHOP-{n}"].status for n in (1, 2)] == ["Done", "Done"]
+        assert [len(issues[f"SHOP-{n}"].history) for n in (1, 2)] == [1, 1]
+        assert self.said(failed) == [
+            "tickets takes from the project's file as it is now: "
+            '{"fields": {"resolution": "Fixed"}}'
+        ]
+        effects = failed.gare.ledger.effects.of(failed.release.id)
+        assert [one.target for one in effects if one.receipt is None] == []
+        assert audit_ledger(failed.gare.ledger.database).is_sound
+
+    def test_another_status_moves_those_that_were_refused_alone(self, failed, jira):
+        state(jira).projects["SHOP"].transitions.append(
+            Transition("9", "Begin", "In Progress", ("To Do",), {})
+        )
+        self.edit(failed, "{transition: In Progress}")
+        self.attempt(failed)
+        assert [state(jira).issues[f"SHOP-{n}"].status for n in (1, 2)] == ["Done", "In Progress"]
+
+    def test_they_can_be_left(self, failed):
+        self.edit(failed, "{transition: Done, refused: warn}")
+        self.attempt(failed)
+        effects = failed.gare.ledger.effects.of(failed.release.id)
+        assert [one.target for one in effects if one.receipt is None] == []
+
+    def test_nothing_is_taken_from_a_file_that_says_nothing_of_it(self, failed):
+        file = failed.gare.station.root / "shop" / "gare.yaml"
+        file.write_text("name: shop\nsource: {type: git, branch: main, remote: ''}\n")
+        failed.gare.__dict__["station"] = load_station(failed.gare.station.root)
+        with pytest.raises(Refused, match="Resolution"):
+            self.attempt(failed)
+        assert self.said(failed) == []
+
+
+def test_a_change_ticket_that_was_refused_follows_the_file_as_it_is_now(repository, jira):
+    released = Released(repository)
+    key = follow(released.work("change-open"))["key"]
+    released.done("change-open", {"key": key})
+    arrows = state(jira).projects["SHOP"].transitions
+    arrows[:] = [one for one in arrows if one.to != "In Progress"]
+    with pytest.raises(Refused) as refused:
+        follow(released.work("change-deploying"))
+    releases = released.gare.ledger.releases
+    releases.begin_step(released.release.id, "change-deploying", actor="test")
+    releases.end_step(
+        released.release.id, "change-deploying", StepState.FAILED,
+        error=str(refused.value), actor="test",
+    )  # fmt: skip
+    repository.file.write_text(
+        repository.file.read_text().replace("deploying: doing", "deploying: Done")
+    )
+    released.gare.__dict__["station"] = load_station(repository.root)
+    follow(released.work("change-deploying"))
+    assert state(jira).issues[key].status == "Done"
 
 
 def test_a_ticket_that_is_done_otherwise_counts_as_done(repository, jira):

@@ -102,7 +102,7 @@ class GitLabBase(Vendor):
         self.projects.append(made)
         return made
 
-    @control("project")
+    @control("project", "path")
     def make_project_by_hand(self, fields: dict[str, Any]) -> Any:
         """Make a project: `path`, and what else a seed says of one."""
         check("a project made by hand", fields, SeededProject)

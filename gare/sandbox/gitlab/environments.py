@@ -189,7 +189,7 @@ class EnvironmentRoutes(GitLabBase):
         found, fields = self._deployment(project, request), request.fields
         return Reply(201, self._vote(found, self.who(request), fields["status"], fields))
 
-    @control("approve")
+    @control("approve", "project", "environment")
     def approve_by_hand(self, fields: dict[str, Any]) -> Any:
         """Let a person vote on the newest deployment of `environment`: `project`, `user`, `status`."""
         project = self.named(fields["project"])

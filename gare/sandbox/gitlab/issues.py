@@ -96,7 +96,7 @@ class IssueRoutes(GitLabBase):
             ],
         )
 
-    @control("reopen_issue")
+    @control("reopen_issue", "project", "iid")
     def reopen_by_hand(self, fields: dict[str, Any]) -> Any:
         """Let a person open a closed issue again: `project`, `iid`."""
         project = self.named(fields["project"])

@@ -156,7 +156,7 @@ class MergeRequestRoutes(GitLabBase):
         self._merge(project, found)
         return Reply(200, self._shown_merge_request(request, project, found))
 
-    @control("approve_merge_request")
+    @control("approve_merge_request", "project", "iid")
     def approve_merge_request_by_hand(self, fields: dict[str, Any]) -> Any:
         """Let a person approve: `project`, `iid`."""
         project = self.named(fields["project"])
@@ -164,7 +164,7 @@ class MergeRequestRoutes(GitLabBase):
         found.approvals += 1
         return {"approvals": found.approvals}
 
-    @control("merge")
+    @control("merge", "project", "iid")
     def merge_by_hand(self, fields: dict[str, Any]) -> Any:
         """Let a person merge: `project`, `iid`."""
         project = self.named(fields["project"])

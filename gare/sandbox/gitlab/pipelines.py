@@ -199,8 +199,9 @@ class PipelineRoutes(EnvironmentRoutes):
             raise declined(404, "404 Not Found")
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w") as archive:
-            for name, text in files.items():
-                archive.writestr(zipfile.ZipInfo(name), str(text))
+            for name, said in files.items():
+                content = said if isinstance(said, bytes) else str(said)
+                archive.writestr(zipfile.ZipInfo(name), content)
         return Reply(200, packed.getvalue())
 
     @route("POST", JOB + "/play")
@@ -233,7 +234,7 @@ class PipelineRoutes(EnvironmentRoutes):
         job.canceled_at = self.clock.now()
         return Reply(201, self._job(request, project, found, job))
 
-    @control("play")
+    @control("play", "project", "job")
     def play_by_hand(self, fields: dict[str, Any]) -> Any:
         """Let a person start a job: `project`, `job` (its name) of the newest pipeline."""
         project = self.named(fields["project"])
@@ -243,7 +244,7 @@ class PipelineRoutes(EnvironmentRoutes):
         job.played_at = self.clock.now()
         return {"job": job.id}
 
-    @control("retry")
+    @control("retry", "project", "job")
     def retry_by_hand(self, fields: dict[str, Any]) -> Any:
         """Let a person run a job again: `project`, `job` (its name) of the newest pipeline."""
         project = self.named(fields["project"])

@@ -112,7 +112,7 @@ class Job(Section):
 
     stage: str = ""
     takes_s: Seconds = 10
-    artifacts: dict[str, str | int | float] = Field(default_factory=dict)
+    artifacts: dict[str, str | int | float | bytes] = Field(default_factory=dict)
     log: str = ""
     tests: Tests | None = None
     fails: bool | Literal["once"] = False
