@@ -12,6 +12,7 @@ from prefect.logging import get_run_logger
 
 from gare.boundaries import reached
 from gare.departures import BEFORE_DEPARTURE, taken_off
+from gare.domain.counts import counted
 from gare.domain.journey import HOTFIX_FIRST, NOTHING_LEFT
 from gare.domain.plan import Kind, Plan
 from gare.domain.releases import Release, ReleaseState, StepState
@@ -288,8 +289,15 @@ def _end(gare: Gare, release: Release, end: str) -> None:
 
 
 def _value(digest: str, plan: Plan) -> dict[str, str]:
-    about = plan.bump if plan.kind is Kind.TRAIN else f"{len(plan.commits)} commits, {plan.bump}"
-    return {"plan": digest, "summary": about}
+    return {
+        "plan": digest,
+        "summary": f"{_about(plan)}, {plan.bump}" if plan.commits else plan.bump,
+    }
+
+
+def _about(plan: Plan) -> str:
+    """Say in short how much a plan is about; of a train its members, of a rollback that it is one."""
+    return counted(len(plan.commits), "commit") if plan.commits else plan.bump
 
 
 def _show(gare: Gare, release: Release, digest: str, plan: Plan) -> None:
@@ -301,4 +309,4 @@ def _show(gare: Gare, release: Release, digest: str, plan: Plan) -> None:
     page_of = plan_of_train_page if plan.kind is Kind.TRAIN else plan_page
     page = page_of(release.id, plan, digest)
     gare.engine.publish(run_id, f"{release.id.lower()}-plan", page, f"Plan of {name}")
-    get_run_logger().info("%s: %d commits, %d steps", name, len(plan.commits), len(plan.steps))
+    get_run_logger().info("%s: %s, %s", name, _about(plan), counted(len(plan.steps), "step"))
