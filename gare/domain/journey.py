@@ -178,6 +178,8 @@ def _stand(
                 way_back, _told(back, places)
             )
         left = str(arrived.get("left", ""))
+        if (kept := returned.get("untouched")) and not left:
+            return Stand.STAYS, str(kept)
         if left and release is not None and was_overtaken(release):
             return Stand.OVERTAKEN, left
         return (Stand.DROPPED, left) if left else (Stand.ARRIVED, "")
