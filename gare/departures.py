@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Any
 
 from gare.domain.journey import failures, forward, has_failed
-from gare.domain.plan import Kind, Plan
+from gare.domain.plan import Kind, Plan, of_train
 from gare.domain.releases import Release, ReleaseState, StepState
 from gare.domain.timetable import Kept
 from gare.errors import GareError, NotFound
@@ -22,6 +22,16 @@ TAKEN_OFF = "member taken off"
 def has_departed(ledger: Ledger, departure: Release) -> bool:
     """Tell whether a train has left: from then on its plan does not change."""
     return ledger.releases.step_states(departure.id).get("leave") is StepState.DONE
+
+
+def under_way(ledger: Ledger, train: str) -> list[Release]:
+    """Return the departures of a train that have not ended, the newest first."""
+    return ledger.releases.find(project=of_train(train), is_open=True)
+
+
+def boarded_for(ledger: Ledger, train: str, slot: str) -> Release | None:
+    """Return the departure of a train that is under way for a slot."""
+    return next((one for one in under_way(ledger, train) if one.version == slot), None)
 
 
 def kept_by_people(ledger: Ledger, plan: Plan) -> Kept | None:

@@ -8,7 +8,8 @@ from gare.domain.plan import Plan
 from gare.domain.releases import Release, ReleaseState
 from gare.domain.timetable import Slot
 from gare.ledger.ledger import Ledger
-from gare.planning.train import missed
+from gare.planning.boarding import taken_by
+from gare.planning.train import missed, taken
 from tasks.announce import tell
 from tasks.step import AskAgain, Value, Work, step_task
 
@@ -60,6 +61,8 @@ def kept_back(ledger: Ledger, release: Release, plan: Plan) -> str:
     details = plan.details
     if not details["is_scheduled"]:
         return ""
+    if other := taken_by(ledger, str(details["train"]), plan.version, release.id):
+        return taken(other)  # both boarded before the other one was seen
     if kept := kept_by_people(ledger, plan):
         return kept.said
     grace = timedelta(seconds=details["rules"]["grace_s"])

@@ -99,6 +99,7 @@ def board(name: str, slot: str, reason: str, *, no_follow: bool) -> None:
             where=f"train {name}",
             hint=f"`gare train depart {name}` boards and departs at once. Nothing was started.",
         )
+    _refuse_boarded(gare, found, asked)
     _start(gare, name, slot=asked, reason=reason, no_follow=no_follow)
 
 
@@ -114,10 +115,13 @@ def board(name: str, slot: str, reason: str, *, no_follow: bool) -> None:
 @REASON
 @FOLLOW
 def depart(name: str, plan_digest: str, reason: str, *, no_follow: bool) -> None:
-    """Board and depart at once, outside the timetable."""
+    """Board and depart at once, outside the timetable; behind a departure of the train that has boarded already."""
     from gare.cli.station_here import gare_to_plan
 
-    _start(gare_to_plan(), name, plan=plan_digest, reason=reason, no_follow=no_follow)
+    gare = gare_to_plan()
+    gare.station.train(name)
+    _tell_boarded(gare, name)
+    _start(gare, name, plan=plan_digest, reason=reason, no_follow=no_follow)
 
 
 @train.command()
@@ -160,6 +164,36 @@ def _start(gare: Gare, name: str, *, no_follow: bool, **fields: str) -> None:
     request = _request(name, requested_by=requester(gare), **fields)
     check_right(gare, request)
     start(gare, request, no_follow=no_follow, until_waiting=True, as_json=False)
+
+
+def _refuse_boarded(gare: Gare, found: Train, asked: str) -> None:
+    """Raise Refused when a departure of this slot is under way: a second one would only stand behind it."""
+    from gare.departures import boarded_for
+    from gare.errors import Refused
+    from gare.planning.boarding import slot_named
+
+    name, slot = found.config.name, slot_named(found, asked).name
+    if (other := boarded_for(gare.ledger, name, slot)) is not None:
+        raise Refused(
+            f"{name} has boarded for {slot}: {other.id}.",
+            where=f"train {name}",
+            hint=f"`gare train status {other.id}` says who is on board, `gare train resume {other.id} --without "
+            f"MEMBER` takes one off. To board anew: `gare cancel {other.id}` first. Nothing was started.",
+        )
+
+
+def _tell_boarded(gare: Gare, name: str) -> None:
+    """Tell that a departure goes first which has boarded for a slot ahead: it may be days until then."""
+    from gare.departures import has_departed, under_way
+
+    for other in reversed(under_way(gare.ledger, name)):
+        at = gare.plan(other.plan).details["slot"]["departs_at"]
+        if at > gare.ledger.now().isoformat() and not has_departed(gare.ledger, other):
+            click.echo(
+                f"note: {other.id} has boarded and departs at {at[:16].replace('T', ' ')} UTC; this departure waits "
+                f"until that one has arrived. `gare cancel {other.id}` lets it go now.",
+                err=True,
+            )
 
 
 def _request(name: str, **fields: str) -> TrainRequest:

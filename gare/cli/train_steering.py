@@ -194,13 +194,12 @@ def _slot_ahead(gare: Gare, found: Train, text: str) -> Slot:
 
 def _missing_boarding(gare: Gare, found: Train, slot: Slot) -> str:
     """Tell that nobody is on board of a departure that is still ahead, though boarding has ended; or nothing."""
-    from gare.domain.plan import of_train
+    from gare.departures import boarded_for
 
     now, name = gare.ledger.now(), found.config.name
     if not slot.boards_at <= now < slot.departs_at or slot.name in gare.ledger.trains.skips(name):
         return ""
-    releases = gare.ledger.releases.find(project=of_train(name), is_open=True)
-    if any(one.version == slot.name for one in releases):
+    if boarded_for(gare.ledger, name, slot.name) is not None:
         return ""
     return (
         f"Nobody has boarded for {slot.name}: boarding ended meanwhile. "

@@ -3,15 +3,15 @@
 import json
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from departing import Engine
+from weekly import STATION, TRAIN
 
 from gare.cli.app import run
 from gare.cli.train_members import release_again
@@ -21,66 +21,6 @@ from gare.doctor.trains import timetables
 from gare.domain.releases import ReleaseState, StepState
 from gare.requests import TrainRequest
 from gare.wiring import Gare
-
-STATION = """\
-people:
-  - {name: alice, email: alice@example.org, groups: [managers]}
-environments: {production: {}}
-repositories: [api, web]
-"""
-PROJECT = """\
-name: NAME
-source: {type: git, branch: main, remote: ''}
-environments: {production: {target: {type: directory, path: ../production}}}
-"""
-TRAIN = """\
-name: weekly
-members: [web, api]
-needs: {web: [api]}
-schedule: {cron: 0 10 * * 2, zone: Europe/Paris}
-"""
-
-
-def make_project(root: Path, name: str) -> None:
-    folder = root / name
-    folder.mkdir()
-    (folder / "gare.yaml").write_text(PROJECT.replace("NAME", name))
-    for words in (
-        ("init", "-q", "-b", "main"),
-        ("add", "-A"),
-        ("-c", "user.name=Erin", "-c", "user.email=e@example.org", "commit", "-qm", "feat: first"),
-    ):
-        subprocess.run(["git", *words], cwd=folder, check=True)
-
-
-@pytest.fixture
-def station(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gare:
-    (tmp_path / "station.yaml").write_text(STATION)
-    (tmp_path / "trains").mkdir()
-    (tmp_path / "trains" / "weekly.yaml").write_text(TRAIN)
-    for name in ("api", "web"):
-        make_project(tmp_path, name)
-    monkeypatch.setenv("GARE_STATION", str(tmp_path))
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    monkeypatch.chdir(tmp_path)
-    gare = Gare(load_station(tmp_path))
-    monkeypatch.setenv("GARE_TOKEN", gare.ledger.tokens.create("alice", actor="test"))
-    return gare
-
-
-@pytest.fixture
-def say(station, capsys) -> Callable[..., tuple[int, str]]:
-    """Run a command of `gare train`; return its exit code and all that it said."""
-
-    def call(*words: str) -> tuple[int, str]:
-        try:
-            code = run(["train", *words])
-        except SystemExit as end:
-            code = end.code
-        said = capsys.readouterr()
-        return code, said.out + said.err
-
-    return call
 
 
 @pytest.fixture

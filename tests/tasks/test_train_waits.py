@@ -1,5 +1,6 @@
 """What a train waits for, on a moved clock: its instant, a free place, a person's hold; and what keeps it back."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from gare.domain.locks import LINE, Priority
 from gare.domain.releases import ReleaseState
 from gare.domain.waits import Cause, Waited
 from tasks.leave import kept_back
+from tasks.waiting import line_up
 
 GRACE = timedelta(minutes=15)
 LOCKS = {LINE, "production"}
@@ -49,6 +51,31 @@ def test_a_train_that_boarded_before_the_schedule_stopped_does_not_depart(depart
     departure.ledger.trains.stop("fortnightly", "R-1: a failed", actor="gare")
     departure.now = DEPARTS
     assert kept(departure) == "the schedule stands still: R-1: a failed"
+
+
+def second(departure: Departure, **changes: object):
+    """Open a second departure of the same slot; return it with its plan."""
+    plan = replace(departure.plan, details={**departure.plan.details, **changes})
+    digest = departure.ledger.plans.store(plan)
+    return departure.ledger.releases.open(digest, plan, "run-2", "", ""), plan
+
+
+def test_of_two_that_boarded_for_a_slot_at_once_one_departs(departure):
+    later, plan = second(departure)
+    assert kept(departure) == ""
+    assert kept_back(departure.ledger, later, plan) == "R-1 departs at this slot already"
+    departure.mark(departure.release, ReleaseState.REJECTED, "no go")
+    assert kept_back(departure.ledger, later, plan) == ""
+
+
+def test_a_train_that_does_not_depart_ends_without_a_turn_behind_the_one_that_does(departure):
+    assert line_up(departure.gare, departure.release, departure.plan) is None
+    later, plan = second(departure)
+    assert line_up(departure.gare, later, plan) is not None
+    late, refused = second(departure, refusal="R-1 departs at this slot already")
+    departure.ledger.locks.let_go(late.id)
+    assert line_up(departure.gare, late, refused) is None
+    assert departure.ledger.locks.place(late.id) is None
 
 
 def test_a_departure_that_a_station_slept_through_is_missed(departure):
