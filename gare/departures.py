@@ -1,5 +1,6 @@
 """What becomes of a departure's members and of its train's schedule when something failed, whoever says so."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -15,6 +16,7 @@ from gare.wiring import Gare
 
 BEFORE_DEPARTURE = ("notice", "go", "leave")
 """Steps of a train that begin anew when a member is taken off; the last one is the departure itself."""
+_OPEN_AT_MOST = 1000
 TAKEN_OFF = "member taken off"
 """The event that says so: the run of the train plans it anew."""
 
@@ -32,6 +34,33 @@ def under_way(ledger: Ledger, train: str) -> list[Release]:
 def boarded_for(ledger: Ledger, train: str, slot: str) -> Release | None:
     """Return the departure of a train that is under way for a slot."""
     return next((one for one in under_way(ledger, train) if one.version == slot), None)
+
+
+def outdated(gare: Gare) -> Iterator[str]:
+    """Tell of departures that have boarded by a file that says otherwise now: they depart as they boarded."""
+    for one in reversed(gare.ledger.releases.find(is_open=True, limit=_OPEN_AT_MOST)):
+        if one.kind is Kind.TRAIN and (said := outdated_one(gare, one)):
+            yield said
+
+
+def outdated_one(gare: Gare, departure: Release) -> str:
+    """Tell how a departure has boarded whose train has no such slot, or other members, by its file now; or nothing."""
+    details = gare.plan(departure.plan).details
+    name, slot = str(details["train"]), departure.version
+    if has_departed(gare.ledger, departure) or name in gare.station.trains.broken:
+        return ""
+    names = {
+        kind: [str(one["project"]) for one in details[kind]] for kind in ("members", "left_out")
+    }
+    train = gare.station.trains.get(name)
+    if train is not None:
+        has_slot = not details["is_scheduled"] or train.timetable.has(train.timetable.slot(slot))
+        if has_slot and set(train.members) == {*names["members"], *names["left_out"]}:
+            return ""
+    return (
+        f"{departure.id} has boarded for {slot} of {name} and departs as it boarded "
+        f"({', '.join(names['members']) or 'nobody'}); `gare cancel {departure.id}` ends it"
+    )
 
 
 def kept_by_people(ledger: Ledger, plan: Plan) -> Kept | None:

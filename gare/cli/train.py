@@ -145,13 +145,18 @@ def status(what: str, *, as_json: bool) -> None:
 
 @train.command()
 def apply() -> None:
-    """Bring the schedules in the engine in line with the trains' files, without a restart of the station."""
+    """Bring the schedules in the engine in line with the trains' files, without a restart of the station.
+
+    A departure that has boarded departs as it boarded; where the file says otherwise now, that is told.
+    """
+    from gare.cli.output import clean
     from gare.cli.station_here import gare_here
+    from gare.departures import outdated
     from gare.timetables import apply_timetables
 
     gare = gare_here()
-    for told in apply_timetables(gare):
-        click.echo(told)
+    for told in (*apply_timetables(gare), *outdated(gare)):
+        click.echo(clean(told))
     _tell_broken(gare)
     _end_if_broken(gare)
 

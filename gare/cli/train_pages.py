@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def train_page(gare: Gare, found: Train) -> dict[str, Any]:
     """Return what is known about a train: the next departures with what people said, and the last ones."""
     from gare.cli.train_steering import NEXT
+    from gare.departures import outdated_one
     from gare.domain.plan import of_train
     from gare.frozen import closed_at
 
@@ -40,6 +41,9 @@ def train_page(gare: Gare, found: Train) -> dict[str, Any]:
                 "closed_by": closed_at(gare, calendar, found, slot.departs_at),
             }
             for slot in islice(found.timetable.after(gare.ledger.now()), NEXT)
+        ],
+        "outdated": [
+            said for one in releases if not one.is_closed and (said := outdated_one(gare, one))
         ],
         "last": [
             {"release": one.id, "slot": one.version, "state": one.state.value, "end": one.end}
@@ -181,6 +185,8 @@ def show_train(page: dict[str, Any]) -> None:
     if rows:
         print_table(["departure", "boarding ends", "departs", "", "closed by"], rows)
     tell_unboarded(page)
+    for said in page["outdated"]:
+        click.echo(clean(said))
     if page["last"]:
         click.echo()
         rows = [

@@ -90,7 +90,9 @@ def board_anew(train: Train, before: Plan, look: Members, without: Mapping[str, 
 
     `without` are members that a person has taken off, each with the reason.
     """
-    details, slot = before.details, train.timetable.slot(before.version)
+    details = before.details
+    at = {key: datetime.fromisoformat(details["slot"][key]) for key in ("boards_at", "departs_at")}
+    slot = Slot(before.version, **at)  # where it boarded: the file may say otherwise now
     scope = _scope(train.config.board, slot)
     boarded = {str(one["project"]): str(one["commit"]) for one in details["members"]}
     candidates = [

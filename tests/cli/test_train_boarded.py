@@ -3,7 +3,10 @@
 from itertools import islice
 
 import pytest
+from weekly import TRAIN
 
+from gare.config.loader import load_station
+from gare.departures import kept_now, outdated
 from gare.domain.releases import Release, ReleaseState, StepState
 from gare.requests import TrainRequest
 from gare.wiring import Gare
@@ -46,3 +49,61 @@ def test_who_departs_by_hand_hears_that_a_boarded_departure_goes_first(say, stat
         station.ledger.releases.begin_step("R-1", step, actor="test")
         station.ledger.releases.end_step("R-1", step, StepState.DONE, value={}, actor="test")
     assert "note:" not in say("depart", "weekly")[1]
+
+
+def change(station: Gare, old: str, new: str) -> None:
+    """Let somebody change the train's file."""
+    file = station.station.root / "trains" / "weekly.yaml"
+    file.write_text(TRAIN.replace(old, new))
+
+
+STAYS = "R-1 has boarded for {} of weekly and departs as it boarded (api, web); `gare cancel R-1` ends it"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("0 10 * * 2", "0 11 * * 3"), ("members: [web, api]\nneeds: {web: [api]}", "members: [api]")],
+)
+def test_who_changes_the_file_hears_that_a_departure_has_boarded_and_departs_as_it_did(
+    say, station, slot, old, new
+):
+    board(station, slot)
+    assert "has boarded" not in say("status", "weekly")[1]
+    change(station, old, new)
+    assert STAYS.format(slot) in say("status", "weekly")[1]
+    assert list(outdated(Gare(load_station()))) == [STAYS.format(slot)]
+
+
+def test_a_departure_whose_file_is_gone_departs_and_that_is_told_until_it_has(station, slot):
+    board(station, slot)
+    (station.station.root / "trains" / "weekly.yaml").unlink()
+    assert list(outdated(Gare(load_station()))) == [STAYS.format(slot)]
+    for step in ("plan", "leave"):
+        station.ledger.releases.begin_step("R-1", step, actor="test")
+        station.ledger.releases.end_step("R-1", step, StepState.DONE, value={}, actor="test")
+    assert list(outdated(Gare(load_station()))) == []
+
+
+def test_a_slot_that_has_boarded_is_skipped_and_restored_though_the_timetable_has_it_no_more(
+    say, station, slot
+):
+    board(station, slot)
+    change(station, "0 10 * * 2", "0 11 * * 3")
+    departure = station.ledger.releases.get("R-1")
+    plan = station.plan(departure.plan)
+    assert say("skip", "weekly", slot, "--reason", "a fair")[0] == 0
+    assert kept_now(station.ledger, departure, plan).said == "skipped by alice: a fair"
+    assert say("unskip", "weekly", slot) == (0, f"weekly departs at {slot}.\n")
+    assert kept_now(station.ledger, departure, plan) is None
+    station.ledger.releases.mark("R-1", ReleaseState.CANCELLED, actor="alice")
+    code, said = say("skip", "weekly", slot)
+    assert (code, f"weekly has no departure at {slot} ahead." in said) == (3, True)
+
+
+def test_a_departure_that_boards_anew_keeps_its_instant_though_the_file_has_another_zone(
+    station, slot
+):
+    before = station.plan(board(station, slot).plan)
+    change(station, "Europe/Paris", "Asia/Tokyo")
+    _, anew = Gare(load_station()).drafting.board_anew(before, {"web": "left out by bob"})
+    assert anew.details["slot"] == before.details["slot"]
