@@ -82,8 +82,6 @@ def _stands(
 ) -> Wait:
     """Return the wait of a train that cannot go back: who must do what."""
     member = str(step.settings["member"])
-    what = (
-        f"{member} has not gone back in {environment} and the train stands; "
-        f"{ways_on(sight.release, member, own)}: it stays, with what it needs; {said}"
-    )
-    return Wait(Waited(what, Cause.FAILED, step.id, own.id if own else ""))
+    what = f"{member} has not gone back in {environment} and the train stands: {said}"
+    ways = ways_on(sight.release, member, own, "it stays, with what it needs")
+    return Wait(Waited(what, Cause.FAILED, step.id, own.id if own else "", ways))

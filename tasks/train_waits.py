@@ -38,9 +38,8 @@ def _held(sight: Sight) -> Wait | None:
     stop = sight.gare.ledger.trains.stopped(sight.release.id)
     if stop is None:
         return None
-    again = f"gare train resume {sight.release.id}"
-    said = f"the train is held: {stop.reason} ({again})"
-    return Wait(Waited(said, Cause.HELD, "leave"))
+    ways = (f"`gare train resume {sight.release.id}`",)
+    return Wait(Waited(f"the train is {stop.reason}", Cause.HELD, "leave", ways=ways))
 
 
 def _depart(sight: Sight, plan: Plan, step: PlannedStep) -> Wait | None:
@@ -85,16 +84,19 @@ def _arrive(sight: Sight, plan: Plan, step: PlannedStep) -> Wait | None:
         if not holds(plan, sight.records, own):
             return None
         goes_back = plan.details["rules"]["on_failure"] == ROLL_BACK
-        end = "without it the train goes back; " if goes_back else ""
-        return _hold(release, step, f"{end}{own.id} {own.state}: {own.end}", own)
+        without = "the train goes back" if goes_back else ""
+        return _hold(release, step, f"{own.id} {own.state}: {own.end}", own, without)
     return None if own.is_closed else under_way(gare, own, f" of {member}", step)
 
 
-def _hold(train: Release, step: PlannedStep, said: str, own: Release | None = None) -> Wait:
-    """Return the wait of a held train: who must do what."""
+def _hold(
+    train: Release, step: PlannedStep, said: str, own: Release | None = None, without: str = ""
+) -> Wait:
+    """Return the wait of a held train: why, and who must do what."""
     member = str(step.settings["member"])
-    what = f"{member} has failed and the train is held; {ways_on(train, member, own)}; {said}"
-    return Wait(Waited(what, Cause.FAILED, step.id, own.id if own else ""))
+    what = f"{member} has failed and the train is held: {said}"
+    ways = ways_on(train, member, own, without)
+    return Wait(Waited(what, Cause.FAILED, step.id, own.id if own else "", ways))
 
 
 _WAITS: Mapping[str, Callable[[Sight, Plan, PlannedStep], Wait | None]] = {

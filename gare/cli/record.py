@@ -96,7 +96,9 @@ def _waits_for(line: dict[str, Any]) -> str:
     if line["queue"] is not None:
         return "its turn"
     is_stopped = ReleaseState(line["state"]).is_stopped
-    return "; ".join(line["waiting"]) or (first_line(line["end"]) if is_stopped else "")
+    return "; ".join(map(first_line, line["waiting"])) or (
+        first_line(line["end"]) if is_stopped else ""
+    )
 
 
 def _show_page(found: dict[str, Any]) -> None:
@@ -115,6 +117,8 @@ def _show_page(found: dict[str, Any]) -> None:
             click.echo(f"{name}: {clean(first_line(found[name]))}")
     for reason in found["waiting"]:
         click.echo(f"waits for {clean(reason)}")
+    for way in found["ways_on"]:
+        click.echo(f"do: {clean(way)}")
     click.echo("")
     print_table(
         ["step", "state", "attempt", "took", "result"],

@@ -29,7 +29,7 @@ def list_trains(*, as_json: bool) -> None:
     """Show the trains, when each departs next, and what stands still."""
     from gare.cli.output import print_json, print_table
     from gare.cli.station_here import gare_here
-    from gare.cli.train_pages import next_word, tell_unboarded, train_line
+    from gare.cli.train_pages import next_word, tell_what_keeps, train_line
     from gare.config.problems import InvalidFiles
 
     gare = gare_here()
@@ -49,7 +49,7 @@ def list_trains(*, as_json: bool) -> None:
         ]
         print_table(["train", "members", "next departure", "under way"], rows)
         for one in lines:
-            tell_unboarded(one)
+            tell_what_keeps(one)
     _end_if_broken(gare)
 
 

@@ -10,11 +10,12 @@ from zoneinfo import ZoneInfo
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from gare.config.train_files import Train
     from gare.domain.plan import Plan
     from gare.domain.releases import Release
+    from gare.domain.timetable import Slot
     from gare.wiring import Gare
 
 
@@ -87,10 +88,10 @@ def train_line(gare: Gare, found: Train) -> dict[str, Any]:
 
     name = found.config.name
     without = [slot.name for slot in unboarded(gare, found)]
+    skips, skipped = gare.ledger.trains.skips(name), list[str]()
     ahead = found.timetable.after(gare.ledger.now())
-    slot = next((one for one in ahead if one.name not in without), None)
+    slot = next((one for one in ahead if not _is_passed_over(one, without, skips, skipped)), None)
     stop = gare.ledger.trains.stopped(name)
-    skips = gare.ledger.trains.skips(name)
     under_way = gare.ledger.releases.find(project=of_train(name), is_open=True, limit=5)
     return {
         "name": name,
@@ -100,28 +101,42 @@ def train_line(gare: Gare, found: Train) -> dict[str, Any]:
         "next_departs_at": slot.departs_at.isoformat() if slot else "",
         "unboarded": without,
         "has_timetable": found.timetable.rule is not None,
-        "skipped": bool(slot and slot.name in skips),
+        "skipped": skipped,
         "zone": found.timetable.zone,
         "stopped": stop.reason if stop else "",
         "under_way": ", ".join(one.id for one in under_way),
     }
 
 
+def _is_passed_over(
+    slot: Slot, without: Sequence[str], skips: Collection[str], skipped: list[str]
+) -> bool:
+    """Tell whether a train does not depart at a slot; note those that people skip."""
+    if slot.name in skips:
+        skipped.append(slot.name)
+    return slot.name in skips or slot.name in without
+
+
 def next_word(line: dict[str, Any]) -> str:
     """Tell when a train departs next."""
     if line["stopped"]:
-        return f"stands still: {line['stopped']}"
-    skipped = " (skipped)" if line["skipped"] else ""
+        return "stands still"
+    are = "is" if len(line["skipped"]) == 1 else "are"
+    skipped = f" ({', '.join(line['skipped'])} {are} skipped)" if line["skipped"] else ""
     if line["next"]:
         at = datetime.fromisoformat(line["next_departs_at"])
         return f"{line['next']} {line['zone']}{_in_utc(at, line['zone'])}{skipped}"
-    return "none ahead: its timetable has ended" if line["has_timetable"] else "by hand"
+    return f"none ahead: its timetable has ended{skipped}" if line["has_timetable"] else "by hand"
 
 
-def tell_unboarded(line: dict[str, Any]) -> None:
-    """Print the departures for which nobody is on board, with what to do."""
+def tell_what_keeps(line: dict[str, Any]) -> None:
+    """Print why a train stands still, and the departures for which nobody is on board, each with what to do."""
     from gare.boardings import told
+    from gare.cli.output import clean, first_line
 
+    if line["stopped"]:
+        why, name = clean(first_line(line["stopped"])), line["name"]
+        click.echo(f"{name} stands still: {why}; gare train resume {name}")
     for slot in line["unboarded"]:
         click.echo(f"{line['name']}: {told(line['name'], slot)}", err=True)
 
@@ -170,8 +185,6 @@ def show_train(page: dict[str, Any]) -> None:
     from gare.cli.output import clean, first_line, print_table
 
     click.echo(f"{page['name']}: {', '.join(page['members'])}")
-    if page["stopped"]:
-        click.echo(f"stands still: {clean(page['stopped'])}; gare train resume {page['name']}")
     rows = [
         [
             one["slot"],
@@ -183,8 +196,8 @@ def show_train(page: dict[str, Any]) -> None:
         for one in page["departures"]
     ]
     if rows:
-        print_table(["departure", "boarding ends", "departs", "", "closed by"], rows)
-    tell_unboarded(page)
+        print_table(["departure", "boarding ends", "departs", "note", "closed by"], rows)
+    tell_what_keeps(page)
     for said in page["outdated"]:
         click.echo(clean(said))
     if page["last"]:
@@ -193,7 +206,7 @@ def show_train(page: dict[str, Any]) -> None:
             [one["release"], one["slot"], one["state"], first_line(one["end"])]
             for one in page["last"]
         ]
-        print_table(["release", "slot", "state", ""], rows)
+        print_table(["release", "slot", "state", "end"], rows)
 
 
 def show_departure(page: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from gare.domain.plan import Kind, PlannedStep
 from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
 from gare.domain.schedule import ready
 from gare.domain.standing import Hold
-from gare.domain.waits import Cause, Waited
+from gare.domain.waits import Cause, Waited, one_of
 from gare.reports.why_view import KEEPER, Blocker, Explanation, Queued, View
 from gare.reports.why_votes import approval
 
@@ -129,7 +129,7 @@ def _of_train(view: View) -> Iterator[Blocker]:
         other = view.others.get(wait.release)
         if wait.cause in (Cause.FAILED, Cause.HELD):
             owner = release.requested_by or "whoever runs the train"
-            do = f"One of these; {look}."
+            do = f"{one_of(wait.ways) or 'One of these'}; {look}."
         elif wait.cause is Cause.APPROVALS:
             continue
         elif other is not None and other.blockers:

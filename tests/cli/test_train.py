@@ -99,6 +99,22 @@ def test_a_slot_is_skipped_and_restored(say):
     assert (code, f"{slot} of weekly is not skipped." in said) == (3, True)
 
 
+def test_the_list_names_the_departure_after_those_that_are_skipped(say):
+    first, second, third = next_slots(say)
+    for slot in (first, second):
+        say("skip", "weekly", slot)
+    [line] = [one for one in say("list")[1].splitlines() if one.startswith("weekly")]
+    assert line.split()[2] == third
+    assert f"({first}, {second} are skipped)" in line
+
+
+def test_a_train_that_stands_still_is_a_short_line_with_the_reason_below(say, station):
+    station.ledger.trains.stop("weekly", "R-1: api failed: no\nbroken file is here", actor="gare")
+    [line, below] = [one for one in say("list")[1].splitlines() if one.startswith("weekly")]
+    assert line.split(maxsplit=2)[2].strip() == "stands still"
+    assert below == "weekly stands still: R-1: api failed: no …; gare train resume weekly"
+
+
 def test_a_slot_may_be_written_otherwise_and_is_skipped_as_the_train_knows_it(say, station):
     slot = next(one for one in slots_ahead(station, 60) if one[8] == "0" or one[5] == "0")
     odd = slot.replace("-0", "-")

@@ -318,7 +318,7 @@ def test_it_can_be_spelled_as_json():
 
 def test_a_train_tells_which_member_it_waits_for_and_who_can_move_it():
     waits = (
-        Waited("shop has failed and the train is held; gare resume R-2, or …", Cause.FAILED, "arrive-shop", "R-2"),
+        Waited("shop has failed and the train is held: …", Cause.FAILED, "arrive-shop", "R-2", ("`a`", "`b`")),
         Waited("R-3 of held-api is running", Cause.MEMBERS, "arrive-held-api", "R-3"),
         Waited("R-4 of web is waiting", Cause.MEMBERS, "arrive-web", "R-4"),
         Waited("1 vote of ops missing", Cause.APPROVALS, "go"),
@@ -332,7 +332,8 @@ def test_a_train_tells_which_member_it_waits_for_and_who_can_move_it():
     seen = replace(made, release=release, plan=train, asked=[], records={}, others=others)
     held, moving, asks = explain(seen).blockers
     assert (held.step, held.owner) == ("arrive-shop", "rita")
-    assert held.what == "shop has failed and the train is held; gare resume R-2, or …"
+    assert held.what == "shop has failed and the train is held: …"
+    assert held.do == "`a`, or `b`; `gare train status R-1` says where the members stand."
     assert (moving.what, moving.owner) == ("R-3 moves.", "nobody")
     assert "gare train status R-1" in moving.do
     assert asks.what == "R-4 waits for: production: 1 vote of qa missing"

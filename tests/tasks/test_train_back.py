@@ -66,8 +66,14 @@ def test_a_train_that_rolls_back_stands_for_a_member_that_gave_way_to_a_hotfix(t
     departure = overtaken(tmp_path, story, "roll back")
     wait = departure.look("arrive-api")
     assert (wait.said.cause, wait.said.release) == (Cause.FAILED, "R-2")
-    assert "gare resume R-2, gare train resume R-1 --again api, or" in wait.reason
-    assert "without it the train goes back; R-2 failed: a hotfix went first: " in wait.reason
+    assert wait.said.ways == (
+        "`gare resume R-2`",
+        "`gare train resume R-1 --again api`",
+        "`gare train resume R-1 --without api` (the train goes back)",
+    )
+    assert wait.said.what.startswith(
+        "api has failed and the train is held: R-2 failed: a hotfix went first: "
+    )
     assert departure.look("depart-web").said.what == (
         "R-2 of api, which a hotfix overtook: the train may have to go back"
     )
@@ -144,7 +150,7 @@ def test_a_rollback_that_fails_lets_the_train_stand_and_names_it(departure):
     departure.mark(back, ReleaseState.FAILED, "step undo-migrate failed")
     wait = departure.look("return-web")
     assert (wait.said.cause, wait.said.release, wait.wake_at) == (Cause.FAILED, back.id, None)
-    assert f"gare resume {back.id}" in wait.reason
+    assert wait.said.ways[0] == f"`gare resume {back.id}`"
     assert f"{back.id} failed: step undo-migrate failed" in wait.reason
 
 
@@ -153,8 +159,10 @@ def test_a_rollback_that_is_refused_lets_the_train_stand_with_the_reason(departu
     departure.engine.put(BACK.format("web"), "FAILED", "drop-old-columns has run.")
     wait = departure.look("return-web")
     assert wait.said.cause is Cause.FAILED
-    assert "gare train resume R-1 --again web" in wait.reason
-    assert "gare train resume R-1 --without web" in wait.reason
+    assert wait.said.ways == (
+        "`gare train resume R-1 --again web`",
+        "`gare train resume R-1 --without web` (it stays, with what it needs)",
+    )
     assert "its rollback is refused: drop-old-columns has run." in wait.reason
 
 
@@ -197,7 +205,7 @@ def test_a_step_that_died_while_its_rollback_ended_still_knows_of_it(departure):
     departure.ledger.set_verified(back.id, "web", "production", "0.1.0")
     departure.mark(back, ReleaseState.FAILED, "step announce failed")
     begin(departure, "web")
-    assert f"gare resume {back.id}" in departure.look("return-web").reason
+    assert f"`gare resume {back.id}`" in departure.look("return-web").said.ways
 
 
 def test_what_cannot_be_taken_back_is_not_called_unchanged(departure):
@@ -231,8 +239,10 @@ def test_a_member_that_a_hotfix_was_put_on_is_not_called_untouched_and_people_sa
     wait = departure.look("return-web")
     assert (wait.said.cause, wait.said.step) == (Cause.FAILED, "return-web")
     assert f"{fix.id} has brought 1.4.1 there since, on top of its 1.4.0" in wait.reason
-    assert "gare train resume R-1 --again web" in wait.reason
-    assert "gare train resume R-1 --without web" in wait.reason
+    assert wait.said.ways == (
+        "`gare train resume R-1 --again web`",
+        "`gare train resume R-1 --without web` (it stays, with what it needs)",
+    )
 
 
 def test_a_hotfix_on_a_member_goes_back_with_it_when_a_person_says_so(departure):

@@ -86,10 +86,11 @@ def test_a_missed_departure_is_told(departure):
 
 def test_a_train_is_told_to_be_held_once_for_each_failure_and_for_a_person(departure):
     departure.done("leave", summary="")
-    failed = Waited("api has failed; gare resume R-2, or …", Cause.FAILED, "arrive-api", "R-2")
+    failed = Waited("api has failed", Cause.FAILED, "arrive-api", "R-2", ("`gare resume R-2`",))
     waiting(departure, failed)
     waiting(departure, failed, Waited("R-3 of web is running", Cause.MEMBERS, "arrive-web", "R-3"))
     assert headings(departure) == [f"Weekly of {SLOT.name} is held: api has failed"]
+    assert "gare resume" not in departure.told(), "these words are for the people here"
     departure.ledger.trains.stop("R-1", "held by bob: a strike", actor="bob")
     waiting(departure, failed)
     assert headings(departure)[1:] == [f"Weekly of {SLOT.name} is held"]

@@ -112,8 +112,9 @@ def test_no_more_than_the_limit_are_on_their_way_at_once(departure):
 def test_a_departure_that_is_held_sends_nobody_until_it_is_resumed(departure):
     departure.now = DEPARTS
     departure.ledger.trains.stop(departure.release.id, "held by bob: a strike", actor="bob")
-    held = "the train is held: held by bob: a strike (gare train resume R-1)"
+    held = "the train is held by bob: a strike"
     assert departure.look("leave").reason == f"leave: {held}"
+    assert departure.look("leave").said.ways == ("`gare train resume R-1`",)
     departure.done("leave", summary="")
     assert departure.look("depart-a").reason == f"leave: {held}"
     departure.ledger.trains.resume(departure.release.id, person="bob")
@@ -236,7 +237,7 @@ def test_a_member_whose_run_was_refused_holds_the_train_and_says_why(departure):
     departure.engine.put("run-a", "FAILED", "The repository has uncommitted changes.")
     wait = departure.look("arrive-a")
     assert wait.said.cause is Cause.FAILED
-    assert "gare train resume R-1 --again a" in wait.reason
+    assert "`gare train resume R-1 --again a`" in wait.said.ways
     assert "The repository has uncommitted changes." in wait.reason
 
 
