@@ -82,6 +82,12 @@ def kept_now(ledger: Ledger, departure: Release, plan: Plan) -> Kept | None:
     return kept_by_people(ledger, plan)
 
 
+def held_by(ledger: Ledger, departure: Release) -> str:
+    """Tell by whom a departure is held that has not ended, and why; nothing when it is not."""
+    stop = None if departure.is_closed else ledger.trains.stopped(departure.id)
+    return stop.reason if stop else ""
+
+
 def taken_off(ledger: Ledger, departure: Release, plan: Plan) -> dict[str, str]:
     """Return the members of the plan that a person has taken off before the departure, each with the reason."""
     if has_departed(ledger, departure):

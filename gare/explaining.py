@@ -1,7 +1,7 @@
 """Gathers what is known of a release, from the ledger, the station and the engine, and says why it does not move."""
 
 from gare.command_logs import logs_by_step
-from gare.departures import kept_now
+from gare.departures import held_by, kept_now
 from gare.domain.journey import holds
 from gare.domain.plan import Kind, Plan
 from gare.domain.releases import Release
@@ -41,6 +41,7 @@ def explanation(gare: Gare, release: Release) -> Explanation:
         others=_others(gare, release),
         may_come_again=_may_come_again(gare, release),
         kept=kept_now(gare.ledger, release, plan) if release.kind is Kind.TRAIN else None,
+        held=held_by(gare.ledger, release) if release.kind is Kind.TRAIN else "",
     )
     return explain(view)
 

@@ -31,7 +31,8 @@ def _leave(sight: Sight, plan: Plan, step: PlannedStep) -> Wait | None:
     if off := taken_off(sight.gare.ledger, sight.release, plan):
         said = f"it boards anew without {', '.join(off)}"
         return Wait(Waited(said, Cause.MEMBERS, step.id), sight.gare.ledger.now())
-    return _instant(sight, plan, step) or _held(sight)
+    # A hold first: at its instant such a train does not go on by itself, and who resumes it wakes it.
+    return _held(sight) or _instant(sight, plan, step)
 
 
 def _held(sight: Sight) -> Wait | None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def train_page(gare: Gare, found: Train) -> dict[str, Any]:
     """Return what is known about a train: the next departures with what people said, and the last ones."""
     from gare.cli.train_steering import NEXT
-    from gare.departures import outdated_one
+    from gare.departures import held_by, outdated_one
     from gare.domain.plan import of_train
     from gare.frozen import closed_at
 
@@ -47,7 +47,13 @@ def train_page(gare: Gare, found: Train) -> dict[str, Any]:
             said for one in releases if not one.is_closed and (said := outdated_one(gare, one))
         ],
         "last": [
-            {"release": one.id, "slot": one.version, "state": one.state.value, "end": one.end}
+            {
+                "release": one.id,
+                "slot": one.version,
+                "state": one.state.value,
+                "end": one.end,
+                "is_held": bool(held_by(gare.ledger, one)),
+            }
             for one in releases
         ],
     }
@@ -55,7 +61,7 @@ def train_page(gare: Gare, found: Train) -> dict[str, Any]:
 
 def departure_page(gare: Gare, departure: Release) -> dict[str, Any]:
     """Return where every member of one departure stands."""
-    from gare.departures import kept_now
+    from gare.departures import held_by, kept_now
     from gare.domain.journey import journey, value_of
     from gare.reports.train import as_json
 
@@ -63,7 +69,7 @@ def departure_page(gare: Gare, departure: Release) -> dict[str, Any]:
     ledger = gare.ledger
     steps, releases = ledger.releases.steps(departure.id), ledger.releases.members(departure.id)
     members = journey(plan, steps, releases, departure.waits, ledger.locks.places())
-    stop, arrived = ledger.trains.stopped(departure.id), value_of(steps, "arrival")
+    arrived = value_of(steps, "arrival")
     kept = kept_now(ledger, departure, plan)
     return {
         "release": departure.id,
@@ -71,7 +77,7 @@ def departure_page(gare: Gare, departure: Release) -> dict[str, Any]:
         "slot": departure.version,
         "state": departure.state.value,
         "end": departure.end,
-        "held": stop.reason if stop else "",
+        "held": held_by(ledger, departure),
         "kept": kept._asdict() if kept else None,
         "waiting": list(departure.waiting),
         "members": as_json(members),
@@ -84,6 +90,7 @@ def departure_page(gare: Gare, departure: Release) -> dict[str, Any]:
 def train_line(gare: Gare, found: Train) -> dict[str, Any]:
     """Return a train in a line: when it departs next, and what stands still or is under way."""
     from gare.boardings import unboarded
+    from gare.departures import held_by
     from gare.domain.plan import of_train
 
     name = found.config.name
@@ -104,7 +111,9 @@ def train_line(gare: Gare, found: Train) -> dict[str, Any]:
         "skipped": skipped,
         "zone": found.timetable.zone,
         "stopped": stop.reason if stop else "",
-        "under_way": ", ".join(one.id for one in under_way),
+        "under_way": ", ".join(
+            f"{one.id} (held)" if held_by(gare.ledger, one) else one.id for one in under_way
+        ),
     }
 
 
@@ -203,7 +212,12 @@ def show_train(page: dict[str, Any]) -> None:
     if page["last"]:
         click.echo()
         rows = [
-            [one["release"], one["slot"], one["state"], first_line(one["end"])]
+            [
+                one["release"],
+                one["slot"],
+                one["state"] + (" (held)" if one["is_held"] else ""),
+                first_line(one["end"]),
+            ]
             for one in page["last"]
         ]
         print_table(["release", "slot", "state", "end"], rows)
@@ -222,7 +236,7 @@ def show_departure(page: dict[str, Any]) -> None:
     if page["kept"]:
         click.echo(f"does not depart: {clean(page['kept']['said'])}; {page['kept']['undo']}")
     if page["held"]:
-        click.echo(f"held: {clean(page['held'])}; gare train resume {page['release']}")
+        click.echo(f"{clean(page['held'])}; gare train resume {page['release']}")
     rows = [
         [one["project"], one["version"], one["state"], one["release"], first_line(one["said"])]
         for one in page["members"]

@@ -73,6 +73,8 @@ class View:
     """Whether the train of a member stands for it: it may release it once more."""
     kept: Kept | None = None
     """What people keep a train back by that has boarded."""
+    held: str = ""
+    """By whom a departure is held, and why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,12 @@ def _of_train(view: View) -> Iterator[Blocker]:
     if kept := view.kept:
         do = f"`{kept.undo}`, before the departure: at its time the train ends."
         yield Blocker(f"It does not depart: {kept.said}", "who may steer trains", do, "leave")
+    if view.held:
+        do = f"`gare train resume {release.id}`; until then nobody departs, and nothing goes on at its time."
+        yield Blocker(f"The train is {view.held}", "who may steer trains", do, "leave")
     for wait in release.waits:
+        if view.held and (wait.cause is Cause.HELD or wait.step == "leave"):
+            continue
         other = view.others.get(wait.release)
         if wait.cause in (Cause.FAILED, Cause.HELD):
             owner = release.requested_by or "whoever runs the train"

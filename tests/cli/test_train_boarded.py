@@ -107,3 +107,15 @@ def test_a_departure_that_boards_anew_keeps_its_instant_though_the_file_has_anot
     change(station, "Europe/Paris", "Asia/Tokyo")
     _, anew = Gare(load_station()).drafting.board_anew(before, {"web": "left out by bob"})
     assert anew.details["slot"] == before.details["slot"]
+
+
+def test_a_held_departure_is_marked_where_trains_are_listed_until_it_goes_on(say, station, slot):
+    board(station, slot)
+    say("hold", "R-1", "--reason", "the bridge is closed")
+    assert "R-1 (held)" in say("list")[1]
+    assert "running (held)" in say("status", "weekly")[1]
+    said = say("status", "R-1")[1]
+    assert "\nheld by alice: the bridge is closed; gare train resume R-1\n" in said
+    station.ledger.releases.mark("R-1", ReleaseState.CANCELLED, actor="alice")
+    assert "(held)" not in say("list")[1] + say("status", "weekly")[1]
+    assert "held by" not in say("status", "R-1")[1]

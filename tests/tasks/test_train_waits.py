@@ -11,6 +11,7 @@ from gare.cli.train_pages import departure_page
 from gare.domain.locks import LINE, Priority
 from gare.domain.releases import ReleaseState
 from gare.domain.waits import Cause, Waited
+from gare.explaining import explanation
 from tasks.leave import kept_back
 from tasks.waiting import line_up
 
@@ -119,6 +120,36 @@ def test_a_departure_that_is_held_sends_nobody_until_it_is_resumed(departure):
     assert departure.look("depart-a").reason == f"leave: {held}"
     departure.ledger.trains.resume(departure.release.id, person="bob")
     assert departure.look("depart-a") is None
+
+
+def test_a_departure_that_is_held_before_its_instant_says_so_and_not_that_it_goes_on_by_itself(
+    departure,
+):
+    departure.mark(departure.release, ReleaseState.WAITING, waiting=[departure.look("leave").said])
+    departure.ledger.trains.stop("R-1", "held by bob: a strike", actor="bob")
+    [blocker] = explanation(departure.gare, departure.ledger.releases.get("R-1")).blockers
+    assert (blocker.what, blocker.owner) == (
+        "The train is held by bob: a strike",
+        "who may steer trains",
+    )
+    assert "`gare train resume R-1`" in blocker.do
+    wait = departure.look("leave")
+    assert (wait.said.cause, wait.wake_at) == (Cause.HELD, None)
+    departure.ledger.trains.resume("R-1", person="bob")
+    assert departure.look("leave").wake_at == DEPARTS
+
+
+def test_a_departure_that_is_held_is_told_once_while_a_member_is_on_its_way(departure):
+    departure.done("leave", summary="")
+    departure.done("depart-a", run="run-a")
+    departure.open("a", "run-a")
+    departure.ledger.trains.stop("R-1", "held by bob: a strike", actor="bob")
+    waits = [departure.look(step).said for step in ("depart-b", "arrive-a")]
+    departure.mark(departure.release, ReleaseState.WAITING, waiting=waits)
+    told = explanation(departure.gare, departure.ledger.releases.get("R-1")).blockers
+    assert told[0].what == "The train is held by bob: a strike"
+    assert sum("held" in one.what for one in told) == 1
+    assert len(told) == 2
 
 
 def test_a_member_that_waits_for_people_is_told_with_its_release(departure):
