@@ -7,7 +7,7 @@ from gare.domain.plan import Kind, Plan
 from gare.domain.releases import Release
 from gare.domain.standing import Hold
 from gare.errors import GareError, NotFound
-from gare.lookup import asked, owed_by
+from gare.lookup import as_now, asked, owed_by
 from gare.reports.why import explain
 from gare.reports.why_view import EngineState, Explanation, Queued, View
 from gare.wiring import Gare
@@ -15,7 +15,7 @@ from gare.wiring import Gare
 
 def explanation(gare: Gare, release: Release) -> Explanation:
     """Return why a release stands where it stands."""
-    plan = gare.plan(release.plan)
+    release, plan = as_now(gare.ledger, release), gare.plan(release.plan)
     place = gare.ledger.locks.place(release.id) if release.is_moving else None
     queued = None
     if place is not None:

@@ -4,13 +4,25 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from gare.departures import taken_off
-from gare.domain.journey import HOLD, ROLL_BACK, has_failed, holds, stands_behind_hotfix, value_of
+from gare.domain.journey import (
+    HOLD,
+    ROLL_BACK,
+    has_failed,
+    holds,
+    place_waited_for,
+    stands_behind_hotfix,
+    value_of,
+    without_place,
+)
 from gare.domain.plan import Plan, PlannedStep
 from gare.domain.releases import Release
 from gare.domain.waits import Cause, Waited
 from tasks.member_runs import begins, refusal_of, under_way, ways_on
 from tasks.train_back import look_back
 from tasks.wait import Sight, Wait
+
+NAMED = 5
+"""How many members are named that wait for a place."""
 
 
 def look_at_train(sight: Sight, plan: Plan, step: PlannedStep) -> Wait | None:
@@ -54,8 +66,11 @@ def _depart(sight: Sight, plan: Plan, step: PlannedStep) -> Wait | None:
             Waited(f"{', '.join(stands)}: the train may have to go back", Cause.MEMBERS, "depart")
         )
     if is_new and step.settings["member"] not in sight.next_to_depart:
-        limit = plan.details["rules"]["limit"]
-        said = f"a place; {limit} are on their way at once"
+        # The same words for all of them: a large train says it once.
+        names = without_place(plan, sight.records, sight.own)
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        verb = "waits" if len(names) == 1 else "wait"
+        said = f"{', '.join(names[:NAMED])}{more} {verb} for {place_waited_for(plan)}"
         return Wait(Waited(said, Cause.MEMBERS, "depart"))
     return _held(sight)
 

@@ -63,6 +63,7 @@ def departure_page(gare: Gare, departure: Release) -> dict[str, Any]:
     """Return where every member of one departure stands."""
     from gare.departures import held_by, kept_now
     from gare.domain.journey import journey, value_of
+    from gare.lookup import as_now
     from gare.reports.train import as_json
 
     plan = gare.plan(departure.plan)
@@ -79,7 +80,7 @@ def departure_page(gare: Gare, departure: Release) -> dict[str, Any]:
         "end": departure.end,
         "held": held_by(ledger, departure),
         "kept": kept._asdict() if kept else None,
-        "waiting": list(departure.waiting),
+        "waiting": list(as_now(ledger, departure).waiting),
         "members": as_json(members),
         "lead_time_s": arrived.get("lead_time_s"),
         "waiting_s": arrived.get("waiting_s", {}),

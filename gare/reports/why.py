@@ -55,6 +55,8 @@ def _sentence(view: View, blockers: Sequence[Blocker]) -> str:
         return f"{release.id} moves: {', '.join(running)} under way."
     if not blockers:
         return f"{release.id} moves; nothing is in its way."
+    if all(blocker.is_moving for blocker in blockers):
+        return f"{release.id} waits for its members."
     count = "one thing is" if len(blockers) == 1 else f"{len(blockers)} things are"
     return f"{release.id} does not move: {count} in its way."
 

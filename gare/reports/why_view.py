@@ -29,6 +29,8 @@ class Blocker:
     since: datetime | None = None
     until: datetime | None = None
     details: tuple[str, ...] = ()
+    is_moving: bool = False
+    """It moves itself: nobody has to do anything about it."""
 
 
 @dataclass(frozen=True, slots=True)

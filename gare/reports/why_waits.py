@@ -143,9 +143,11 @@ def _of_train(view: View) -> Iterator[Blocker]:
         else:
             owner, do = "nobody", f"Nothing: it goes on by itself; {look}."
         # What a member does now counts, and not what it did when its train went to sleep.
-        what = other.sentence if other is not None and wait.cause is Cause.MEMBERS else wait.what
+        of_member = wait.cause is Cause.MEMBERS
+        what = other.sentence if other is not None and of_member else wait.what
         until = max(release.wake_at, view.now) if release.wake_at else None
-        yield Blocker(what, owner, do, wait.step, release.changed_at, until)
+        since = release.changed_at
+        yield Blocker(what, owner, do, wait.step, since, until, is_moving=of_member)
 
 
 def _of_member(wait: Waited, other: "Explanation") -> Iterator[Blocker]:

@@ -12,6 +12,7 @@ from gare.domain.locks import LINE, Priority
 from gare.domain.releases import ReleaseState
 from gare.domain.waits import Cause, Waited
 from gare.explaining import explanation
+from gare.lookup import as_now, release_lines
 from tasks.leave import kept_back
 from tasks.waiting import line_up
 
@@ -102,7 +103,13 @@ def test_no_more_than_the_limit_are_on_their_way_at_once(departure):
     departure.done("leave", summary="")
     assert departure.look("depart-a") is None
     assert departure.look("depart-b") is None
-    assert departure.look("depart-c").reason == "depart: a place; 2 are on their way at once"
+    place = "a place: at most 2 are on their way at once"
+    assert departure.look("depart-c").reason == f"depart: c waits for {place}"
+    assert {one["project"]: one["said"] for one in members(departure)} == {
+        "a": "",
+        "b": "",
+        "c": f"waits for {place}",
+    }
     departure.begin("depart-a")
     departure.done("depart-b", run="run-b")
     assert departure.look("depart-c") is not None
@@ -270,6 +277,41 @@ def test_a_member_whose_run_was_refused_holds_the_train_and_says_why(departure):
     assert wait.said.cause is Cause.FAILED
     assert "`gare train resume R-1 --again a`" in wait.said.ways
     assert "The repository has uncommitted changes." in wait.reason
+
+
+def waiting_for(departure: Departure, step: str):
+    """Let the train go to sleep with what a step waits for; return it."""
+    wait = departure.look(step).said
+    departure.mark(departure.release, ReleaseState.WAITING, waiting=[wait])
+    return wait
+
+
+def test_a_member_whose_run_has_begun_meanwhile_is_told_as_it_stands_now(departure):
+    departure.done("leave", summary="")
+    departure.done("depart-a", run="run-a")
+    assert waiting_for(departure, "arrive-a").what == "the run of a begins"
+    own = departure.open("a", "run-a")
+    train = departure.ledger.releases.get("R-1")
+    [line] = [one for one in release_lines(departure.ledger, "") if one["id"] == "R-1"]
+    assert line["waiting"] == [f"arrive-a: {own.id} of a is running"]
+    answer = explanation(departure.gare, train)
+    assert answer.sentence == "R-1 waits for its members."
+    assert [one.what for one in answer.blockers] == [f"{own.id} moves; nothing is in its way."]
+    waits = [Waited("1 vote of qa missing", Cause.APPROVALS, "approve-production")]
+    departure.mark(own, ReleaseState.WAITING, waiting=waits)
+    assert as_now(departure.ledger, train).waiting == (
+        f"arrive-a: {own.id} of a is waiting for approve-production: 1 vote of qa missing",
+    )
+
+
+def test_members_without_a_place_are_named_the_first_few(tmp_path, story):
+    names = [f"m{number}" for number in range(8)]
+    departure = Departure(tmp_path, story, *names, limit=1)
+    departure.done("leave", summary="")
+    assert departure.look("depart-m3").said.what == (
+        "m1, m2, m3, m4, m5 and 2 more wait for a place: at most 1 is on their way at once"
+    )
+    departure.ledger.close()
 
 
 def test_following_a_train_until_it_waits_returns_when_a_member_is_queued(
