@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from gare.domain.journey import failures, forward, has_failed
+from gare.domain.journey import failures, forward, has_failed, turns_back, value_of
 from gare.domain.plan import Kind, Plan, of_train
 from gare.domain.releases import Release, ReleaseState, StepState
 from gare.domain.timetable import Kept
@@ -61,6 +61,19 @@ def outdated_one(gare: Gare, departure: Release) -> str:
         f"{departure.id} has boarded for {slot} of {name} and departs as it boarded "
         f"({', '.join(names['members']) or 'nobody'}); `gare cancel {departure.id}` ends it"
     )
+
+
+def going_back(gare: Gare, project: str) -> Iterator[str]:
+    """Tell of trains that go back and will take a project's version with them: what is put on it now goes as well."""
+    releases = gare.ledger.releases
+    for train in reversed(releases.find(is_open=True, limit=_OPEN_AT_MOST)):
+        if train.kind is not Kind.TRAIN:
+            continue
+        records, own = releases.steps(train.id), forward(releases.members(train.id)).get(project)
+        if own is None or not turns_back(gare.plan(train.plan), records):
+            continue
+        if own.state is ReleaseState.RELEASED and not value_of(records, f"return-{project}"):
+            yield f"{train.id} goes back and takes {own.version} of {project} back"
 
 
 def kept_by_people(ledger: Ledger, plan: Plan) -> Kept | None:

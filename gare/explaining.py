@@ -2,7 +2,7 @@
 
 from gare.command_logs import logs_by_step
 from gare.departures import held_by, kept_now
-from gare.domain.journey import holds
+from gare.domain.journey import holds, why_back
 from gare.domain.plan import Kind, Plan
 from gare.domain.releases import Release
 from gare.domain.standing import Hold
@@ -41,6 +41,7 @@ def explanation(gare: Gare, release: Release) -> Explanation:
         others=_others(gare, release),
         may_come_again=_may_come_again(gare, release),
         kept=kept_now(gare.ledger, release, plan) if release.kind is Kind.TRAIN else None,
+        goes_back=why_back(plan, records) if release.kind is Kind.TRAIN else "",
         held=held_by(gare.ledger, release) if release.kind is Kind.TRAIN else "",
     )
     return explain(view)

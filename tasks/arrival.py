@@ -12,7 +12,7 @@ from gare.reports.notes import scope_section
 from tasks.announce import tell
 from tasks.step import Value, Work, step_task
 
-_NOT_HERE = (Stand.DROPPED, Stand.OVERTAKEN, Stand.LEFT_OUT)
+_NOT_HERE = (Stand.DROPPED, Stand.DID_NOT_DEPART, Stand.OVERTAKEN, Stand.LEFT_OUT)
 
 
 @step_task

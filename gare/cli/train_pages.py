@@ -62,14 +62,15 @@ def train_page(gare: Gare, found: Train) -> dict[str, Any]:
 def departure_page(gare: Gare, departure: Release) -> dict[str, Any]:
     """Return where every member of one departure stands."""
     from gare.departures import held_by, kept_now
-    from gare.domain.journey import journey, value_of
+    from gare.domain.journey import journey, value_of, why_back
     from gare.lookup import as_now
     from gare.reports.train import as_json
 
     plan = gare.plan(departure.plan)
     ledger = gare.ledger
     steps, releases = ledger.releases.steps(departure.id), ledger.releases.members(departure.id)
-    members = journey(plan, steps, releases, departure.waits, ledger.locks.places())
+    places, is_over = ledger.locks.places(), departure.is_closed
+    members = journey(plan, steps, releases, departure.waits, places, is_over=is_over)
     arrived = value_of(steps, "arrival")
     kept = kept_now(ledger, departure, plan)
     return {
@@ -80,6 +81,7 @@ def departure_page(gare: Gare, departure: Release) -> dict[str, Any]:
         "end": departure.end,
         "held": held_by(ledger, departure),
         "kept": kept._asdict() if kept else None,
+        "goes_back": "" if is_over else why_back(plan, steps),
         "waiting": list(as_now(ledger, departure).waiting),
         "members": as_json(members),
         "lead_time_s": arrived.get("lead_time_s"),
@@ -227,12 +229,15 @@ def show_train(page: dict[str, Any]) -> None:
 def show_departure(page: dict[str, Any]) -> None:
     """Print where the members of a departure stand, and of one that has arrived how long it took."""
     from gare.cli.output import clean, first_line, print_table
+    from gare.domain.releases import how_it_ended
     from gare.reports.arrivals import in_words
 
     here = sum(one["state"] == "arrived" for one in page["members"])
     total = sum(one["state"] != "left out" for one in page["members"])
-    said = f": {clean(page['end'])}" if page["end"] else ""
-    click.echo(f"{page['release']} {page['train']} {page['slot']}: {page['state']}{said}")
+    ended = clean(how_it_ended(page["state"], page["end"]))
+    click.echo(f"{page['release']} {page['train']} {page['slot']}: {ended}")
+    if page["goes_back"]:
+        click.echo(f"goes back because of {clean(page['goes_back'])}")
     click.echo(f"{here} of {total} members have arrived")
     if page["kept"]:
         click.echo(f"does not depart: {clean(page['kept']['said'])}; {page['kept']['undo']}")

@@ -28,6 +28,9 @@ class Stand(StrEnum):
     HELD = "held"
     ARRIVED = "arrived"
     DROPPED = "dropped"
+    FAILED = "failed"
+    """It has failed in a train that goes back because of it."""
+    DID_NOT_DEPART = "did not depart"
     OVERTAKEN = "overtaken"
     GOING_BACK = "going back"
     WENT_BACK = "went back"
@@ -52,20 +55,28 @@ def journey(
     releases: Sequence[Release],
     waits: Iterable[Waited] = (),
     places: Mapping[str, Place] = MappingProxyType({}),
+    *,
+    is_over: bool = False,
 ) -> list[Member]:
     """Return every member in the order of departure, those left out last.
 
     `releases` are those of the train, rollbacks included; `waits` is what the train itself waits for. `places` are
     where releases stand in a queue now: one that gave way there still has written down what it waited for before.
+    `is_over`: the train has ended, and nobody departs any more.
     """
     own, back = forward(releases), rollbacks(releases)
+    bad = failures(plan, records) if turns_back(plan, records) else []
     place = dict.fromkeys(without_place(plan, records, own), f"waits for {place_waited_for(plan)}")
     held = {one.step: one.what for one in waits if one.cause is Cause.FAILED}
     members = []
     for one in plan.details["members"]:
         name, release = str(one["project"]), own.get(one["project"])
         stand, said = _stand(name, records, release, back.get(name, ()), held, places)
-        said = place.get(name, "") if stand is Stand.BOARDED else said
+        if stand is Stand.BOARDED:
+            stand = Stand.DID_NOT_DEPART if is_over else stand
+            said = "" if is_over else place.get(name, "")
+        elif stand is Stand.DROPPED and plan.details["rules"]["on_failure"] == ROLL_BACK:
+            stand = Stand.FAILED if name in bad else Stand.DID_NOT_DEPART
         version = release.version if release else str(one["version"])
         members.append(Member(name, version, tuple(one["needs"]), stand, said, release))
     return members + [
@@ -173,6 +184,14 @@ def failures(plan: Plan, records: Mapping[str, StepRecord]) -> list[str]:
 def turns_back(plan: Plan, records: Mapping[str, StepRecord]) -> bool:
     """Tell whether a member has failed in a train that rolls back."""
     return plan.details["rules"]["on_failure"] == ROLL_BACK and bool(failures(plan, records))
+
+
+def why_back(plan: Plan, records: Mapping[str, StepRecord]) -> str:
+    """Say because of whom a train goes back; nothing when it does not."""
+    if not turns_back(plan, records):
+        return ""
+    left = {name: value_of(records, f"arrive-{name}")["left"] for name in failures(plan, records)}
+    return ", ".join(f"{name} ({said})" for name, said in left.items())
 
 
 def staying(plan: Plan, records: Mapping[str, StepRecord], member: str) -> list[str]:

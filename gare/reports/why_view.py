@@ -77,6 +77,8 @@ class View:
     """What people keep a train back by that has boarded."""
     held: str = ""
     """By whom a departure is held, and why."""
+    goes_back: str = ""
+    """Because of whom a train goes back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -390,6 +390,15 @@ def test_a_train_that_has_boarded_and_is_kept_from_its_departure_says_so(
     assert "does not depart" not in say("status", boarded)[1]
 
 
+def test_who_was_on_board_of_a_cancelled_train_did_not_depart(say, station, departure):
+    station.ledger.releases.mark(
+        departure, ReleaseState.CANCELLED, actor="alice", end="cancelled by alice: a fair"
+    )
+    said = say("status", departure)[1]
+    assert said.splitlines()[0].endswith(": cancelled by alice: a fair")
+    assert "web     0.1.0    did not depart" in said
+
+
 def test_a_member_that_did_not_fail_is_neither_left_out_nor_released_again(say, departure):
     for option in ("--without", "--again"):
         code, said = say("resume", departure, option, "web")

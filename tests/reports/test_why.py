@@ -302,6 +302,7 @@ def test_what_is_wrong_with_the_run_itself(engine, what, do):
             "R-1 has ended: expired (production: expired); 1 vote of ops did not come in time.",
         ),
         (ReleaseState.CANCELLED, "cancelled", (), NOW, "R-1 has ended: cancelled."),
+        (ReleaseState.CANCELLED, "cancelled by rita: no", (), NOW, "R-1 has ended: cancelled by rita: no."),
         (ReleaseState.ROLLED_BACK, "1.3.0 is back", (), NOW, "R-1 has ended: rolled back (1.3.0 is back)."),
     ],
 )  # fmt: skip

@@ -4,6 +4,8 @@ import pytest
 from departing import Departure
 
 from gare.cli.train_members import go_without, roll_back_again
+from gare.cli.train_pages import departure_page, show_departure
+from gare.departures import going_back
 from gare.domain.journey import HOTFIX_FIRST, turns_back
 from gare.domain.plan import Kind
 from gare.domain.releases import ReleaseState, StepState
@@ -221,6 +223,33 @@ def test_what_cannot_be_taken_back_is_not_called_unchanged(departure):
     assert departure.ledger.releases.get("R-1").end == (
         f"went back: api; not: web ({said}); app failed: it is bad"
     )
+
+
+def test_while_a_train_goes_back_that_is_said_first_and_who_failed_is_not_called_dropped(
+    departure, capsys
+):
+    departure.mark(departure.release, ReleaseState.WAITING)
+    train = departure.ledger.releases.get("R-1")
+    page = departure_page(departure.gare, train)
+    show_departure(page)
+    assert capsys.readouterr().out.splitlines()[1] == "goes back because of app (it is bad)"
+    assert {one["project"]: one["state"] for one in page["members"]} == {
+        "api": "arrived",
+        "web": "arrived",
+        "app": "failed",
+    }
+    said = explanation(departure.gare, train).sentence
+    assert said == "R-1 goes back because of app (it is bad)."
+
+
+def test_who_puts_something_on_a_member_hears_that_its_train_takes_it_back(departure):
+    told = "R-1 goes back and takes 1.4.0 of web back"
+    assert list(going_back(departure.gare, "web")) == [told]
+    assert list(going_back(departure.gare, "app")) == [], "it has not arrived"
+    departure.done("return-app", summary="")
+    go_back(departure, "web")
+    assert list(going_back(departure.gare, "web")) == []
+    assert len(list(going_back(departure.gare, "api"))) == 1
 
 
 def hotfix(departure: Departure, name: str, version: str = "1.4.1"):
