@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+from gare.domain.approvals import Answer
 from gare.domain.journey import failures, forward, has_failed, turns_back, value_of
 from gare.domain.plan import Kind, Plan, of_train
 from gare.domain.releases import Release, ReleaseState, StepState
@@ -16,6 +17,10 @@ from gare.wiring import Gare
 
 BEFORE_DEPARTURE = ("notice", "go", "leave")
 """Steps of a train that begin anew when a member is taken off; the last one is the departure itself."""
+ARRIVAL = "arrival"
+"""The step in which a train ends that has departed."""
+DOES_NOT_DEPART = "does not depart"
+"""How the end of a train begins that ended by itself at its departure."""
 _OPEN_AT_MOST = 1000
 TAKEN_OFF = "member taken off"
 """The event that says so: the run of the train plans it anew."""
@@ -99,6 +104,16 @@ def held_by(ledger: Ledger, departure: Release) -> str:
     """Tell by whom a departure is held that has not ended, and why; nothing when it is not."""
     stop = None if departure.is_closed else ledger.trains.stopped(departure.id)
     return stop.reason if stop else ""
+
+
+def objections(ledger: Ledger, departure: Release) -> list[str]:
+    """Return what people said who gave a no go."""
+    votes = ledger.approvals.votes(departure.id, "go")
+    return [
+        f"{one.person} said: {one.comment}"
+        for one in votes
+        if one.answer is Answer.REJECT and one.comment
+    ]
 
 
 def taken_off(ledger: Ledger, departure: Release, plan: Plan) -> dict[str, str]:

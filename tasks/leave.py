@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from gare.departures import kept_by_people, taken_off
+from gare.departures import DOES_NOT_DEPART, kept_by_people, taken_off
 from gare.domain.plan import Plan
 from gare.domain.releases import Release, ReleaseState
 from gare.domain.timetable import Slot
@@ -37,7 +37,7 @@ def depart_or_end(work: Work) -> Value | AskAgain:
         return {"summary": f"{len(names)} depart: {', '.join(names)}"}
     if (kept and not details["refusal"]) or details["is_missed"]:
         _tell(work, refusal)
-    end = f"does not depart: {refusal}"
+    end = f"{DOES_NOT_DEPART}: {refusal}"
     work.ledger.releases.mark(work.release.id, ReleaseState.CANCELLED, actor="gare", end=end)
     return {"summary": end}
 

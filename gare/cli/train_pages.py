@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gare.domain.plan import Plan
     from gare.domain.releases import Release
     from gare.domain.timetable import Slot
+    from gare.domain.waits import Waited
     from gare.wiring import Gare
 
 
@@ -61,8 +62,9 @@ def train_page(gare: Gare, found: Train) -> dict[str, Any]:
 
 def departure_page(gare: Gare, departure: Release) -> dict[str, Any]:
     """Return where every member of one departure stands."""
-    from gare.departures import held_by, kept_now
+    from gare.departures import held_by, kept_now, objections
     from gare.domain.journey import journey, value_of, why_back
+    from gare.domain.waits import one_of
     from gare.lookup import as_now
     from gare.reports.train import as_json
 
@@ -79,15 +81,27 @@ def departure_page(gare: Gare, departure: Release) -> dict[str, Any]:
         "slot": departure.version,
         "state": departure.state.value,
         "end": departure.end,
+        "objections": objections(ledger, departure) if is_over else [],
         "held": held_by(ledger, departure),
         "kept": kept._asdict() if kept else None,
         "goes_back": "" if is_over else why_back(plan, steps),
         "waiting": list(as_now(ledger, departure).waiting),
+        "ways_on": [
+            [wait.step.partition("-")[2], one_of(wait.ways)] for wait in _standing(departure)
+        ],
         "members": as_json(members),
         "lead_time_s": arrived.get("lead_time_s"),
         "waiting_s": arrived.get("waiting_s", {}),
         "left_over": value_of(steps, "version").get("left", []),
     }
+
+
+def _standing(departure: Release) -> list[Waited]:
+    """Return what a train stands for that waits for people's choice."""
+    from gare.domain.waits import Cause
+
+    waits = departure.waits if departure.is_moving else ()
+    return [wait for wait in waits if wait.cause is Cause.FAILED and wait.ways]
 
 
 def train_line(gare: Gare, found: Train) -> dict[str, Any]:
@@ -236,6 +250,8 @@ def show_departure(page: dict[str, Any]) -> None:
     total = sum(one["state"] != "left out" for one in page["members"])
     ended = clean(how_it_ended(page["state"], page["end"]))
     click.echo(f"{page['release']} {page['train']} {page['slot']}: {ended}")
+    for said in page["objections"]:
+        click.echo(clean(said))
     if page["goes_back"]:
         click.echo(f"goes back because of {clean(page['goes_back'])}")
     click.echo(f"{here} of {total} members have arrived")
@@ -248,6 +264,8 @@ def show_departure(page: dict[str, Any]) -> None:
         for one in page["members"]
     ]
     print_table(["member", "version", "state", "release", ""], rows)
+    for member, ways in page["ways_on"]:
+        click.echo(f"{member}: {clean(ways)}")
     lines = list(page["left_over"])
     if page["lead_time_s"] is not None:
         lines += in_words(page["lead_time_s"], page["waiting_s"])

@@ -277,6 +277,11 @@ def test_a_member_whose_run_was_refused_holds_the_train_and_says_why(departure):
     assert wait.said.cause is Cause.FAILED
     assert "`gare train resume R-1 --again a`" in wait.said.ways
     assert "The repository has uncommitted changes." in wait.reason
+    departure.mark(departure.release, ReleaseState.WAITING, waiting=[wait.said])
+    page = departure_page(departure.gare, departure.ledger.releases.get("R-1"))
+    assert page["ways_on"] == [
+        ["a", "`gare train resume R-1 --again a`, or `gare train resume R-1 --without a`"]
+    ]
 
 
 def waiting_for(departure: Departure, step: str):
