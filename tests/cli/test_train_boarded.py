@@ -1,10 +1,12 @@
 """What `gare train` says of departures that have boarded for a slot ahead."""
 
+import json
 from itertools import islice
 
 import pytest
 from weekly import TRAIN
 
+from gare.cli.app import run
 from gare.config.loader import load_station
 from gare.departures import kept_now, outdated
 from gare.domain.releases import Release, ReleaseState, StepState
@@ -119,3 +121,21 @@ def test_a_held_departure_is_marked_where_trains_are_listed_until_it_goes_on(say
     station.ledger.releases.mark("R-1", ReleaseState.CANCELLED, actor="alice")
     assert "(held)" not in say("list")[1] + say("status", "weekly")[1]
     assert "held by" not in say("status", "R-1")[1]
+
+
+def test_why_a_train_does_not_depart_can_be_asked(say, station, slot, capsys):
+    say("skip", "weekly", slot, "--reason", "a fair")
+    assert run(["why", "weekly"]) in (0, None)
+    said = capsys.readouterr().out
+    assert said.startswith("weekly departs next at ")
+    assert f"1. {slot} is skipped by alice: a fair\n" in said
+    assert f"do:   `gare train unskip weekly {slot}`" in said
+    run(["why", "weekly", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert (told["train"], len(told["blockers"])) == ("weekly", 1)
+
+
+def test_the_status_of_a_departure_has_no_blank_words_for_a_commit(station, slot, capsys):
+    board(station, slot)
+    run(["status", "R-1"])
+    assert capsys.readouterr().out.splitlines()[1].startswith("requested by alice, opened ")
