@@ -119,7 +119,9 @@ def depart(name: str, plan_digest: str, reason: str, *, no_follow: bool) -> None
     from gare.cli.station_here import gare_to_plan
 
     gare = gare_to_plan()
-    gare.station.train(name)
+    found = gare.station.train(name)
+    if plan_digest and gare.plan(plan_digest).details.get("is_scheduled"):
+        _refuse_boarded(gare, found, gare.plan(plan_digest).version)
     _tell_boarded(gare, name)
     _start(gare, name, plan=plan_digest, reason=reason, no_follow=no_follow)
 

@@ -53,6 +53,12 @@ def test_who_departs_by_hand_hears_that_a_boarded_departure_goes_first(say, stat
     assert "note:" not in say("depart", "weekly")[1]
 
 
+def test_a_plan_for_a_slot_that_has_boarded_is_not_departed_by(say, station, slot):
+    digest = board(station, slot).plan
+    code, said = say("depart", "weekly", "--plan", digest)
+    assert (code, f"weekly has boarded for {slot}: R-1." in said) == (3, True)
+
+
 def change(station: Gare, old: str, new: str) -> None:
     """Let somebody change the train's file."""
     file = station.station.root / "trains" / "weekly.yaml"
