@@ -56,7 +56,7 @@ async def conduct(gare: Gare, release: Release, kinds: Kinds, request: Request) 
         # An engine key is never used twice in the life of a run (docs/decisions/0004-suspension.md).
         key = f"wait-{gare.ledger.releases.next_ask(release.id)}"
         # No limit of the engine's: it would fail the run; an approval's expiry ends the release properly.
-        for reason in dict.fromkeys(wait.reason for wait in waits):
+        for reason in dict.fromkeys(wait.said.in_full() for wait in waits):
             get_run_logger().info("Waiting for %s", reason)
         reached(f"before suspend {' '.join(one.step or one.what for one in release.waits)}")
         await asuspend_flow_run(key=key)

@@ -13,10 +13,12 @@ from functools import partial
 from typing import NamedTuple
 
 from gare.change_ticket import stop_target, tell_stop
-from gare.domain.plan import Json, Plan, PlannedStep
+from gare.departures import ARRIVAL, DOES_NOT_DEPART
+from gare.domain.plan import Json, Kind, Plan, PlannedStep
 from gare.domain.releases import Release, ReleaseState, StepState
 from gare.errors import GareError, LedgerAway
 from gare.hosted_deployment import CANCELED, FAILED, SUCCESS, begun_target, end, ended_target
+from gare.messages import News, message_effect
 from gare.recall import Recalled, own_recall, put_back_by_itself, recall_effects
 from gare.wiring import Gare
 
@@ -43,8 +45,29 @@ def owed(gare: Gare, release: Release) -> list[Debt]:
         *_change(gare, release, plan),
         *_deployments(gare, release, plan, paid),
         *_recalls(gare, release),
+        *_calling_off(gare, release, plan, {step for step, _ in paid}),
     )
     return [debt for debt in every if (debt.step, debt.target) not in paid]
+
+
+def _calling_off(gare: Gare, release: Release, plan: Plan, told: set[str]) -> Iterator[Debt]:
+    """Yield the places that have heard of a train, its notice or a hold, and do not know that it was cancelled.
+
+    What ends a train by itself, before its departure or at its arrival, says so by itself.
+    """
+    if plan.kind is not Kind.TRAIN or release.state is not ReleaseState.CANCELLED:
+        return
+    has_ended_itself = release.end.startswith(DOES_NOT_DEPART) or ARRIVAL in (
+        gare.ledger.releases.step_states(release.id)
+    )
+    if has_ended_itself or not told & {"notice", "leave"}:
+        return
+    step = plan.step("leave")
+    news = News("cancelled", f"{plan.title} of {plan.version} is cancelled", f"{release.end}\n")
+    for place in gare.notifiers(plan, step):
+        effect = replace(message_effect(release, plan, place, news), tells_end=True)
+        pay = partial(gare.ledger.effects.perform, release.id, step.id, effect)
+        yield Debt(f"That it is cancelled ({place.place})", step.id, effect.target, pay)
 
 
 def _change(gare: Gare, release: Release, plan: Plan) -> Iterator[Debt]:

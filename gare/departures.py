@@ -1,10 +1,12 @@
 """What becomes of a departure's members and of its train's schedule when something failed, whoever says so."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from gare.domain.journey import failures, forward, has_failed
-from gare.domain.plan import Kind, Plan
+from gare.domain.approvals import Answer
+from gare.domain.journey import failures, forward, has_failed, turns_back, value_of
+from gare.domain.plan import Kind, Plan, of_train
 from gare.domain.releases import Release, ReleaseState, StepState
 from gare.domain.timetable import Kept
 from gare.errors import GareError, NotFound
@@ -15,6 +17,11 @@ from gare.wiring import Gare
 
 BEFORE_DEPARTURE = ("notice", "go", "leave")
 """Steps of a train that begin anew when a member is taken off; the last one is the departure itself."""
+ARRIVAL = "arrival"
+"""The step in which a train ends that has departed."""
+DOES_NOT_DEPART = "does not depart"
+"""How the end of a train begins that ended by itself at its departure."""
+_OPEN_AT_MOST = 1000
 TAKEN_OFF = "member taken off"
 """The event that says so: the run of the train plans it anew."""
 
@@ -22,6 +29,56 @@ TAKEN_OFF = "member taken off"
 def has_departed(ledger: Ledger, departure: Release) -> bool:
     """Tell whether a train has left: from then on its plan does not change."""
     return ledger.releases.step_states(departure.id).get("leave") is StepState.DONE
+
+
+def under_way(ledger: Ledger, train: str) -> list[Release]:
+    """Return the departures of a train that have not ended, the newest first."""
+    return ledger.releases.find(project=of_train(train), is_open=True)
+
+
+def boarded_for(ledger: Ledger, train: str, slot: str) -> Release | None:
+    """Return the departure of a train that is under way for a slot."""
+    return next((one for one in under_way(ledger, train) if one.version == slot), None)
+
+
+def outdated(gare: Gare) -> Iterator[str]:
+    """Tell of departures that have boarded by a file that says otherwise now: they depart as they boarded."""
+    for one in reversed(gare.ledger.releases.find(is_open=True, limit=_OPEN_AT_MOST)):
+        if one.kind is Kind.TRAIN and (said := outdated_one(gare, one)):
+            yield said
+
+
+def outdated_one(gare: Gare, departure: Release) -> str:
+    """Tell how a departure has boarded whose train has no such slot, or other members, by its file now; or nothing."""
+    details = gare.plan(departure.plan).details
+    name, slot = str(details["train"]), departure.version
+    if has_departed(gare.ledger, departure) or name in gare.station.trains.broken:
+        return ""
+    names = {
+        kind: [str(one["project"]) for one in details[kind]] for kind in ("members", "left_out")
+    }
+    train = gare.station.trains.get(name)
+    if train is not None:
+        has_slot = not details["is_scheduled"] or train.timetable.has(train.timetable.slot(slot))
+        if has_slot and set(train.members) == {*names["members"], *names["left_out"]}:
+            return ""
+    return (
+        f"{departure.id} has boarded for {slot} of {name} and departs as it boarded "
+        f"({', '.join(names['members']) or 'nobody'}); `gare cancel {departure.id}` ends it"
+    )
+
+
+def going_back(gare: Gare, project: str) -> Iterator[str]:
+    """Tell of trains that go back and will take a project's version with them: what is put on it now goes as well."""
+    releases = gare.ledger.releases
+    for train in reversed(releases.find(is_open=True, limit=_OPEN_AT_MOST)):
+        if train.kind is not Kind.TRAIN:
+            continue
+        records, own = releases.steps(train.id), forward(releases.members(train.id)).get(project)
+        if own is None or not turns_back(gare.plan(train.plan), records):
+            continue
+        if own.state is ReleaseState.RELEASED and not value_of(records, f"return-{project}"):
+            yield f"{train.id} goes back and takes {own.version} of {project} back"
 
 
 def kept_by_people(ledger: Ledger, plan: Plan) -> Kept | None:
@@ -41,6 +98,22 @@ def kept_now(ledger: Ledger, departure: Release, plan: Plan) -> Kept | None:
     if departure.is_closed or has_departed(ledger, departure):
         return None
     return kept_by_people(ledger, plan)
+
+
+def held_by(ledger: Ledger, departure: Release) -> str:
+    """Tell by whom a departure is held that has not ended, and why; nothing when it is not."""
+    stop = None if departure.is_closed else ledger.trains.stopped(departure.id)
+    return stop.reason if stop else ""
+
+
+def objections(ledger: Ledger, departure: Release) -> list[str]:
+    """Return what people said who gave a no go."""
+    votes = ledger.approvals.votes(departure.id, "go")
+    return [
+        f"{one.person} said: {one.comment}"
+        for one in votes
+        if one.answer is Answer.REJECT and one.comment
+    ]
 
 
 def taken_off(ledger: Ledger, departure: Release, plan: Plan) -> dict[str, str]:

@@ -1,13 +1,13 @@
 """Gathers what is known of a release, from the ledger, the station and the engine, and says why it does not move."""
 
 from gare.command_logs import logs_by_step
-from gare.departures import kept_now
-from gare.domain.journey import holds
+from gare.departures import held_by, kept_now
+from gare.domain.journey import holds, why_back
 from gare.domain.plan import Kind, Plan
 from gare.domain.releases import Release
 from gare.domain.standing import Hold
 from gare.errors import GareError, NotFound
-from gare.lookup import asked, owed_by
+from gare.lookup import as_now, asked, owed_by
 from gare.reports.why import explain
 from gare.reports.why_view import EngineState, Explanation, Queued, View
 from gare.wiring import Gare
@@ -15,7 +15,7 @@ from gare.wiring import Gare
 
 def explanation(gare: Gare, release: Release) -> Explanation:
     """Return why a release stands where it stands."""
-    plan = gare.plan(release.plan)
+    release, plan = as_now(gare.ledger, release), gare.plan(release.plan)
     place = gare.ledger.locks.place(release.id) if release.is_moving else None
     queued = None
     if place is not None:
@@ -41,6 +41,8 @@ def explanation(gare: Gare, release: Release) -> Explanation:
         others=_others(gare, release),
         may_come_again=_may_come_again(gare, release),
         kept=kept_now(gare.ledger, release, plan) if release.kind is Kind.TRAIN else None,
+        goes_back=why_back(plan, records) if release.kind is Kind.TRAIN else "",
+        held=held_by(gare.ledger, release) if release.kind is Kind.TRAIN else "",
     )
     return explain(view)
 

@@ -36,7 +36,7 @@ def release_lines(ledger: Ledger, project: str, *, newest: int = NEWEST) -> list
     steps = ledger.plans.step_counts({release.plan for release in found.values()})
     return [
         release_line(
-            release,
+            as_now(ledger, release),
             steps=steps[release.plan],
             done=done[release.id],
             now=now,
@@ -46,13 +46,24 @@ def release_lines(ledger: Ledger, project: str, *, newest: int = NEWEST) -> list
     ]
 
 
+def as_now(ledger: Ledger, release: Release) -> Release:
+    """Return a release; a train that waits, with how its members stand now: it looks at them only when it is woken."""
+    from gare.domain import journey
+    from gare.domain.plan import Kind
+    from gare.domain.releases import ReleaseState
+
+    if release.kind is not Kind.TRAIN or release.state is not ReleaseState.WAITING:
+        return release
+    return journey.as_now(release, ledger.releases.members(release.id), ledger.locks.places())
+
+
 def page(gare: Gare, release_id: str) -> dict[str, Any]:
     """Return everything about one release. Raises NotFound."""
     from gare.errors import GareError
     from gare.reports.status import Done, release_page
 
     ledger = gare.ledger
-    release = ledger.releases.get(release_id)
+    release = as_now(ledger, ledger.releases.get(release_id))
     plan = gare.plan(release.plan)
     try:
         address = gare.engine.run_address(release.flow_run_id)

@@ -1,8 +1,10 @@
 """announce: tell people, each place once."""
 
 from gare.domain.counts import counted
-from gare.ledger.effects import Absent, AsWanted, Effect, Look, Receipt, Unknowable
-from gare.ports.notifier import Message, Notifier
+from gare.ledger.effects import Effect
+from gare.messages import News
+from gare.messages import message_effect as effect_of
+from gare.ports.notifier import Notifier
 from tasks.step import Value, Work, step_task
 
 
@@ -24,30 +26,7 @@ def tell(work: Work, subject: str, text: str, about: str = "") -> Value:
 
 
 def message_effect(work: Work, place: Notifier, subject: str, text: str, about: str = "") -> Effect:
-    """Return one message to one place. What cannot be looked up is sent at most once.
-
-    `about` tells a second message of the step from its own.
-    """
-    message = Message(
-        key=f"{work.release.id}/{about or work.step.id}/{place.place}",
-        subject=subject,
-        text=text,
-        facts={
-            "release": work.release.id,
-            "project": work.plan.project,
-            "version": work.plan.version,
-            "commit": work.plan.commit,
-        },
-    )
-
-    def look() -> Look:
-        is_there = place.look(message)
-        if is_there is None:
-            return Unknowable()
-        return AsWanted({"place": place.place}) if is_there else Absent()
-
-    def act() -> Receipt:
-        return place.send(message)
-
-    target = f"{place.place}, {about}" if about else place.place
-    return Effect(target, {"message": message.key}, look, act)
+    """Return one message to one place. `about` tells a second message of the step from its own."""
+    news = News(about or work.step.id, subject, text)
+    target = "" if about else place.place
+    return effect_of(work.release, work.plan, place, news, target)

@@ -12,7 +12,7 @@ from gare.reports.notes import scope_section
 from tasks.announce import tell
 from tasks.step import Value, Work, step_task
 
-_NOT_HERE = (Stand.DROPPED, Stand.OVERTAKEN, Stand.LEFT_OUT)
+_NOT_HERE = (Stand.DROPPED, Stand.DID_NOT_DEPART, Stand.OVERTAKEN, Stand.LEFT_OUT)
 
 
 @step_task
@@ -31,7 +31,7 @@ def welcome(work: Work) -> Value:
         failed = failures(work.plan, records)
         return _end(work, ReleaseState.ROLLED_BACK, "went back", _way_back(members, failed))
     if not arrived:
-        told = "; ".join(f"{one.project}: {one.said}" for one in members if one.said)
+        told = [f"{one.project}: {one.said}" for one in members if one.said]
         return _end(work, ReleaseState.CANCELLED, "nobody has arrived", told)
     missing = [member for member in members if member.stand in _NOT_HERE]
     plans = [work.gare.plan(one.release.plan) for one in arrived if one.release]
@@ -55,25 +55,26 @@ def welcome(work: Work) -> Value:
     }
 
 
-def _end(work: Work, state: ReleaseState, how: str, told: str) -> Value:
+def _end(work: Work, state: ReleaseState, how: str, told: list[str]) -> Value:
     """End a train that did not arrive; who had its notice hears of it."""
-    tell(work, f"{work.plan.title} of {work.plan.version}: {how}", f"{told}\n")
-    end = f"{how}: {told}"
+    lines = [": ".join([how, *told[:1]]), *told[1:]]
+    text = "".join(f"- {line}\n" for line in lines)
+    tell(work, f"{work.plan.title} of {work.plan.version}: {how}", text)
+    end = "; ".join(lines)
     work.ledger.releases.mark(work.release.id, state, actor="gare", end=end)
     return {"summary": end}
 
 
-def _way_back(members: list[Member], failed: list[str]) -> str:
+def _way_back(members: list[Member], failed: list[str]) -> list[str]:
     """Tell who went back, who did not and why, and because of whom."""
     back = [one.project for one in members if one.stand is Stand.WENT_BACK]
     stays = [f"{one.project} ({one.said})" for one in members if one.stand is Stand.STAYS]
     because = [f"{one.project} failed: {one.said}" for one in members if one.project in failed]
-    parts = [
+    return [
         ", ".join(back) or "nobody",
         *([f"not: {', '.join(stays)}"] if stays else []),
         *because,
     ]
-    return "; ".join(parts)
 
 
 def _figures(work: Work, plans: list[Plan], arrived: list[Member]) -> Value:

@@ -3,12 +3,13 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from gare.departures import kept_by_people, taken_off
+from gare.departures import DOES_NOT_DEPART, kept_by_people, taken_off
 from gare.domain.plan import Plan
 from gare.domain.releases import Release, ReleaseState
 from gare.domain.timetable import Slot
 from gare.ledger.ledger import Ledger
-from gare.planning.train import missed
+from gare.planning.boarding import taken_by
+from gare.planning.train import missed, taken
 from tasks.announce import tell
 from tasks.step import AskAgain, Value, Work, step_task
 
@@ -36,7 +37,7 @@ def depart_or_end(work: Work) -> Value | AskAgain:
         return {"summary": f"{len(names)} depart: {', '.join(names)}"}
     if (kept and not details["refusal"]) or details["is_missed"]:
         _tell(work, refusal)
-    end = f"does not depart: {refusal}"
+    end = f"{DOES_NOT_DEPART}: {refusal}"
     work.ledger.releases.mark(work.release.id, ReleaseState.CANCELLED, actor="gare", end=end)
     return {"summary": end}
 
@@ -60,6 +61,8 @@ def kept_back(ledger: Ledger, release: Release, plan: Plan) -> str:
     details = plan.details
     if not details["is_scheduled"]:
         return ""
+    if other := taken_by(ledger, str(details["train"]), plan.version, release.id):
+        return taken(other)  # both boarded before the other one was seen
     if kept := kept_by_people(ledger, plan):
         return kept.said
     grace = timedelta(seconds=details["rules"]["grace_s"])

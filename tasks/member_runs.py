@@ -41,10 +41,9 @@ def under_way(gare: Gare, own: Release, what: str, step: PlannedStep) -> Wait:
     return Wait(Waited(f"{own.id}{what} is {stands}", Cause.MEMBERS, step.id, own.id))
 
 
-def ways_on(train: Release, member: str, own: Release | None) -> str:
-    """Say by which commands a train goes on that stands because of a member."""
+def ways_on(train: Release, member: str, own: Release | None, without: str = "") -> tuple[str, ...]:
+    """Return the commands by which a train goes on that stands for a member; `without` says what comes of that."""
     resume = f"gare train resume {train.id}"
-    ways = [f"{resume} --again {member}", f"{resume} --without {member}"]
-    if own is not None and own.is_stopped:
-        ways = [f"gare resume {own.id}", *ways]
-    return f"{', '.join(ways[:-1])}, or {ways[-1]}"
+    first = (f"`gare resume {own.id}`",) if own is not None and own.is_stopped else ()
+    end = f" ({without})" if without else ""
+    return (*first, f"`{resume} --again {member}`", f"`{resume} --without {member}`{end}")

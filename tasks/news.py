@@ -2,30 +2,23 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple
 
-from gare.departures import has_departed
+from gare.departures import has_departed, objections
+from gare.domain.journey import why_back
 from gare.domain.plan import Kind, Plan
 from gare.domain.releases import Release, ReleaseState
 from gare.domain.waits import Cause
 from gare.errors import GareError, LedgerAway
 from gare.ledger.ledger import Ledger
 from gare.ledger.restored import withdraw_open
+from gare.messages import News, message_effect
 from gare.wiring import Gare
-from tasks.announce import message_effect
 from tasks.leave import RESTORED, SKIPPED, was_told
-from tasks.step import Work
 
 _STEP = "leave"
 """The step whose effects they are."""
-
-
-class News(NamedTuple):
-    """One message. `about` is what it is known by: each place hears it once."""
-
-    about: str
-    subject: str
-    text: str
+_HELD, _HELD_AT = "held by ", "held "
+_FAILURES = (f"release {ReleaseState.FAILED}", f"release {ReleaseState.ATTENTION}")
 
 
 def tell_news(gare: Gare, release: Release) -> list[str]:
@@ -35,10 +28,9 @@ def tell_news(gare: Gare, release: Release) -> list[str]:
     if plan is None or not plan.details["announces"]:
         return problems
     step = plan.step(_STEP)
-    work = Work(gare, release, plan, step, 1, problems.append)
     for news in news_of(gare, release, plan):
         for place in gare.notifiers(plan, step):
-            effect = message_effect(work, place, news.subject, news.text, news.about)
+            effect = message_effect(release, plan, place, news)
             try:
                 told = replace(effect, tells_end=True)
                 gare.ledger.effects.perform(release.id, step.id, told)
@@ -59,18 +51,49 @@ def news_of(gare: Gare, release: Release, plan: Plan) -> Iterator[News]:
     """Yield what is to be told of a train as it stands."""
     name = f"{plan.title} of {plan.version}"
     if release.state in (ReleaseState.REJECTED, ReleaseState.EXPIRED):
-        yield News("no go", f"{name} does not depart: no go", f"{release.end}\n")
+        text = "\n".join([release.end, *objections(gare.ledger, release)])
+        yield News("no go", f"{name} does not depart: no go", f"{text}\n")
     if release.state is not ReleaseState.WAITING:
         return
+    held = [*_held(gare, release, plan, name)]
+    yield from held
+    if (told := _holds_told(gare.ledger, release)) and not held:
+        yield _goes_on(gare, release, plan, name, told)
+    yield from _skipped(gare, release, plan, name)
+
+
+def _held(gare: Gare, release: Release, plan: Plan, name: str) -> Iterator[News]:
     for wait in release.waits:
         if wait.cause is Cause.FAILED:
             member = plan.step(wait.step).settings["member"]
             subject = f"{name} is held: {member} has failed"
-            yield News(f"held by {wait.release or member}", subject, f"{wait.what}\n")
+            about = f"{_HELD}{wait.release or member}{_again(gare.ledger, wait.release)}"
+            yield News(about, subject, f"{wait.what}\n")
     stop = gare.ledger.trains.stopped(release.id)
     if stop is not None:
-        yield News(f"held {stop.since:%Y-%m-%dT%H%M%S}", f"{name} is held", f"{stop.reason}\n")
-    yield from _skipped(gare, release, plan, name)
+        about = f"{_HELD_AT}{stop.since:%Y-%m-%dT%H%M%S}"
+        yield News(about, f"{name} is held", f"{stop.reason}\n")
+
+
+def _goes_on(gare: Gare, release: Release, plan: Plan, name: str, told: int) -> News:
+    """Tell what became of a train that people heard was held, `told` times so far: each time is told anew."""
+    back = why_back(plan, gare.ledger.releases.steps(release.id))
+    how, text = ("goes back", f"Because of {back}.") if back else ("goes on", "It is held no more.")
+    return News(f"on after hold {told}", f"{name} {how}", f"{text}\n")
+
+
+def _again(ledger: Ledger, member: str) -> str:
+    """Tell a second failure of a member's release from its first one."""
+    if not member:
+        return ""
+    failures = [one for one in ledger.database.events(member) if one.kind in _FAILURES]
+    return f" for the {len(failures)}. time" if len(failures) > 1 else ""
+
+
+def _holds_told(ledger: Ledger, release: Release) -> int:
+    """Return of how many holds any place has heard."""
+    targets = (one.target for one in ledger.effects.of(release.id) if one.receipt is not None)
+    return len({target.rpartition(", held ")[2] for target in targets if ", held " in target})
 
 
 def _skipped(gare: Gare, release: Release, plan: Plan, name: str) -> Iterator[News]:

@@ -2,7 +2,7 @@
 
 from prefect.logging import get_run_logger
 
-from gare.domain.journey import journey
+from gare.domain.journey import journey, why_back
 from gare.domain.releases import Release
 from gare.errors import ConnectorError
 from gare.reports.train import train_page
@@ -15,14 +15,16 @@ _shown: dict[str, str] = {}
 def show_train(gare: Gare, release: Release) -> None:
     """Show where the members stand; a train does not fail for a page that cannot be shown."""
     plan, releases = gare.plan(release.plan), gare.ledger.releases
+    records = releases.steps(release.id)
     members = journey(
         plan,
-        releases.steps(release.id),
+        records,
         releases.members(release.id),
         release.waits,
         gare.ledger.locks.places(),
+        is_over=release.is_closed,
     )
-    page = train_page(release, plan, members)
+    page = train_page(release, plan, members, why_back(plan, records))
     if _shown.get(release.id) == page:
         return
     key, title = f"{release.id.lower()}-train", "Members of the train"

@@ -4,13 +4,25 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from gare.departures import taken_off
-from gare.domain.journey import HOLD, ROLL_BACK, has_failed, holds, stands_behind_hotfix, value_of
+from gare.domain.journey import (
+    HOLD,
+    ROLL_BACK,
+    has_failed,
+    holds,
+    place_waited_for,
+    stands_behind_hotfix,
+    value_of,
+    without_place,
+)
 from gare.domain.plan import Plan, PlannedStep
 from gare.domain.releases import Release
 from gare.domain.waits import Cause, Waited
 from tasks.member_runs import begins, refusal_of, under_way, ways_on
 from tasks.train_back import look_back
 from tasks.wait import Sight, Wait
+
+NAMED = 5
+"""How many members are named that wait for a place."""
 
 
 def look_at_train(sight: Sight, plan: Plan, step: PlannedStep) -> Wait | None:
@@ -31,16 +43,16 @@ def _leave(sight: Sight, plan: Plan, step: PlannedStep) -> Wait | None:
     if off := taken_off(sight.gare.ledger, sight.release, plan):
         said = f"it boards anew without {', '.join(off)}"
         return Wait(Waited(said, Cause.MEMBERS, step.id), sight.gare.ledger.now())
-    return _instant(sight, plan, step) or _held(sight)
+    # A hold first: at its instant such a train does not go on by itself, and who resumes it wakes it.
+    return _held(sight) or _instant(sight, plan, step)
 
 
 def _held(sight: Sight) -> Wait | None:
     stop = sight.gare.ledger.trains.stopped(sight.release.id)
     if stop is None:
         return None
-    again = f"gare train resume {sight.release.id}"
-    said = f"the train is held: {stop.reason} ({again})"
-    return Wait(Waited(said, Cause.HELD, "leave"))
+    ways = (f"`gare train resume {sight.release.id}`",)
+    return Wait(Waited(f"the train is {stop.reason}", Cause.HELD, "leave", ways=ways))
 
 
 def _depart(sight: Sight, plan: Plan, step: PlannedStep) -> Wait | None:
@@ -54,8 +66,11 @@ def _depart(sight: Sight, plan: Plan, step: PlannedStep) -> Wait | None:
             Waited(f"{', '.join(stands)}: the train may have to go back", Cause.MEMBERS, "depart")
         )
     if is_new and step.settings["member"] not in sight.next_to_depart:
-        limit = plan.details["rules"]["limit"]
-        said = f"a place; {limit} are on their way at once"
+        # The same words for all of them: a large train says it once.
+        names = without_place(plan, sight.records, sight.own)
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        verb = "waits" if len(names) == 1 else "wait"
+        said = f"{', '.join(names[:NAMED])}{more} {verb} for {place_waited_for(plan)}"
         return Wait(Waited(said, Cause.MEMBERS, "depart"))
     return _held(sight)
 
@@ -85,16 +100,19 @@ def _arrive(sight: Sight, plan: Plan, step: PlannedStep) -> Wait | None:
         if not holds(plan, sight.records, own):
             return None
         goes_back = plan.details["rules"]["on_failure"] == ROLL_BACK
-        end = "without it the train goes back; " if goes_back else ""
-        return _hold(release, step, f"{end}{own.id} {own.state}: {own.end}", own)
+        without = "the train goes back" if goes_back else ""
+        return _hold(release, step, f"{own.id} {own.state}: {own.end}", own, without)
     return None if own.is_closed else under_way(gare, own, f" of {member}", step)
 
 
-def _hold(train: Release, step: PlannedStep, said: str, own: Release | None = None) -> Wait:
-    """Return the wait of a held train: who must do what."""
+def _hold(
+    train: Release, step: PlannedStep, said: str, own: Release | None = None, without: str = ""
+) -> Wait:
+    """Return the wait of a held train: why, and who must do what."""
     member = str(step.settings["member"])
-    what = f"{member} has failed and the train is held; {ways_on(train, member, own)}; {said}"
-    return Wait(Waited(what, Cause.FAILED, step.id, own.id if own else ""))
+    what = f"{member} has failed and the train is held: {said}"
+    ways = ways_on(train, member, own, without)
+    return Wait(Waited(what, Cause.FAILED, step.id, own.id if own else "", ways))
 
 
 _WAITS: Mapping[str, Callable[[Sight, Plan, PlannedStep], Wait | None]] = {

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from gare.domain.ground import Ground
 from gare.domain.journey import staying, turns_back
 from gare.domain.releases import Release
 from gare.domain.waits import Cause
@@ -9,7 +10,7 @@ from gare.ledger.effects import Absent, Effect, Look, Receipt
 from gare.requests import RollbackRequest
 from tasks.member_runs import member_release
 from tasks.step import AskAgain, Value, Work, step_task
-from tasks.train_back import look_at_rollbacks
+from tasks.train_back import grounds_of, look_at_rollbacks
 from tasks.wait import Sight
 
 
@@ -29,9 +30,10 @@ def bring_back(work: Work) -> Value | AskAgain:
         said = f"it is needed by {', '.join(needing)}, which stays"
         return {"stays": said, "summary": f"{member} stays: {said}"}
     own = member_release(work.gare, work.release, member)
-    runs = _begin_all(work, member, own)
+    runs = _begin_all(work, member, grounds_of(work.gare, work.step, own))
     if not runs:
-        return {"summary": f"nothing to take back: {_untouched(work, own)}"}
+        said = _untouched(work, own)
+        return {"untouched": said, "summary": f"nothing to take back: {said}"}
     wait = look_at_rollbacks(Sight(work.gare, work.release), work.step, runs)
     if wait is not None:
         return AskAgain(wait.said.what, work.ledger.now(), Cause.MEMBERS, {"runs": runs})
@@ -40,16 +42,20 @@ def bring_back(work: Work) -> Value | AskAgain:
     return {"back": back, "summary": told}
 
 
-def _begin_all(work: Work, member: str, own: Release | None) -> Mapping[str, str]:
-    """Begin the rollbacks that are due; those that had begun before count whatever stands there by now."""
+def _begin_all(work: Work, member: str, grounds: Mapping[str, Ground]) -> Mapping[str, str]:
+    """Begin the rollbacks that are due; those that had begun before count whatever stands there by now.
+
+    No run (an empty one) has a place where somebody else was there since: who has taken the version back already, or
+    has brought another one on top of it, which no train takes away by itself.
+    """
     begun = {
         one.target for one in work.ledger.effects.of(work.release.id) if one.step == work.step.id
     }
     return {
-        place: _begin(work, member, place)
-        for place in work.step.settings["environments"]
-        if own is not None
-        and (_target(member, place) in begun or work.ledger.verified_by(member, place) == own.id)
+        place: _begin(work, member, place, ground.before)
+        if ground.is_own or _target(member, place) in begun
+        else ""
+        for place, ground in grounds.items()
     }
 
 
@@ -65,10 +71,12 @@ def _target(member: str, environment: str) -> str:
     return f"roll back {member} in {environment}"
 
 
-def _begin(work: Work, member: str, environment: str) -> str:
+def _begin(work: Work, member: str, environment: str, to: str) -> str:
+    """Begin a rollback, once; it names its version, so that what comes on top meanwhile goes back with it."""
     request = RollbackRequest(
         project=member,
         environment=environment,
+        to=to,
         requested_by=work.release.requested_by,
         reason=f"{work.release.id} goes back: a member has failed",
         train=work.release.id,

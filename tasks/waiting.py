@@ -8,7 +8,7 @@ from gare.domain.approvals import Decision
 from gare.domain.freezes import is_outward, move_of
 from gare.domain.locks import PRIORITIES, Priority, locks_of
 from gare.domain.manifest import manifest
-from gare.domain.plan import Plan, PlannedStep
+from gare.domain.plan import Kind, Plan, PlannedStep
 from gare.domain.releases import Release, ReleaseState, StepState
 from gare.domain.schedule import ready
 from gare.domain.waits import Cause, Waited
@@ -22,8 +22,11 @@ from tasks.wait import Sight, Wait
 def line_up(gare: Gare, release: Release, plan: Plan) -> Wait | None:
     """Ask for all locks that the plan needs; None when the release has them now, else its place in the queue.
 
-    Who frees the locks wakes who is next: there is no instant to look again.
+    Who frees the locks wakes who is next: there is no instant to look again. A train that does not depart needs none:
+    it ends at once, and not behind the one that has taken its slot.
     """
+    if plan.kind is Kind.TRAIN and plan.details["refusal"]:
+        return None
     priority = PRIORITIES.get(plan.kind, Priority.RELEASE)
     place = gare.ledger.locks.ask(release.id, locks_of(plan), priority=priority)
     return None if place is None else Wait(Waited(str(place), Cause.QUEUE))

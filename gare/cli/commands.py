@@ -112,7 +112,9 @@ COMMANDS: dict[str, Entry] = {
         "Ask",
     ),
     "status": Entry("gare.cli.record:status", "Show the releases, or one of them.", "Ask"),
-    "why": Entry("gare.cli.record:why", "Say why a release does not move.", "Ask"),
+    "why": Entry(
+        "gare.cli.record:why", "Say why a release does not move, or a train does not depart.", "Ask"
+    ),
     "log": Entry("gare.cli.record:log", "Show what happened in a release.", "Ask"),
     "fixes": Entry("gare.cli.fixes:fixes", "Show which lines have the fixes of hotfixes.", "Ask"),
     "evidence": Entry("gare.cli.evidence:evidence", "Write or verify a release's evidence.", "Ask"),

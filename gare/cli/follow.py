@@ -10,7 +10,7 @@ from gare.domain.approvals import Decision
 from gare.domain.counts import counted
 from gare.domain.plan import Plan
 from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
-from gare.domain.waits import Cause, Waited
+from gare.domain.waits import Cause, Waited, one_of
 from gare.engine import Engine
 from gare.reports.lengths import elapsed
 from gare.station_state import api_url
@@ -165,6 +165,8 @@ def _open_waits(gare: Gare, release: Release, plan: Plan) -> list[Waited]:
 def _tell_waits(release: Release, plan: Plan, waits: list[Waited]) -> None:
     for wait in waits:
         click.echo(f"waits for {clean(wait)}")
+        if wait.ways:
+            click.echo(f"  do: {clean(one_of(wait.ways))}")
     for rule in plan.approvals:
         if any(wait.step == rule.step for wait in waits):
             click.echo(f"  vote: GARE_TOKEN=… gare approve {release.id} --env {rule.environment}")

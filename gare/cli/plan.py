@@ -41,6 +41,7 @@ def plan(project: str | None, again: str, *, as_json: bool, **asked: Unpack[Want
 def print_plan(gare: Gare, digest: str, made: Plan, *, as_json: bool) -> None:
     """Print a plan that was just made, and the releases of the project that are under way."""
     from gare.cli.output import clean, print_json
+    from gare.departures import going_back
     from gare.domain.plan import Kind
     from gare.reports.freezes import earliest
 
@@ -63,6 +64,8 @@ def print_plan(gare: Gare, digest: str, made: Plan, *, as_json: bool) -> None:
         then = f"a {made.kind} goes first where it can"
     for release in under_way:
         click.echo(f"note: {_on_its_way(release)}; {then}")
+    for note in going_back(gare, made.project):
+        click.echo(f"note: {clean(note)}")
     for way in ways:
         click.echo(f"now: {clean(way)}")
     if start := earliest(ways):

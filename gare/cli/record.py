@@ -96,25 +96,32 @@ def _waits_for(line: dict[str, Any]) -> str:
     if line["queue"] is not None:
         return "its turn"
     is_stopped = ReleaseState(line["state"]).is_stopped
-    return "; ".join(line["waiting"]) or (first_line(line["end"]) if is_stopped else "")
+    return "; ".join(map(first_line, line["waiting"])) or (
+        first_line(line["end"]) if is_stopped else ""
+    )
 
 
 def _show_page(found: dict[str, Any]) -> None:
     from gare.cli.output import clean, first_line, print_table
     from gare.reports.lengths import elapsed
 
-    requested = f", requested by {clean(found['requested_by'])}" if found["requested_by"] else ""
+    requested = f"requested by {clean(found['requested_by'])}" if found["requested_by"] else ""
     click.echo(
         f"{found['id']} {clean(found['project'])} {clean(_version_with_kind(found))}: {_state_with_place(found)}"
     )
-    click.echo(
-        f"commit {found['commit'][:12]} of {clean(found['branch'])}{requested}, {elapsed(found['age_s'])} ago"
+    # A train has no commit: its members have.
+    commit = f"commit {found['commit'][:12]} of {clean(found['branch'])}" if found["commit"] else ""
+    opened = (
+        f"opened {elapsed(found['age_s'])} ago" if not commit else f"{elapsed(found['age_s'])} ago"
     )
+    click.echo(", ".join(part for part in (commit, requested, opened) if part))
     for name in ("reason", "end", "address"):
         if found[name]:
             click.echo(f"{name}: {clean(first_line(found[name]))}")
     for reason in found["waiting"]:
         click.echo(f"waits for {clean(reason)}")
+    for way in found["ways_on"]:
+        click.echo(f"do: {clean(way)}")
     click.echo("")
     print_table(
         ["step", "state", "attempt", "took", "result"],
@@ -164,17 +171,21 @@ def _show_approval(approval: dict[str, Any]) -> None:
 
 
 @click.command()
-@RELEASE
+@click.argument("what", metavar="R-…|TRAIN")
 @JSON
-def why(release_id: str, *, as_json: bool) -> None:
-    """Say why a release does not move."""
+def why(what: str, *, as_json: bool) -> None:
+    """Say why a release does not move, or a train does not depart."""
     from gare.cli.output import print_json
     from gare.cli.station_here import gare_here
     from gare.explaining import explanation
     from gare.reports.status import queue_line
 
     gare = gare_here()
-    release = gare.ledger.releases.get(release_id)
+    if what in {*gare.station.trains, *gare.station.trains.broken}:
+        answer = _why_train(gare, what)
+        print_json({"train": what, **answer.as_json()}) if as_json else _show_why(gare, answer)
+        return
+    release = gare.ledger.releases.get(what)
     answer = explanation(gare, release)
     if as_json:
         queue = queue_line(gare.ledger.locks.place(release.id))
@@ -182,6 +193,14 @@ def why(release_id: str, *, as_json: bool) -> None:
         print_json({"release": release.id, "state": state, **answer.as_json(), "queue": queue})
         return
     _show_why(gare, answer)
+
+
+def _why_train(gare: Gare, name: str) -> Explanation:
+    from gare.cli.train_pages import next_word, train_page
+    from gare.reports.why_train import explain_train
+
+    page = train_page(gare, gare.station.train(name))
+    return explain_train(page, next_word(page))
 
 
 def _show_why(gare: Gare, answer: Explanation) -> None:

@@ -131,8 +131,9 @@ def cancel(release_id: str, reason: str) -> None:
     with suppress(NotFound):
         gare.engine.cancel(found.flow_run_id, has_process=_has_process(gare, found.flow_run_id))
         _wait_until_over(gare, found.flow_run_id)
-    end = "cancelled" + (f": {reason}" if reason else "")
-    actor = requester(gare) or "command line"
+    person = requester(gare)
+    actor = person or "command line"
+    end = "cancelled" + (f" by {person}" if person else "") + (f": {reason}" if reason else "")
     ended = gare.ledger.releases.mark(found.id, ReleaseState.CANCELLED, actor=actor, end=end)
     note_cancelled(gare, ended, actor=actor)
     done = [

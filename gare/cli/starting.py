@@ -28,6 +28,11 @@ def start(
 
     Whether the requester may is asked before (`check_right`): who may not plans nothing either.
     """
+    from gare.departures import going_back
+
+    if not as_json:
+        for note in going_back(gare, request.subject):
+            click.echo(f"note: {note}", err=True)
     run = gare.start(request)
     if not as_json:
         click.echo(f"run: {gare.engine.run_address(run.id)}")

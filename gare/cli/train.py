@@ -29,7 +29,7 @@ def list_trains(*, as_json: bool) -> None:
     """Show the trains, when each departs next, and what stands still."""
     from gare.cli.output import print_json, print_table
     from gare.cli.station_here import gare_here
-    from gare.cli.train_pages import next_word, tell_unboarded, train_line
+    from gare.cli.train_pages import next_word, tell_what_keeps, train_line
     from gare.config.problems import InvalidFiles
 
     gare = gare_here()
@@ -49,7 +49,7 @@ def list_trains(*, as_json: bool) -> None:
         ]
         print_table(["train", "members", "next departure", "under way"], rows)
         for one in lines:
-            tell_unboarded(one)
+            tell_what_keeps(one)
     _end_if_broken(gare)
 
 
@@ -99,6 +99,7 @@ def board(name: str, slot: str, reason: str, *, no_follow: bool) -> None:
             where=f"train {name}",
             hint=f"`gare train depart {name}` boards and departs at once. Nothing was started.",
         )
+    _refuse_boarded(gare, found, asked)
     _start(gare, name, slot=asked, reason=reason, no_follow=no_follow)
 
 
@@ -114,10 +115,15 @@ def board(name: str, slot: str, reason: str, *, no_follow: bool) -> None:
 @REASON
 @FOLLOW
 def depart(name: str, plan_digest: str, reason: str, *, no_follow: bool) -> None:
-    """Board and depart at once, outside the timetable."""
+    """Board and depart at once, outside the timetable; behind a departure of the train that has boarded already."""
     from gare.cli.station_here import gare_to_plan
 
-    _start(gare_to_plan(), name, plan=plan_digest, reason=reason, no_follow=no_follow)
+    gare = gare_to_plan()
+    found = gare.station.train(name)
+    if plan_digest and gare.plan(plan_digest).details.get("is_scheduled"):
+        _refuse_boarded(gare, found, gare.plan(plan_digest).version)
+    _tell_boarded(gare, name)
+    _start(gare, name, plan=plan_digest, reason=reason, no_follow=no_follow)
 
 
 @train.command()
@@ -143,15 +149,20 @@ def status(what: str, *, as_json: bool) -> None:
 def apply() -> None:
     """Bring the schedules in the engine in line with the trains' files, without a restart of the station.
 
-    Says what it changed, and which trains have no timetable.
+    Says what it changed, and which trains have no timetable. A departure that has boarded departs as it boarded; where
+    the file says otherwise now, that is told.
     """
+    from gare.cli.output import clean
     from gare.cli.station_here import gare_here
+    from gare.departures import outdated
     from gare.timetables import apply_timetables
 
     gare = gare_here()
     changed = apply_timetables(gare)
     for told in changed or ["The schedules are those of the files already: nothing was changed."]:
-        click.echo(told)
+        click.echo(clean(told))
+    for told in outdated(gare):
+        click.echo(clean(told))
     for name, train in gare.station.trains.items():
         if train.timetable.rule is None:
             click.echo(f"{name} has no timetable: `gare train depart {name}` departs.")
@@ -167,6 +178,36 @@ def _start(gare: Gare, name: str, *, no_follow: bool, **fields: str) -> None:
     request = _request(name, requested_by=requester(gare), **fields)
     check_right(gare, request)
     start(gare, request, no_follow=no_follow, until_waiting=True, as_json=False)
+
+
+def _refuse_boarded(gare: Gare, found: Train, asked: str) -> None:
+    """Raise Refused when a departure of this slot is under way: a second one would only stand behind it."""
+    from gare.departures import boarded_for
+    from gare.errors import Refused
+    from gare.planning.boarding import slot_named
+
+    name, slot = found.config.name, slot_named(found, asked).name
+    if (other := boarded_for(gare.ledger, name, slot)) is not None:
+        raise Refused(
+            f"{name} has boarded for {slot}: {other.id}.",
+            where=f"train {name}",
+            hint=f"`gare train status {other.id}` says who is on board, `gare train resume {other.id} --without "
+            f"MEMBER` takes one off. To board anew: `gare cancel {other.id}` first. Nothing was started.",
+        )
+
+
+def _tell_boarded(gare: Gare, name: str) -> None:
+    """Tell that a departure goes first which has boarded for a slot ahead: it may be days until then."""
+    from gare.departures import has_departed, under_way
+
+    for other in reversed(under_way(gare.ledger, name)):
+        at = gare.plan(other.plan).details["slot"]["departs_at"]
+        if at > gare.ledger.now().isoformat() and not has_departed(gare.ledger, other):
+            click.echo(
+                f"note: {other.id} has boarded and departs at {at[:16].replace('T', ' ')} UTC; this departure waits "
+                f"until that one has arrived. `gare cancel {other.id}` lets it go now.",
+                err=True,
+            )
 
 
 def _request(name: str, **fields: str) -> TrainRequest:

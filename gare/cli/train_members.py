@@ -56,26 +56,52 @@ def release_again(gare: Gare, departure: Release, member: str, *, person: str, r
 def roll_back_again(
     gare: Gare, departure: Release, member: str, *, person: str, reason: str
 ) -> list[Run]:
-    """Begin once more the rollbacks of a member that were refused, or went otherwise than well."""
+    """Begin once more the rollbacks of a member that were refused, or went otherwise than well.
+
+    What has come on top of it meanwhile goes back with it.
+    """
     from gare.requests import RollbackRequest
 
     own = _in_the_way(gare, departure, member).release
+    places = _ways_back(gare, departure, member, own)
     number = _ask_again(gare, departure, member, person, reason)
-    places = gare.plan(departure.plan).step(f"return-{member}").settings["environments"]
     return [
         gare.start(
             RollbackRequest(
                 project=member,
                 environment=place,
+                to=to,
                 requested_by=person,
                 reason=reason or "once more",
                 train=departure.id,
             ),
             key=f"train {departure.id} {member} back {place} again {number}",
         )
-        for place in places
-        if own is not None and gare.ledger.verified_by(member, place) == own.id
+        for place, to in places.items()
     ]
+
+
+def _ways_back(gare: Gare, departure: Release, member: str, own: Release | None) -> dict[str, str]:
+    """Return the version below a member's own in each environment where it, or one on top of it, stands.
+
+    Raises Refused when there is none below one on top of it: going back one version would bring the member's own again.
+    """
+    from gare.domain.ground import ground_of
+    from gare.errors import Refused
+
+    found = dict[str, str]()
+    for place in gare.plan(departure.plan).step(f"return-{member}").settings["environments"]:
+        ground = ground_of(gare.ledger.verified_good(member, place), own.id) if own else None
+        if ground is None or ground.is_gone:
+            continue
+        if ground.is_below and not ground.before:
+            raise Refused(
+                f"{ground.version} was the first version of {member} in {place}: there is none to go back to.",
+                where=departure.id,
+                hint=f"Leave it with `gare train resume {departure.id} --without {member}`. Nothing was changed.",
+            )
+        found[place] = ground.before
+    return found
 
 
 def goes_back(gare: Gare, departure: Release, member: str) -> bool:

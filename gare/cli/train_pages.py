@@ -10,17 +10,20 @@ from zoneinfo import ZoneInfo
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from gare.config.train_files import Train
     from gare.domain.plan import Plan
     from gare.domain.releases import Release
+    from gare.domain.timetable import Slot
+    from gare.domain.waits import Waited
     from gare.wiring import Gare
 
 
 def train_page(gare: Gare, found: Train) -> dict[str, Any]:
     """Return what is known about a train: the next departures with what people said, and the last ones."""
     from gare.cli.train_steering import NEXT
+    from gare.departures import held_by, outdated_one
     from gare.domain.plan import of_train
     from gare.frozen import closed_at
 
@@ -41,8 +44,17 @@ def train_page(gare: Gare, found: Train) -> dict[str, Any]:
             }
             for slot in islice(found.timetable.after(gare.ledger.now()), NEXT)
         ],
+        "outdated": [
+            said for one in releases if not one.is_closed and (said := outdated_one(gare, one))
+        ],
         "last": [
-            {"release": one.id, "slot": one.version, "state": one.state.value, "end": one.end}
+            {
+                "release": one.id,
+                "slot": one.version,
+                "state": one.state.value,
+                "end": one.end,
+                "is_held": bool(held_by(gare.ledger, one)),
+            }
             for one in releases
         ],
     }
@@ -50,15 +62,18 @@ def train_page(gare: Gare, found: Train) -> dict[str, Any]:
 
 def departure_page(gare: Gare, departure: Release) -> dict[str, Any]:
     """Return where every member of one departure stands."""
-    from gare.departures import kept_now
-    from gare.domain.journey import journey, value_of
+    from gare.departures import held_by, kept_now, objections
+    from gare.domain.journey import journey, value_of, why_back
+    from gare.domain.waits import one_of
+    from gare.lookup import as_now
     from gare.reports.train import as_json
 
     plan = gare.plan(departure.plan)
     ledger = gare.ledger
     steps, releases = ledger.releases.steps(departure.id), ledger.releases.members(departure.id)
-    members = journey(plan, steps, releases, departure.waits, ledger.locks.places())
-    stop, arrived = ledger.trains.stopped(departure.id), value_of(steps, "arrival")
+    places, is_over = ledger.locks.places(), departure.is_closed
+    members = journey(plan, steps, releases, departure.waits, places, is_over=is_over)
+    arrived = value_of(steps, "arrival")
     kept = kept_now(ledger, departure, plan)
     return {
         "release": departure.id,
@@ -66,9 +81,14 @@ def departure_page(gare: Gare, departure: Release) -> dict[str, Any]:
         "slot": departure.version,
         "state": departure.state.value,
         "end": departure.end,
-        "held": stop.reason if stop else "",
+        "objections": objections(ledger, departure) if is_over else [],
+        "held": held_by(ledger, departure),
         "kept": kept._asdict() if kept else None,
-        "waiting": list(departure.waiting),
+        "goes_back": "" if is_over else why_back(plan, steps),
+        "waiting": list(as_now(ledger, departure).waiting),
+        "ways_on": [
+            [wait.step.partition("-")[2], one_of(wait.ways)] for wait in _standing(departure)
+        ],
         "members": as_json(members),
         "lead_time_s": arrived.get("lead_time_s"),
         "waiting_s": arrived.get("waiting_s", {}),
@@ -76,17 +96,26 @@ def departure_page(gare: Gare, departure: Release) -> dict[str, Any]:
     }
 
 
+def _standing(departure: Release) -> list[Waited]:
+    """Return what a train stands for that waits for people's choice."""
+    from gare.domain.waits import Cause
+
+    waits = departure.waits if departure.is_moving else ()
+    return [wait for wait in waits if wait.cause is Cause.FAILED and wait.ways]
+
+
 def train_line(gare: Gare, found: Train) -> dict[str, Any]:
     """Return a train in a line: when it departs next, and what stands still or is under way."""
     from gare.boardings import unboarded
+    from gare.departures import held_by
     from gare.domain.plan import of_train
 
     name = found.config.name
     without = [slot.name for slot in unboarded(gare, found)]
+    skips, skipped = gare.ledger.trains.skips(name), list[str]()
     ahead = found.timetable.after(gare.ledger.now())
-    slot = next((one for one in ahead if one.name not in without), None)
+    slot = next((one for one in ahead if not _is_passed_over(one, without, skips, skipped)), None)
     stop = gare.ledger.trains.stopped(name)
-    skips = gare.ledger.trains.skips(name)
     under_way = gare.ledger.releases.find(project=of_train(name), is_open=True, limit=5)
     return {
         "name": name,
@@ -96,28 +125,44 @@ def train_line(gare: Gare, found: Train) -> dict[str, Any]:
         "next_departs_at": slot.departs_at.isoformat() if slot else "",
         "unboarded": without,
         "has_timetable": found.timetable.rule is not None,
-        "skipped": bool(slot and slot.name in skips),
+        "skipped": skipped,
         "zone": found.timetable.zone,
         "stopped": stop.reason if stop else "",
-        "under_way": ", ".join(one.id for one in under_way),
+        "under_way": ", ".join(
+            f"{one.id} (held)" if held_by(gare.ledger, one) else one.id for one in under_way
+        ),
     }
+
+
+def _is_passed_over(
+    slot: Slot, without: Sequence[str], skips: Collection[str], skipped: list[str]
+) -> bool:
+    """Tell whether a train does not depart at a slot; note those that people skip."""
+    if slot.name in skips:
+        skipped.append(slot.name)
+    return slot.name in skips or slot.name in without
 
 
 def next_word(line: dict[str, Any]) -> str:
     """Tell when a train departs next."""
     if line["stopped"]:
-        return f"stands still: {line['stopped']}"
-    skipped = " (skipped)" if line["skipped"] else ""
+        return "stands still"
+    are = "is" if len(line["skipped"]) == 1 else "are"
+    skipped = f" ({', '.join(line['skipped'])} {are} skipped)" if line["skipped"] else ""
     if line["next"]:
         at = datetime.fromisoformat(line["next_departs_at"])
         return f"{line['next']} {line['zone']}{_in_utc(at, line['zone'])}{skipped}"
-    return "none ahead: its timetable has ended" if line["has_timetable"] else "by hand"
+    return f"none ahead: its timetable has ended{skipped}" if line["has_timetable"] else "by hand"
 
 
-def tell_unboarded(line: dict[str, Any]) -> None:
-    """Print the departures for which nobody is on board, with what to do."""
+def tell_what_keeps(line: dict[str, Any]) -> None:
+    """Print why a train stands still, and the departures for which nobody is on board, each with what to do."""
     from gare.boardings import told
+    from gare.cli.output import clean, first_line
 
+    if line["stopped"]:
+        why, name = clean(first_line(line["stopped"])), line["name"]
+        click.echo(f"{name} stands still: {why}; gare train resume {name}")
     for slot in line["unboarded"]:
         click.echo(f"{line['name']}: {told(line['name'], slot)}", err=True)
 
@@ -176,8 +221,6 @@ def show_train(page: dict[str, Any]) -> None:
     from gare.cli.output import clean, first_line, print_table
 
     click.echo(f"{page['name']}: {', '.join(page['members'])}")
-    if page["stopped"]:
-        click.echo(f"stands still: {clean(page['stopped'])}; gare train resume {page['name']}")
     rows = [
         [
             one["slot"],
@@ -189,36 +232,50 @@ def show_train(page: dict[str, Any]) -> None:
         for one in page["departures"]
     ]
     if rows:
-        print_table(["departure", "boarding ends", "departs", "", "closed by"], rows)
-    tell_unboarded(page)
+        print_table(["departure", "boarding ends", "departs", "note", "closed by"], rows)
+    tell_what_keeps(page)
+    for said in page["outdated"]:
+        click.echo(clean(said))
     if page["last"]:
         click.echo()
         rows = [
-            [one["release"], one["slot"], one["state"], first_line(one["end"])]
+            [
+                one["release"],
+                one["slot"],
+                one["state"] + (" (held)" if one["is_held"] else ""),
+                first_line(one["end"]),
+            ]
             for one in page["last"]
         ]
-        print_table(["release", "slot", "state", ""], rows)
+        print_table(["release", "slot", "state", "end"], rows)
 
 
 def show_departure(page: dict[str, Any]) -> None:
     """Print where the members of a departure stand, and of one that has arrived how long it took."""
     from gare.cli.output import clean, first_line, print_table
+    from gare.domain.releases import how_it_ended
     from gare.reports.arrivals import in_words
 
     here = sum(one["state"] == "arrived" for one in page["members"])
     total = sum(one["state"] != "left out" for one in page["members"])
-    said = f": {clean(page['end'])}" if page["end"] else ""
-    click.echo(f"{page['release']} {page['train']} {page['slot']}: {page['state']}{said}")
+    ended = clean(how_it_ended(page["state"], page["end"]))
+    click.echo(f"{page['release']} {page['train']} {page['slot']}: {ended}")
+    for said in page["objections"]:
+        click.echo(clean(said))
+    if page["goes_back"]:
+        click.echo(f"goes back because of {clean(page['goes_back'])}")
     click.echo(f"{here} of {total} members have arrived")
     if page["kept"]:
         click.echo(f"does not depart: {clean(page['kept']['said'])}; {page['kept']['undo']}")
     if page["held"]:
-        click.echo(f"held: {clean(page['held'])}; gare train resume {page['release']}")
+        click.echo(f"{clean(page['held'])}; gare train resume {page['release']}")
     rows = [
         [one["project"], one["version"], one["state"], one["release"], first_line(one["said"])]
         for one in page["members"]
     ]
     print_table(["member", "version", "state", "release", ""], rows)
+    for member, ways in page["ways_on"]:
+        click.echo(f"{member}: {clean(ways)}")
     lines = list(page["left_over"])
     if page["lead_time_s"] is not None:
         lines += in_words(page["lead_time_s"], page["waiting_s"])

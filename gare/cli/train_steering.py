@@ -32,11 +32,9 @@ def skip(name: str, slot: str, reason: str) -> None:
 
     gare = gare_here()
     at = _slot_ahead(gare, gare.station.train(name), slot)
-    done = gare.ledger.trains.skip(name, at.name, person=_steering(gare), reason=reason)
+    done = gare.ledger.trains.skip(name, at, person=_steering(gare), reason=reason)
     _look_again(gare, name, at)
-    click.echo(
-        f"{name} does not depart at {at.name}." + ("" if done else " It was skipped already.")
-    )
+    click.echo(f"{name} does not depart at {at}." + ("" if done else " It was skipped already."))
 
 
 @click.command()
@@ -57,7 +55,7 @@ def unskip(name: str, slot: str) -> None:
             where=f"train {name}",
             hint="`gare train status` lists what is. Nothing was changed.",
         )
-    _look_again(gare, name, at)
+    _look_again(gare, name, at.name)
     click.echo(_missing_boarding(gare, found, at) or f"{name} departs at {at.name}.")
 
 
@@ -176,15 +174,22 @@ def _try_again(gare: Gare, departure: Release, member: str, person: str, reason:
         click.echo(f"{member} {what}: {wait_for_release(gare, run.id)}")
 
 
-def _slot_ahead(gare: Gare, found: Train, text: str) -> Slot:
-    """Return a departure. Raises Refused for one that the timetable does not have, or that has been."""
+def _slot_ahead(gare: Gare, found: Train, text: str) -> str:
+    """Return a slot: of the timetable, or of one that has boarded when there was another timetable.
+
+    Raises Refused for one that has been, or never is.
+    """
+    from gare.departures import boarded_for, has_departed
     from gare.errors import Refused
     from gare.planning.boarding import slot_named
 
-    slot, now = slot_named(found, text), gare.ledger.now()
+    slot, now, name = slot_named(found, text), gare.ledger.now(), found.config.name
+    boarded = boarded_for(gare.ledger, name, slot.name)
+    if boarded is not None and not has_departed(gare.ledger, boarded):
+        return slot.name
     if found.timetable.has(slot) and slot.departs_at > now:
-        return slot
-    name, ahead = found.config.name, islice(found.timetable.after(now), NEXT)
+        return slot.name
+    ahead = islice(found.timetable.after(now), NEXT)
     raise Refused(
         f"{name} has no departure at {slot.name} ahead.",
         where=f"train {name}",
@@ -194,13 +199,12 @@ def _slot_ahead(gare: Gare, found: Train, text: str) -> Slot:
 
 def _missing_boarding(gare: Gare, found: Train, slot: Slot) -> str:
     """Tell that nobody is on board of a departure that is still ahead, though boarding has ended; or nothing."""
-    from gare.domain.plan import of_train
+    from gare.departures import boarded_for
 
     now, name = gare.ledger.now(), found.config.name
     if not slot.boards_at <= now < slot.departs_at or slot.name in gare.ledger.trains.skips(name):
         return ""
-    releases = gare.ledger.releases.find(project=of_train(name), is_open=True)
-    if any(one.version == slot.name for one in releases):
+    if boarded_for(gare.ledger, name, slot.name) is not None:
         return ""
     return (
         f"Nobody has boarded for {slot.name}: boarding ended meanwhile. "
@@ -208,12 +212,12 @@ def _missing_boarding(gare: Gare, found: Train, slot: Slot) -> str:
     )
 
 
-def _look_again(gare: Gare, name: str, slot: Slot) -> None:
+def _look_again(gare: Gare, name: str, slot: str) -> None:
     """Let a departure that has boarded see what was said of it: it tells those who had its notice."""
-    from gare.domain.plan import of_train
+    from gare.departures import under_way
 
-    for one in gare.ledger.releases.find(project=of_train(name), is_open=True):
-        if one.version == slot.name:
+    for one in under_way(gare.ledger, name):
+        if one.version == slot:
             gare.ledger.releases.wake(one.id)
 
 

@@ -1,7 +1,7 @@
 """Where the members of a train stand, from its plan, its steps and the members' own releases. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
@@ -28,6 +28,9 @@ class Stand(StrEnum):
     HELD = "held"
     ARRIVED = "arrived"
     DROPPED = "dropped"
+    FAILED = "failed"
+    """It has failed in a train that goes back because of it."""
+    DID_NOT_DEPART = "did not depart"
     OVERTAKEN = "overtaken"
     GOING_BACK = "going back"
     WENT_BACK = "went back"
@@ -52,18 +55,28 @@ def journey(
     releases: Sequence[Release],
     waits: Iterable[Waited] = (),
     places: Mapping[str, Place] = MappingProxyType({}),
+    *,
+    is_over: bool = False,
 ) -> list[Member]:
     """Return every member in the order of departure, those left out last.
 
     `releases` are those of the train, rollbacks included; `waits` is what the train itself waits for. `places` are
     where releases stand in a queue now: one that gave way there still has written down what it waited for before.
+    `is_over`: the train has ended, and nobody departs any more.
     """
     own, back = forward(releases), rollbacks(releases)
+    bad = failures(plan, records) if turns_back(plan, records) else []
+    place = dict.fromkeys(without_place(plan, records, own), f"waits for {place_waited_for(plan)}")
     held = {one.step: one.what for one in waits if one.cause is Cause.FAILED}
     members = []
     for one in plan.details["members"]:
         name, release = str(one["project"]), own.get(one["project"])
         stand, said = _stand(name, records, release, back.get(name, ()), held, places)
+        if stand is Stand.BOARDED:
+            stand = Stand.DID_NOT_DEPART if is_over else stand
+            said = "" if is_over else place.get(name, "")
+        elif stand is Stand.DROPPED and plan.details["rules"]["on_failure"] == ROLL_BACK:
+            stand = Stand.FAILED if name in bad else Stand.DID_NOT_DEPART
         version = release.version if release else str(one["version"])
         members.append(Member(name, version, tuple(one["needs"]), stand, said, release))
     return members + [
@@ -96,6 +109,28 @@ def next_to_depart(
     plan: Plan, records: Mapping[str, StepRecord], own: Mapping[str, Release]
 ) -> frozenset[str]:
     """Return the members that have a place now, in the order of the plan; one that stands still has given its up."""
+    able, places = _able(plan, records, own)
+    return frozenset(able[:places])
+
+
+def without_place(
+    plan: Plan, records: Mapping[str, StepRecord], own: Mapping[str, Release]
+) -> list[str]:
+    """Return the members that could depart and have no place, in the order of the plan; nobody before the departure."""
+    able, places = _able(plan, records, own)
+    return able[places:] if value_of(records, "leave") else []
+
+
+def place_waited_for(plan: Plan) -> str:
+    """Tell what a member waits for that has no place."""
+    limit = plan.details["rules"]["limit"]
+    return f"a place: at most {limit} {'is' if limit == 1 else 'are'} on their way at once"
+
+
+def _able(
+    plan: Plan, records: Mapping[str, StepRecord], own: Mapping[str, Release]
+) -> tuple[list[str], int]:
+    """Return the members that nobody keeps any more and that have not departed, and for how many there is a place."""
     names = [str(one["project"]) for one in plan.details["members"]]
     arrived = {name for name in names if value_of(records, f"arrive-{name}")}
     departed = {name for name in names if f"depart-{name}" in records}
@@ -106,7 +141,7 @@ def next_to_depart(
         for one in plan.details["members"]
         if one["project"] not in departed and arrived.issuperset(one["needs"])
     ]
-    return frozenset(able[: max(places, 0)])
+    return able, max(places, 0)
 
 
 def has_failed(release: Release) -> bool:
@@ -151,6 +186,14 @@ def turns_back(plan: Plan, records: Mapping[str, StepRecord]) -> bool:
     return plan.details["rules"]["on_failure"] == ROLL_BACK and bool(failures(plan, records))
 
 
+def why_back(plan: Plan, records: Mapping[str, StepRecord]) -> str:
+    """Say because of whom a train goes back; nothing when it does not."""
+    if not turns_back(plan, records):
+        return ""
+    left = {name: value_of(records, f"arrive-{name}")["left"] for name in failures(plan, records)}
+    return ", ".join(f"{name} ({said})" for name, said in left.items())
+
+
 def staying(plan: Plan, records: Mapping[str, StepRecord], member: str) -> list[str]:
     """Return the members that need this one and do not go back: it stays below them."""
     needing = [one["project"] for one in plan.details["members"] if member in one["needs"]]
@@ -178,6 +221,8 @@ def _stand(
                 way_back, _told(back, places)
             )
         left = str(arrived.get("left", ""))
+        if (kept := returned.get("untouched")) and not left:
+            return Stand.STAYS, str(kept)
         if left and release is not None and was_overtaken(release):
             return Stand.OVERTAKEN, left
         return (Stand.DROPPED, left) if left else (Stand.ARRIVED, "")
@@ -189,6 +234,27 @@ def _stand(
         is_going = bool(value_of(records, f"depart-{name}"))
         return (Stand.ON_ITS_WAY, "its run begins") if is_going else (Stand.BOARDED, "")
     return Stand.ON_ITS_WAY, _told([release], places)
+
+
+def as_now(train: Release, members: Sequence[Release], places: Mapping[str, Place]) -> Release:
+    """Return a train with what it waits for as its members stand now, and not as they stood when it went to sleep.
+
+    `members` are the releases that it has started; `places` as above.
+    """
+    newest = {
+        **{f"arrive-{name}": one for name, one in forward(members).items()},
+        **{f"return-{name}": back[-1] for name, back in rollbacks(members).items()},
+    }
+    return replace(train, waits=tuple(_as_now(wait, newest, places) for wait in train.waits))
+
+
+def _as_now(wait: Waited, newest: Mapping[str, Release], places: Mapping[str, Place]) -> Waited:
+    own = newest.get(wait.step)
+    if own is None or wait.cause is not Cause.MEMBERS:
+        return wait
+    of = f", the rollback of {own.project}," if own.kind is Kind.ROLLBACK else f" of {own.project}"
+    what = f"{own.id}{of} is {how_it_stands(own, places.get(own.id))}"
+    return replace(wait, what=what, release=own.id)
 
 
 def how_it_stands(release: Release, place: Place | None) -> str:

@@ -112,6 +112,11 @@ class Release:
         return not self.is_closed and not self.is_stopped
 
 
+def how_it_ended(state: str, end: str) -> str:
+    """Tell a state with its reason, where that does not say it already: `cancelled by alice`."""
+    return end if end.startswith(state) else f"{state}: {end}" if end else state
+
+
 @dataclass(frozen=True, slots=True)
 class StepRecord:
     """One step of a release as the ledger has it. `value` is JSON; `log` is relative to the store."""

@@ -16,6 +16,7 @@ from gare.domain.releases import ReleaseState
 from gare.domain.timetable import Slot
 from gare.errors import ConfigError, GareError, NothingToRelease
 from gare.ledger.ledger import Ledger
+from gare.ledger.releases import number_of
 from gare.planning.train import make_train, missed, why_not
 from gare.planning.train_steps import Candidate, Named, Ready
 from gare.ports.tracker import Ticket
@@ -93,7 +94,9 @@ def board_anew(train: Train, before: Plan, look: Members, without: Mapping[str, 
 
     `without` are members that a person has taken off, each with the reason.
     """
-    details, slot = before.details, train.timetable.slot(before.version)
+    details = before.details
+    at = {key: datetime.fromisoformat(details["slot"][key]) for key in ("boards_at", "departs_at")}
+    slot = Slot(before.version, **at)  # where it boarded: the file may say otherwise now
     scope = _scope(train.config.board, slot)
     boarded = {str(one["project"]): str(one["commit"]) for one in details["members"]}
     candidates = [
@@ -155,18 +158,29 @@ def slot_named(train: Train, name: str) -> Slot:
 
 def _refusal(train: Train, slot: Slot, now: datetime, ledger: Ledger, kept_by: str) -> str:
     name = train.config.name
-    others = ledger.releases.find(project=of_train(name), limit=_LOOKED_AT)
-    taken = (one.id for one in others if one.version == slot.name and one.state not in _NOT_TAKEN)
     skip, stop = ledger.trains.skips(name).get(slot.name), ledger.trains.stopped(name)
     return why_not(
         slot,
         now,
         grace=train.config.grace,
-        taken_by=next(taken, ""),
+        taken_by=taken_by(ledger, name, slot.name),
         skip=str(skip or ""),
         stop=stop.reason if stop else "",
         kept_by=kept_by,
     )
+
+
+def taken_by(ledger: Ledger, train: str, slot: str, before: str = "") -> str:
+    """Return the departure that has taken a slot, and was opened before another one where that is named; or nothing."""
+    others = ledger.releases.find(project=of_train(train), limit=_LOOKED_AT)
+    taken = (
+        one.id
+        for one in others
+        if one.version == slot
+        and one.state not in _NOT_TAKEN
+        and (not before or number_of(one.id) < number_of(before))
+    )
+    return next(taken, "")
 
 
 def _scope(scope: Scope | None, slot: Slot) -> Scope | None:

@@ -90,12 +90,17 @@ def why_not(
 ) -> str:
     """Return why a departure of the timetable will not be, or nothing. `skip` and `stop` tell what people said."""
     if taken_by:
-        return f"{taken_by} departs at this slot already"
+        return taken(taken_by)
     if skip:
         return skip
     if stop:
         return f"the schedule stands still: {stop}"
     return missed(slot, now, grace, kept_by)
+
+
+def taken(release: str) -> str:
+    """Tell that another departure has taken a slot."""
+    return f"{release} departs at this slot already"
 
 
 def missed(slot: Slot, now: datetime, grace: timedelta, kept_by: str = "") -> str:

@@ -96,7 +96,9 @@ def _answered(body: Json, actor: str) -> str:
 _SENTENCES: Mapping[str, Callable[[Json, str], str]] = {
     "release opened": _opened,
     "planned anew": lambda b, _: (
-        f"planned anew as {b['version']} at {b['commit'][:12]}: {b['reason']}"
+        f"planned anew as {b['version']}"
+        + (f" at {b['commit'][:12]}" if b["commit"] else "")
+        + f": {b['reason']}"
         + ("; its steps begin anew" if b.get("restart") else "")
     ),
     "lock granted": lambda b, _: (
@@ -139,9 +141,15 @@ _SENTENCES: Mapping[str, Callable[[Json, str], str]] = {
     "vote approve": lambda b, actor: _voted(b, actor, "approves"),
     "vote reject": lambda b, actor: _voted(b, actor, "rejects"),
     "approval decided": lambda b, _: f"{b['step']} is {b['decision']}",
+    "member taken off": lambda b, _: f"{b['member']} was {b['reason']}",
     "departure held": lambda b, _: f"the departure is {b['reason']}",
     "departure resumed": lambda b, actor: (
-        f"{actor} lets the departure go on" + (f": {b['reason']}" if b["reason"] else "")
+        (
+            f"{actor} lets {b['again']} be tried once more"
+            if b.get("again")
+            else f"{actor} lets the departure go on"
+        )
+        + (f": {b['reason']}" if b["reason"] else "")
     ),
     "effect intended": lambda b, _: f"{b['step']} is about to change {b['target']}",
     "effect done": lambda b, _: f"{b['step']} changed {b['target']}: {_receipt(b)}",

@@ -9,6 +9,7 @@ from gare.domain.approvals import Standing, Vote
 from gare.domain.locks import Place, lock_names
 from gare.domain.plan import Plan, PlannedApproval, PlannedStep
 from gare.domain.releases import Release, StepRecord
+from gare.domain.waits import one_of
 
 Json = dict[str, Any]
 NOT_STARTED = "not started"
@@ -96,6 +97,7 @@ def release_page(
         "address": address,
         "reason": release.reason,
         "wake_at": release.wake_at.isoformat() if release.wake_at else None,
+        "ways_on": [one_of(wait.ways) for wait in release.waits if wait.ways],
         "plan_steps": [
             step_line(step, records.get(step.id), outside, now=now) for step in plan.steps
         ],

@@ -14,6 +14,7 @@ _COLOURS = {
     Stand.ARRIVED: "#cdeccd",
     Stand.HELD: "#f6caca",
     Stand.DROPPED: "#f6caca",
+    Stand.FAILED: "#f6caca",
     Stand.GOING_BACK: "#f6e3b4",
     Stand.WENT_BACK: "#f6e3b4",
     Stand.STAYS: "#f6caca",
@@ -49,8 +50,8 @@ def plan_of_train_page(release_id: str, plan: Plan, digest: str) -> str:
     return "\n\n".join([*parts, "## Notes", plan.notes])
 
 
-def train_page(release: Release, plan: Plan, members: Sequence[Member]) -> str:
-    """Return where every member of a departure stands, and the order as a picture."""
+def train_page(release: Release, plan: Plan, members: Sequence[Member], why_back: str = "") -> str:
+    """Return where every member of a departure stands, and the order as a picture; why it goes back, if it does."""
     here = sum(member.stand is Stand.ARRIVED for member in members)
     total = sum(member.stand is not Stand.LEFT_OUT for member in members)
     rows = [
@@ -66,27 +67,30 @@ def train_page(release: Release, plan: Plan, members: Sequence[Member]) -> str:
     return "\n\n".join(
         [
             f"# {release.id}: {escape(plan.title)}, {escape(plan.version)}",
+            *([f"**It goes back** because of {escape(why_back)}."] if why_back else []),
             f"{here} of {total} members have arrived.",
             table(["member", "version", "state", "release", ""], rows),
             "## Order",
-            order(plan, {member.project: member.stand for member in members}),
+            order(plan, {member.project: member for member in members}),
         ]
     )
 
 
-def order(plan: Plan, stands: Mapping[str, Stand]) -> str:
-    """Return the order of departure as a picture, and as Mermaid for pages that draw that."""
-    boxes = [
-        Box(
-            one["project"],
-            f"{one['project']} {one['version']}",
-            one["needs"],
-            _COLOURS.get(stands.get(one["project"], Stand.BOARDED), _RESTING),
-        )
-        for one in plan.details["members"]
-    ]
+def order(plan: Plan, members: Mapping[str, Member]) -> str:
+    """Return the order of departure as a picture, and as Mermaid for pages that draw that.
+
+    `members` are those of a departure that is under way: a member that was planned anew has another version.
+    """
+    boxes = [_box(one, members.get(one["project"])) for one in plan.details["members"]]
     drawn = [draw(boxes, "order of departure")] if len(boxes) <= LARGEST else []
     return "\n\n".join([*drawn, _mermaid(boxes)])
+
+
+def _box(planned: Mapping[str, Any], member: Member | None) -> Box:
+    version = member.version if member else planned["version"]
+    stand = member.stand if member else Stand.BOARDED
+    label = f"{planned['project']} {version}"
+    return Box(planned["project"], label, planned["needs"], _COLOURS.get(stand, _RESTING))
 
 
 def _mermaid(boxes: Sequence[Box]) -> str:

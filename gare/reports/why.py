@@ -31,7 +31,9 @@ def explain(view: View) -> Explanation:
 def _ended(view: View) -> str:
     release = view.release
     said = f"{release.id} has ended: {release.state}"
-    if release.end and release.end != release.state:
+    if release.end.startswith(release.state):
+        said = f"{release.id} has ended: {release.end}"
+    elif release.end:
         said += f" ({release.end})"
     for asked in view.asked:
         for vote in asked.votes:
@@ -45,6 +47,8 @@ def _ended(view: View) -> str:
 
 
 def _sentence(view: View, blockers: Sequence[Blocker]) -> str:
+    if view.goes_back and view.release.is_moving:
+        return f"{view.release.id} goes back because of {view.goes_back}."
     release = view.release
     running = [step for step, record in view.records.items() if record.state is StepState.RUNNING]
     if release.state is ReleaseState.FAILED:
@@ -55,6 +59,8 @@ def _sentence(view: View, blockers: Sequence[Blocker]) -> str:
         return f"{release.id} moves: {', '.join(running)} under way."
     if not blockers:
         return f"{release.id} moves; nothing is in its way."
+    if all(blocker.is_moving for blocker in blockers):
+        return f"{release.id} waits for its members."
     count = "one thing is" if len(blockers) == 1 else f"{len(blockers)} things are"
     return f"{release.id} does not move: {count} in its way."
 

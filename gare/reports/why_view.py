@@ -29,6 +29,8 @@ class Blocker:
     since: datetime | None = None
     until: datetime | None = None
     details: tuple[str, ...] = ()
+    is_moving: bool = False
+    """It moves itself: nobody has to do anything about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,10 @@ class View:
     """Whether the train of a member stands for it: it may release it once more."""
     kept: Kept | None = None
     """What people keep a train back by that has boarded."""
+    held: str = ""
+    """By whom a departure is held, and why."""
+    goes_back: str = ""
+    """Because of whom a train goes back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from gare.domain.plan import Kind, PlannedStep
 from gare.domain.releases import Release, ReleaseState, StepRecord, StepState
 from gare.domain.schedule import ready
 from gare.domain.standing import Hold
-from gare.domain.waits import Cause, Waited
+from gare.domain.waits import Cause, Waited, one_of
 from gare.reports.why_view import KEEPER, Blocker, Explanation, Queued, View
 from gare.reports.why_votes import approval
 
@@ -139,11 +139,16 @@ def _of_train(view: View) -> Iterator[Blocker]:
     if kept := view.kept:
         do = f"`{kept.undo}`, before the departure: at its time the train ends."
         yield Blocker(f"It does not depart: {kept.said}", "who may steer trains", do, "leave")
+    if view.held:
+        do = f"`gare train resume {release.id}`; until then nobody departs, and nothing goes on at its time."
+        yield Blocker(f"The train is {view.held}", "who may steer trains", do, "leave")
     for wait in release.waits:
+        if view.held and (wait.cause is Cause.HELD or wait.step == "leave"):
+            continue
         other = view.others.get(wait.release)
         if wait.cause in (Cause.FAILED, Cause.HELD):
             owner = release.requested_by or "whoever runs the train"
-            do = f"One of these; {look}."
+            do = f"{one_of(wait.ways) or 'One of these'}; {look}."
         elif wait.cause is Cause.APPROVALS:
             continue
         elif other is not None and other.blockers:
@@ -152,9 +157,11 @@ def _of_train(view: View) -> Iterator[Blocker]:
         else:
             owner, do = "nobody", f"Nothing: it goes on by itself; {look}."
         # What a member does now counts, and not what it did when its train went to sleep.
-        what = other.sentence if other is not None and wait.cause is Cause.MEMBERS else wait.what
+        of_member = wait.cause is Cause.MEMBERS
+        what = other.sentence if other is not None and of_member else wait.what
         until = max(release.wake_at, view.now) if release.wake_at else None
-        yield Blocker(what, owner, do, wait.step, release.changed_at, until)
+        since = release.changed_at
+        yield Blocker(what, owner, do, wait.step, since, until, is_moving=of_member)
 
 
 def _of_member(wait: Waited, other: "Explanation") -> Iterator[Blocker]:

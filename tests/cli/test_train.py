@@ -3,15 +3,15 @@
 import json
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from departing import Engine
+from weekly import STATION, TRAIN
 
 from gare.cli.app import run
 from gare.cli.train_members import release_again
@@ -21,66 +21,6 @@ from gare.doctor.trains import timetables
 from gare.domain.releases import ReleaseState, StepState
 from gare.requests import BOARDING, TrainRequest
 from gare.wiring import Gare
-
-STATION = """\
-people:
-  - {name: alice, email: alice@example.org, groups: [managers]}
-environments: {production: {}}
-repositories: [api, web]
-"""
-PROJECT = """\
-name: NAME
-source: {type: git, branch: main, remote: ''}
-environments: {production: {target: {type: directory, path: ../production}}}
-"""
-TRAIN = """\
-name: weekly
-members: [web, api]
-needs: {web: [api]}
-schedule: {cron: 0 10 * * 2, zone: Europe/Paris}
-"""
-
-
-def make_project(root: Path, name: str) -> None:
-    folder = root / name
-    folder.mkdir()
-    (folder / "gare.yaml").write_text(PROJECT.replace("NAME", name))
-    for words in (
-        ("init", "-q", "-b", "main"),
-        ("add", "-A"),
-        ("-c", "user.name=Erin", "-c", "user.email=e@example.org", "commit", "-qm", "feat: first"),
-    ):
-        subprocess.run(["git", *words], cwd=folder, check=True)
-
-
-@pytest.fixture
-def station(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gare:
-    (tmp_path / "station.yaml").write_text(STATION)
-    (tmp_path / "trains").mkdir()
-    (tmp_path / "trains" / "weekly.yaml").write_text(TRAIN)
-    for name in ("api", "web"):
-        make_project(tmp_path, name)
-    monkeypatch.setenv("GARE_STATION", str(tmp_path))
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    monkeypatch.chdir(tmp_path)
-    gare = Gare(load_station(tmp_path))
-    monkeypatch.setenv("GARE_TOKEN", gare.ledger.tokens.create("alice", actor="test"))
-    return gare
-
-
-@pytest.fixture
-def say(station, capsys) -> Callable[..., tuple[int, str]]:
-    """Run a command of `gare train`; return its exit code and all that it said."""
-
-    def call(*words: str) -> tuple[int, str]:
-        try:
-            code = run(["train", *words])
-        except SystemExit as end:
-            code = end.code
-        said = capsys.readouterr()
-        return code, said.out + said.err
-
-    return call
 
 
 @pytest.fixture
@@ -157,6 +97,22 @@ def test_a_slot_is_skipped_and_restored(say):
     assert say("unskip", "weekly", slot) == (0, f"weekly departs at {slot}.\n")
     code, said = say("unskip", "weekly", slot)
     assert (code, f"{slot} of weekly is not skipped." in said) == (3, True)
+
+
+def test_the_list_names_the_departure_after_those_that_are_skipped(say):
+    first, second, third = next_slots(say)
+    for slot in (first, second):
+        say("skip", "weekly", slot)
+    [line] = [one for one in say("list")[1].splitlines() if one.startswith("weekly")]
+    assert line.split()[2] == third
+    assert f"({first}, {second} are skipped)" in line
+
+
+def test_a_train_that_stands_still_is_a_short_line_with_the_reason_below(say, station):
+    station.ledger.trains.stop("weekly", "R-1: api failed: no\nbroken file is here", actor="gare")
+    [line, below] = [one for one in say("list")[1].splitlines() if one.startswith("weekly")]
+    assert line.split(maxsplit=2)[2].strip() == "stands still"
+    assert below == "weekly stands still: R-1: api failed: no …; gare train resume weekly"
 
 
 def test_a_slot_may_be_written_otherwise_and_is_skipped_as_the_train_knows_it(say, station):
@@ -482,6 +438,15 @@ def test_a_train_that_has_boarded_and_is_kept_from_its_departure_says_so(
     station.ledger.releases.begin_step(boarded, "leave", actor="test")
     station.ledger.releases.end_step(boarded, "leave", StepState.DONE, actor="test")
     assert "does not depart" not in say("status", boarded)[1]
+
+
+def test_who_was_on_board_of_a_cancelled_train_did_not_depart(say, station, departure):
+    station.ledger.releases.mark(
+        departure, ReleaseState.CANCELLED, actor="alice", end="cancelled by alice: a fair"
+    )
+    said = say("status", departure)[1]
+    assert said.splitlines()[0].endswith(": cancelled by alice: a fair")
+    assert "web     0.1.0    did not depart" in said
 
 
 def test_a_member_that_did_not_fail_is_neither_left_out_nor_released_again(say, departure):

@@ -105,7 +105,8 @@ def test_a_member_fails_the_train_is_held_and_goes_on_after_the_repair(make_trai
     )
     web = train.shops["web"].last()
     assert web.train == departure
-    wait_until(lambda: f"gare resume {web.id}" in "".join(train.release(departure).waiting))
+    resume = f"`gare resume {web.id}`"
+    wait_until(lambda: any(resume in wait.ways for wait in train.release(departure).waits))
     wait_until(lambda: f"| held | {web.id} |" in shown(train, f"{departure}-train"))
     page = shown(train, f"{departure}-train")
     assert f"| **{web.project}** | 1.1.0 | held | {web.id} |" in page
@@ -287,7 +288,7 @@ def test_a_train_that_rolls_back_brings_back_who_has_arrived_the_last_one_first(
     app.commit("feat: a version that says it is another", "broken", "yes")
     departure = train.depart()
     ended = train.wait_for(departure, ReleaseState.ROLLED_BACK)
-    assert train.stands(departure) == {"api": "went back", "web": "went back", "app": "dropped"}
+    assert train.stands(departure) == {"api": "went back", "web": "went back", "app": "failed"}
     names = [train.shops[key].name for key in ("api", "web")]
     assert ended.end.startswith(f"went back: {', '.join(names)}; {app.name} failed: ")
     ledger = train.first.gare().ledger

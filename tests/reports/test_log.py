@@ -36,6 +36,11 @@ def event(kind: str, actor: str = "gare", **body: object) -> Event:
         (event("effect adopted", step="publish", target="tag v1", receipt={}), "publish found tag v1 as wanted: {}"),
         (event("verified good", environment="production", version="1.4.0"), "production runs 1.4.0, verified"),
         (event("gates failed", verdicts=[{"gate": "tests", "result": "failed"}, {"gate": "changes", "result": "passed"}]), "gates said no: tests"),
+        (event("planned anew", version="1.5.0", commit="a" * 40, reason="R-2 took it"), "planned anew as 1.5.0 at aaaaaaaaaaaa: R-2 took it"),
+        (event("planned anew", version="2026-11-24T1000", commit="", reason="api was left out", restart=True), "planned anew as 2026-11-24T1000: api was left out; its steps begin anew"),
+        (event("member taken off", "bob", member="api", reason="left out by bob: next time"), "api was left out by bob: next time"),
+        (event("departure resumed", "bob", reason="mended"), "bob lets the departure go on: mended"),
+        (event("departure resumed", "bob", reason="", again="api"), "bob lets api be tried once more"),
         (event("of the future", thing=1), 'of the future {"thing": 1}'),
     ],
 )  # fmt: skip

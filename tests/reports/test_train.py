@@ -2,6 +2,7 @@
 
 import base64
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from xml.etree import ElementTree
 
@@ -115,6 +116,21 @@ def _drawn(page: str) -> str:
     drawn = base64.b64decode(encoded).decode()
     ElementTree.fromstring(drawn)
     return drawn
+
+
+def test_the_picture_has_the_version_that_a_member_was_planned_anew_with(plan):
+    anew = replace(release("api", ReleaseState.RUNNING), version="1.5.0")
+    members = journey(plan, done("depart-api", run="run"), [anew])
+    page = train_page(release("train:weekly", ReleaseState.RUNNING), plan, members)
+    assert 'm0["api 1.5.0"]' in page
+    assert 'm1["web 1.4.0"]' in page
+    assert "1.5.0" in _drawn(page)
+
+
+def test_members_of_a_train_that_ended_before_them_did_not_depart(plan):
+    own = release("api", ReleaseState.RUNNING)
+    members = journey(plan, done("depart-api", run="run"), [own], is_over=True)
+    assert [one.stand for one in members[:2]] == [Stand.ON_ITS_WAY, Stand.DID_NOT_DEPART]
 
 
 def test_the_plan_of_a_train_says_who_departs_and_who_not(plan):

@@ -333,6 +333,7 @@ def test_what_is_wrong_with_the_run_itself(engine, what, do):
             "R-1 has ended: expired (production: expired); 1 vote of ops did not come in time.",
         ),
         (ReleaseState.CANCELLED, "cancelled", (), NOW, "R-1 has ended: cancelled."),
+        (ReleaseState.CANCELLED, "cancelled by rita: no", (), NOW, "R-1 has ended: cancelled by rita: no."),
         (ReleaseState.ROLLED_BACK, "1.3.0 is back", (), NOW, "R-1 has ended: rolled back (1.3.0 is back)."),
     ],
 )  # fmt: skip
@@ -349,7 +350,7 @@ def test_it_can_be_spelled_as_json():
 
 def test_a_train_tells_which_member_it_waits_for_and_who_can_move_it():
     waits = (
-        Waited("shop has failed and the train is held; gare resume R-2, or …", Cause.FAILED, "arrive-shop", "R-2"),
+        Waited("shop has failed and the train is held: …", Cause.FAILED, "arrive-shop", "R-2", ("`a`", "`b`")),
         Waited("R-3 of held-api is running", Cause.MEMBERS, "arrive-held-api", "R-3"),
         Waited("R-4 of web is waiting", Cause.MEMBERS, "arrive-web", "R-4"),
         Waited("1 vote of ops missing", Cause.APPROVALS, "go"),
@@ -363,7 +364,8 @@ def test_a_train_tells_which_member_it_waits_for_and_who_can_move_it():
     seen = replace(made, release=release, plan=train, asked=[], records={}, others=others)
     held, moving, asks = explain(seen).blockers
     assert (held.step, held.owner) == ("arrive-shop", "rita")
-    assert held.what == "shop has failed and the train is held; gare resume R-2, or …"
+    assert held.what == "shop has failed and the train is held: …"
+    assert held.do == "`a`, or `b`; `gare train status R-1` says where the members stand."
     assert (moving.what, moving.owner) == ("R-3 moves.", "nobody")
     assert "gare train status R-1" in moving.do
     assert asks.what == "R-4 waits for: production: 1 vote of qa missing"

@@ -3,11 +3,14 @@
 import pytest
 from departing import Departure
 
-from gare.cli.train_members import go_without
+from gare.cli.train_members import go_without, roll_back_again
+from gare.cli.train_pages import departure_page, show_departure
+from gare.departures import going_back
 from gare.domain.journey import HOTFIX_FIRST, turns_back
 from gare.domain.plan import Kind
 from gare.domain.releases import ReleaseState, StepState
 from gare.domain.waits import Cause
+from gare.errors import Refused
 from gare.explaining import explanation
 from tasks.arrival import welcome
 from tasks.step import AskAgain
@@ -65,8 +68,14 @@ def test_a_train_that_rolls_back_stands_for_a_member_that_gave_way_to_a_hotfix(t
     departure = overtaken(tmp_path, story, "roll back")
     wait = departure.look("arrive-api")
     assert (wait.said.cause, wait.said.release) == (Cause.FAILED, "R-2")
-    assert "gare resume R-2, gare train resume R-1 --again api, or" in wait.reason
-    assert "without it the train goes back; R-2 failed: a hotfix went first: " in wait.reason
+    assert wait.said.ways == (
+        "`gare resume R-2`",
+        "`gare train resume R-1 --again api`",
+        "`gare train resume R-1 --without api` (the train goes back)",
+    )
+    assert wait.said.what.startswith(
+        "api has failed and the train is held: R-2 failed: a hotfix went first: "
+    )
     assert departure.look("depart-web").said.what == (
         "R-2 of api, which a hotfix overtook: the train may have to go back"
     )
@@ -113,7 +122,7 @@ def test_a_member_is_back_when_its_rollback_is_and_not_before(departure):
     assert isinstance(begin(departure, "web"), AskAgain)
     [started] = departure.engine.started
     assert (started["deployment"], started["environment"]) == ("rollback/gare", "production")
-    assert started["train"] == "R-1"
+    assert (started["train"], started["to"]) == ("R-1", "0.1.0")
     assert departure.look("return-web").said.what == "the rollback of web in production begins"
     back = departure.open("web", BACK.format("web"), kind=Kind.ROLLBACK)
     wait = departure.look("return-web")
@@ -143,7 +152,7 @@ def test_a_rollback_that_fails_lets_the_train_stand_and_names_it(departure):
     departure.mark(back, ReleaseState.FAILED, "step undo-migrate failed")
     wait = departure.look("return-web")
     assert (wait.said.cause, wait.said.release, wait.wake_at) == (Cause.FAILED, back.id, None)
-    assert f"gare resume {back.id}" in wait.reason
+    assert wait.said.ways[0] == f"`gare resume {back.id}`"
     assert f"{back.id} failed: step undo-migrate failed" in wait.reason
 
 
@@ -152,8 +161,10 @@ def test_a_rollback_that_is_refused_lets_the_train_stand_with_the_reason(departu
     departure.engine.put(BACK.format("web"), "FAILED", "drop-old-columns has run.")
     wait = departure.look("return-web")
     assert wait.said.cause is Cause.FAILED
-    assert "gare train resume R-1 --again web" in wait.reason
-    assert "gare train resume R-1 --without web" in wait.reason
+    assert wait.said.ways == (
+        "`gare train resume R-1 --again web`",
+        "`gare train resume R-1 --without web` (it stays, with what it needs)",
+    )
     assert "its rollback is refused: drop-old-columns has run." in wait.reason
 
 
@@ -196,12 +207,124 @@ def test_a_step_that_died_while_its_rollback_ended_still_knows_of_it(departure):
     departure.ledger.set_verified(back.id, "web", "production", "0.1.0")
     departure.mark(back, ReleaseState.FAILED, "step announce failed")
     begin(departure, "web")
-    assert f"gare resume {back.id}" in departure.look("return-web").reason
+    assert f"`gare resume {back.id}`" in departure.look("return-web").said.ways
 
 
 def test_what_cannot_be_taken_back_is_not_called_unchanged(departure):
     step = departure.plan.step("return-web")
     step.settings["environments"].clear()
+    said = "it has no environment, and what it has published stays"
     assert begin(departure, "web") == {
-        "summary": "nothing to take back: it has no environment, and what it has published stays"
+        "untouched": said,
+        "summary": f"nothing to take back: {said}",
     }
+    departure.done("return-api", back={"production": "0.1.0"}, summary="production is back")
+    welcome(departure.work("arrival"))
+    assert departure.ledger.releases.get("R-1").end == (
+        f"went back: api; not: web ({said}); app failed: it is bad"
+    )
+
+
+def test_while_a_train_goes_back_that_is_said_first_and_who_failed_is_not_called_dropped(
+    departure, capsys
+):
+    departure.mark(departure.release, ReleaseState.WAITING)
+    train = departure.ledger.releases.get("R-1")
+    page = departure_page(departure.gare, train)
+    show_departure(page)
+    assert capsys.readouterr().out.splitlines()[1] == "goes back because of app (it is bad)"
+    assert {one["project"]: one["state"] for one in page["members"]} == {
+        "api": "arrived",
+        "web": "arrived",
+        "app": "failed",
+    }
+    said = explanation(departure.gare, train).sentence
+    assert said == "R-1 goes back because of app (it is bad)."
+
+
+def test_who_puts_something_on_a_member_hears_that_its_train_takes_it_back(departure):
+    told = "R-1 goes back and takes 1.4.0 of web back"
+    assert list(going_back(departure.gare, "web")) == [told]
+    assert list(going_back(departure.gare, "app")) == [], "it has not arrived"
+    departure.done("return-app", summary="")
+    go_back(departure, "web")
+    assert list(going_back(departure.gare, "web")) == []
+    assert len(list(going_back(departure.gare, "api"))) == 1
+
+
+def hotfix(departure: Departure, name: str, version: str = "1.4.1"):
+    """Let somebody release a hotfix on what a member has brought."""
+    own = departure.open(name, f"hotfix-{name}", kind=Kind.HOTFIX, is_of_train=False)
+    departure.ledger.set_verified(own.id, name, "production", version)
+    return departure.mark(own, ReleaseState.RELEASED)
+
+
+def test_a_member_that_a_hotfix_was_put_on_is_not_called_untouched_and_people_say_what_becomes(
+    departure,
+):
+    fix = hotfix(departure, "web")
+    assert isinstance(begin(departure, "web"), AskAgain)
+    assert departure.engine.started == []
+    wait = departure.look("return-web")
+    assert (wait.said.cause, wait.said.step) == (Cause.FAILED, "return-web")
+    assert f"{fix.id} has brought 1.4.1 there since, on top of its 1.4.0" in wait.reason
+    assert wait.said.ways == (
+        "`gare train resume R-1 --again web`",
+        "`gare train resume R-1 --without web` (it stays, with what it needs)",
+    )
+
+
+def test_a_hotfix_on_a_member_goes_back_with_it_when_a_person_says_so(departure):
+    hotfix(departure, "web")
+    begin(departure, "web")
+    departure.mark(
+        departure.release, ReleaseState.WAITING, waiting=[departure.look("return-web").said]
+    )
+    train = departure.ledger.releases.get("R-1")
+    [run] = roll_back_again(departure.gare, train, "web", person="bob", reason="")
+    [started] = departure.engine.started
+    assert (started["environment"], started["to"]) == ("production", "0.1.0")
+    back = departure.open("web", run.id, kind=Kind.ROLLBACK)
+    assert departure.look("return-web").said.release == back.id
+    departure.ledger.set_verified(back.id, "web", "production", "0.1.0")
+    departure.mark(back, ReleaseState.RELEASED)
+    assert departure.look("return-web") is None
+    assert begin(departure, "web")["back"] == {"production": "0.1.0"}
+
+
+def test_a_hotfix_on_a_first_version_has_nothing_to_go_back_to(departure):
+    departure.done("return-web", summary="")
+    hotfix(departure, "api")
+    begin(departure, "api")
+    departure.mark(
+        departure.release, ReleaseState.WAITING, waiting=[departure.look("return-api").said]
+    )
+    train = departure.ledger.releases.get("R-1")
+    with pytest.raises(Refused, match=r"1\.4\.0 was the first version of api in production"):
+        roll_back_again(departure.gare, train, "api", person="bob", reason="")
+    assert departure.engine.started == []
+
+
+def test_a_member_goes_back_once_the_hotfix_on_it_was_taken_away(departure):
+    hotfix(departure, "web")
+    begin(departure, "web")
+    by_hand = departure.open("web", "by-hand", kind=Kind.ROLLBACK, is_of_train=False)
+    departure.ledger.set_verified(by_hand.id, "web", "production", "1.4.0")
+    assert departure.look("return-web") is None
+    begin(departure, "web")
+    [started] = departure.engine.started
+    assert (started["project"], started["to"]) == ("web", "0.1.0")
+
+
+def test_what_was_taken_back_by_hand_before_the_train_turned_has_gone_back(departure):
+    by_hand = departure.open("web", "by-hand", kind=Kind.ROLLBACK, is_of_train=False)
+    departure.ledger.set_verified(by_hand.id, "web", "production", "0.1.0")
+    assert begin(departure, "web")["back"] == {"production": "0.1.0"}
+    assert departure.engine.started == []
+
+
+def test_a_hotfix_that_comes_while_a_rollback_was_refused_is_not_told_as_back(departure):
+    begin(departure, "web")
+    departure.engine.put(BACK.format("web"), "FAILED", "drop-old-columns has run.")
+    hotfix(departure, "web")
+    assert "has brought 1.4.1 there since" in departure.look("return-web").reason

@@ -6,7 +6,11 @@ from dataclasses import replace
 import pytest
 from departing import DEPARTS, SLOT, Departure
 
+from gare.cli.train_pages import departure_page
+from gare.debts import pay
 from gare.departures import TAKEN_OFF
+from gare.domain.approvals import Answer, Voter
+from gare.domain.manifest import Manifest
 from gare.domain.releases import ReleaseState, StepState
 from gare.domain.waits import Cause, Waited
 from tasks.arrival import welcome
@@ -86,21 +90,81 @@ def test_a_missed_departure_is_told(departure):
 
 def test_a_train_is_told_to_be_held_once_for_each_failure_and_for_a_person(departure):
     departure.done("leave", summary="")
-    failed = Waited("api has failed; gare resume R-2, or …", Cause.FAILED, "arrive-api", "R-2")
+    failed = Waited("api has failed", Cause.FAILED, "arrive-api", "R-2", ("`gare resume R-2`",))
     waiting(departure, failed)
     waiting(departure, failed, Waited("R-3 of web is running", Cause.MEMBERS, "arrive-web", "R-3"))
     assert headings(departure) == [f"Weekly of {SLOT.name} is held: api has failed"]
+    assert "gare resume" not in departure.told(), "these words are for the people here"
     departure.ledger.trains.stop("R-1", "held by bob: a strike", actor="bob")
     waiting(departure, failed)
     assert headings(departure)[1:] == [f"Weekly of {SLOT.name} is held"]
 
 
-def test_a_no_go_is_told(departure):
+FAILED = Waited("api has failed", Cause.FAILED, "arrive-api", "R-2")
+
+
+def test_who_heard_of_a_hold_hears_that_it_is_over_and_of_the_next_one(departure):
+    departure.done("leave", summary="")
+    own = departure.open("api", "run-api")
+    moves = Waited("R-2 of api is running", Cause.MEMBERS, "arrive-api", "R-2")
+    for _ in range(2):
+        departure.mark(own, ReleaseState.FAILED, "step build failed")
+        waiting(departure, FAILED)
+        departure.mark(own, ReleaseState.RUNNING)
+        waiting(departure, moves)
+        waiting(departure, moves)
+    name = f"Weekly of {SLOT.name}"
+    assert headings(departure) == 2 * [f"{name} is held: api has failed", f"{name} goes on"]
+
+
+def test_a_train_that_was_never_held_goes_on_without_a_word(departure):
+    waiting(departure, Waited("R-2 of api is running", Cause.MEMBERS, "arrive-api", "R-2"))
+    assert headings(departure) == []
+
+
+def cancelled(departure: Departure, end: str = "cancelled by bob: a fair"):
+    """Let the train be cancelled; pay what it owes, twice."""
+    departure.mark(departure.release, ReleaseState.CANCELLED, end)
+    ended = departure.ledger.releases.get("R-1")
+    assert [pay(departure.gare, ended) for _ in range(2)] == 2 * [([], False)]
+
+
+def test_who_heard_of_a_train_hears_that_it_was_cancelled_and_why(departure):
+    departure.done("leave", summary="")
+    waiting(departure, FAILED)
+    cancelled(departure)
+    assert headings(departure)[1:] == [f"Weekly of {SLOT.name} is cancelled"]
+    assert "cancelled by bob: a fair" in departure.told()
+
+
+def test_nobody_hears_of_the_cancelling_of_a_train_that_nobody_has_heard_of(departure):
+    cancelled(departure)
+    assert headings(departure) == []
+
+
+def test_a_train_that_does_not_depart_is_not_told_to_be_cancelled_as_well(departure):
+    give(departure.work("notice"))
+    cancelled(departure, "does not depart: skipped by bob")
+    assert len(headings(departure)) == 1
+
+
+def test_a_no_go_is_told_with_what_was_said(departure):
+    rule, wanted = departure.plan.approvals[0], Manifest("sha256:x", {}, {})
+    departure.ledger.approvals.ask("R-1", rule, wanted)
+    bob = Voter("bob", frozenset({"managers"}), frozenset({"bob@example.org"}))
+    departure.ledger.approvals.vote(
+        "R-1", rule, bob, Answer.REJECT,
+        manifest=wanted.digest, comment="marketing is not ready", authors=(),
+    )  # fmt: skip
     departure.mark(departure.release, ReleaseState.REJECTED, "departure: rejected by bob")
     rejected = departure.ledger.releases.get("R-1")
     for _ in range(2):
         tell_news(departure.gare, rejected)
     assert headings(departure) == [f"Weekly of {SLOT.name} does not depart: no go"]
+    assert "departure: rejected by bob\nbob said: marketing is not ready\n" in departure.told()
+    assert departure_page(departure.gare, rejected)["objections"] == [
+        "bob said: marketing is not ready"
+    ]
 
 
 def test_a_place_that_is_away_is_named_and_hears_it_later(departure):

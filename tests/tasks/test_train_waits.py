@@ -1,5 +1,6 @@
 """What a train waits for, on a moved clock: its instant, a free place, a person's hold; and what keeps it back."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,10 @@ from gare.cli.train_pages import departure_page
 from gare.domain.locks import LINE, Priority
 from gare.domain.releases import ReleaseState
 from gare.domain.waits import Cause, Waited
+from gare.explaining import explanation
+from gare.lookup import as_now, release_lines
 from tasks.leave import kept_back
+from tasks.waiting import line_up
 
 GRACE = timedelta(minutes=15)
 LOCKS = {LINE, "production"}
@@ -51,6 +55,31 @@ def test_a_train_that_boarded_before_the_schedule_stopped_does_not_depart(depart
     assert kept(departure) == "the schedule stands still: R-1: a failed"
 
 
+def second(departure: Departure, **changes: object):
+    """Open a second departure of the same slot; return it with its plan."""
+    plan = replace(departure.plan, details={**departure.plan.details, **changes})
+    digest = departure.ledger.plans.store(plan)
+    return departure.ledger.releases.open(digest, plan, "run-2", "", ""), plan
+
+
+def test_of_two_that_boarded_for_a_slot_at_once_one_departs(departure):
+    later, plan = second(departure)
+    assert kept(departure) == ""
+    assert kept_back(departure.ledger, later, plan) == "R-1 departs at this slot already"
+    departure.mark(departure.release, ReleaseState.REJECTED, "no go")
+    assert kept_back(departure.ledger, later, plan) == ""
+
+
+def test_a_train_that_does_not_depart_ends_without_a_turn_behind_the_one_that_does(departure):
+    assert line_up(departure.gare, departure.release, departure.plan) is None
+    later, plan = second(departure)
+    assert line_up(departure.gare, later, plan) is not None
+    late, refused = second(departure, refusal="R-1 departs at this slot already")
+    departure.ledger.locks.let_go(late.id)
+    assert line_up(departure.gare, late, refused) is None
+    assert departure.ledger.locks.place(late.id) is None
+
+
 def test_a_departure_that_a_station_slept_through_is_missed(departure):
     departure.now = DEPARTS + GRACE
     assert kept(departure) == ""
@@ -74,7 +103,13 @@ def test_no_more_than_the_limit_are_on_their_way_at_once(departure):
     departure.done("leave", summary="")
     assert departure.look("depart-a") is None
     assert departure.look("depart-b") is None
-    assert departure.look("depart-c").reason == "depart: a place; 2 are on their way at once"
+    place = "a place: at most 2 are on their way at once"
+    assert departure.look("depart-c").reason == f"depart: c waits for {place}"
+    assert {one["project"]: one["said"] for one in members(departure)} == {
+        "a": "",
+        "b": "",
+        "c": f"waits for {place}",
+    }
     departure.begin("depart-a")
     departure.done("depart-b", run="run-b")
     assert departure.look("depart-c") is not None
@@ -85,12 +120,43 @@ def test_no_more_than_the_limit_are_on_their_way_at_once(departure):
 def test_a_departure_that_is_held_sends_nobody_until_it_is_resumed(departure):
     departure.now = DEPARTS
     departure.ledger.trains.stop(departure.release.id, "held by bob: a strike", actor="bob")
-    held = "the train is held: held by bob: a strike (gare train resume R-1)"
+    held = "the train is held by bob: a strike"
     assert departure.look("leave").reason == f"leave: {held}"
+    assert departure.look("leave").said.ways == ("`gare train resume R-1`",)
     departure.done("leave", summary="")
     assert departure.look("depart-a").reason == f"leave: {held}"
     departure.ledger.trains.resume(departure.release.id, person="bob")
     assert departure.look("depart-a") is None
+
+
+def test_a_departure_that_is_held_before_its_instant_says_so_and_not_that_it_goes_on_by_itself(
+    departure,
+):
+    departure.mark(departure.release, ReleaseState.WAITING, waiting=[departure.look("leave").said])
+    departure.ledger.trains.stop("R-1", "held by bob: a strike", actor="bob")
+    [blocker] = explanation(departure.gare, departure.ledger.releases.get("R-1")).blockers
+    assert (blocker.what, blocker.owner) == (
+        "The train is held by bob: a strike",
+        "who may steer trains",
+    )
+    assert "`gare train resume R-1`" in blocker.do
+    wait = departure.look("leave")
+    assert (wait.said.cause, wait.wake_at) == (Cause.HELD, None)
+    departure.ledger.trains.resume("R-1", person="bob")
+    assert departure.look("leave").wake_at == DEPARTS
+
+
+def test_a_departure_that_is_held_is_told_once_while_a_member_is_on_its_way(departure):
+    departure.done("leave", summary="")
+    departure.done("depart-a", run="run-a")
+    departure.open("a", "run-a")
+    departure.ledger.trains.stop("R-1", "held by bob: a strike", actor="bob")
+    waits = [departure.look(step).said for step in ("depart-b", "arrive-a")]
+    departure.mark(departure.release, ReleaseState.WAITING, waiting=waits)
+    told = explanation(departure.gare, departure.ledger.releases.get("R-1")).blockers
+    assert told[0].what == "The train is held by bob: a strike"
+    assert sum("held" in one.what for one in told) == 1
+    assert len(told) == 2
 
 
 def test_a_member_that_waits_for_people_is_told_with_its_release(departure):
@@ -209,8 +275,48 @@ def test_a_member_whose_run_was_refused_holds_the_train_and_says_why(departure):
     departure.engine.put("run-a", "FAILED", "The repository has uncommitted changes.")
     wait = departure.look("arrive-a")
     assert wait.said.cause is Cause.FAILED
-    assert "gare train resume R-1 --again a" in wait.reason
+    assert "`gare train resume R-1 --again a`" in wait.said.ways
     assert "The repository has uncommitted changes." in wait.reason
+    departure.mark(departure.release, ReleaseState.WAITING, waiting=[wait.said])
+    page = departure_page(departure.gare, departure.ledger.releases.get("R-1"))
+    assert page["ways_on"] == [
+        ["a", "`gare train resume R-1 --again a`, or `gare train resume R-1 --without a`"]
+    ]
+
+
+def waiting_for(departure: Departure, step: str):
+    """Let the train go to sleep with what a step waits for; return it."""
+    wait = departure.look(step).said
+    departure.mark(departure.release, ReleaseState.WAITING, waiting=[wait])
+    return wait
+
+
+def test_a_member_whose_run_has_begun_meanwhile_is_told_as_it_stands_now(departure):
+    departure.done("leave", summary="")
+    departure.done("depart-a", run="run-a")
+    assert waiting_for(departure, "arrive-a").what == "the run of a begins"
+    own = departure.open("a", "run-a")
+    train = departure.ledger.releases.get("R-1")
+    [line] = [one for one in release_lines(departure.ledger, "") if one["id"] == "R-1"]
+    assert line["waiting"] == [f"arrive-a: {own.id} of a is running"]
+    answer = explanation(departure.gare, train)
+    assert answer.sentence == "R-1 waits for its members."
+    assert [one.what for one in answer.blockers] == [f"{own.id} moves; nothing is in its way."]
+    waits = [Waited("1 vote of qa missing", Cause.APPROVALS, "approve-production")]
+    departure.mark(own, ReleaseState.WAITING, waiting=waits)
+    assert as_now(departure.ledger, train).waiting == (
+        f"arrive-a: {own.id} of a is waiting for approve-production: 1 vote of qa missing",
+    )
+
+
+def test_members_without_a_place_are_named_the_first_few(tmp_path, story):
+    names = [f"m{number}" for number in range(8)]
+    departure = Departure(tmp_path, story, *names, limit=1)
+    departure.done("leave", summary="")
+    assert departure.look("depart-m3").said.what == (
+        "m1, m2, m3, m4, m5 and 2 more wait for a place: at most 1 is on their way at once"
+    )
+    departure.ledger.close()
 
 
 def test_following_a_train_until_it_waits_returns_when_a_member_is_queued(

@@ -304,7 +304,9 @@ class Year:
                         ),
                     )
             for wait in release.waits if release.kind is Kind.TRAIN else ():
-                if found := re.search(rf"resume {release.id} --without (\S+?);", wait.what):
+                if found := re.search(
+                    rf"resume {release.id} --without (\S+?)`", " ".join(wait.ways)
+                ):
                     # Of one member a train may ask more than once: it goes on, and fails again, or on the way back.
                     own = self.gare.ledger.releases.get(wait.release) if wait.release else None
                     self._once(
