@@ -109,7 +109,10 @@ def resume(what: str, dropped: str, again: str, reason: str) -> None:
     found = gare.station.train(what)
     was = gare.ledger.trains.resume(what, person=person)
     _tell_engine(lambda: apply_timetables(gare, anew=what))
-    click.echo(f"{what} departs by its timetable." + ("" if was else " It did not stand still."))
+    by = "departs by its timetable."
+    if found.timetable.rule is None:
+        by = f"has no timetable: `gare train depart {what}` departs."
+    click.echo(f"{what} {by}" + ("" if was else " It did not stand still."))
     boarding = found.timetable.boarding(gare.ledger.now())
     if boarding is not None and (missing := _missing_boarding(gare, found, boarding)):
         click.echo(missing)
