@@ -404,8 +404,8 @@ def test_a_schedule_is_held_and_goes_on_though_the_engine_is_away(say):
     assert "stands still" not in say("list")[1]
 
 
-def test_a_train_without_a_timetable_is_not_said_to_depart_by_it(root, say):
-    (root / "trains" / "weekly.yaml").write_text("name: weekly\nmembers: [api]\n")
+def test_a_train_without_a_timetable_is_not_said_to_depart_by_it(station, say):
+    (station.station.root / "trains" / "weekly.yaml").write_text("name: weekly\nmembers: [api]\n")
     said = say("resume", "weekly")[1]
     assert "weekly has no timetable: `gare train depart weekly` departs. It did not stand" in said
 
