@@ -179,7 +179,7 @@ def test_a_wait_for_a_vendor_is_seen_at_the_command_line(shop):
     assert done.returncode == 0, done.stderr
     assert re.search(
         r"GitLab cannot be used now: it answered 503\. \(GitLab .*\) Again in", done.stderr
-    )
+    ), done.stdout
 
 
 TICKETS = """
