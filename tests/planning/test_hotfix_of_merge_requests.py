@@ -150,25 +150,26 @@ def test_a_line_with_an_open_merge_request_says_so_until_it_is_merged(shop):
     assert (fix.state, fix.detail) == (FixState.MERGED, "")
 
 
+def released_beside(shop, commit: str):
+    """Release a hotfix of a commit whose branch has a merge request into main; return that one."""
+    gare = shop.gare()
+    digest, plan = shop.plan(commit)
+    release = gare.ledger.releases.open(digest, plan, "run 1", "", "")
+    shop.git("branch", plan.branch, plan.commit)
+    made = shop.merge_request(plan.branch, "main")
+    track(gare, release, plan)
+    gare.ledger.releases.mark(release.id, ReleaseState.RELEASED, actor="gare")
+    return made
+
+
 class TestOpenMergeRequest:
     """One is open for a line: its row says what merging it would meet."""
-
-    @staticmethod
-    def hotfix(shop, commit: str):
-        gare = shop.gare()
-        digest, plan = shop.plan(commit)
-        release = gare.ledger.releases.open(digest, plan, "run 1", "", "")
-        shop.git("branch", plan.branch, plan.commit)
-        made = shop.merge_request(plan.branch, "main")
-        track(gare, release, plan)
-        gare.ledger.releases.mark(release.id, ReleaseState.RELEASED, actor="gare")
-        return made
 
     def test_the_conflict_that_it_has_is_named_also_at_later_looks(self, shop):
         shop.git("checkout", "-qb", "adapted", "v1.4.0")
         commit = shop.commit("fix: total", "pay.py", "one\ntwo\nthree total\n")
         shop.git("checkout", "-q", "main")
-        made = self.hotfix(shop, commit)
+        made = released_beside(shop, commit)
         for _ in range(2):
             [fix] = look_again(shop.gare(), "shop")
             assert fix.state is FixState.PROPOSED
@@ -176,7 +177,7 @@ class TestOpenMergeRequest:
             assert fix.detail.endswith("does not fit on main: conflict in pay.py.")
 
     def test_that_the_fix_was_reverted_is_named_also_to_who_releases(self, shop):
-        made = self.hotfix(shop, shop.topic)
+        made = released_beside(shop, shop.topic)
         shop.git("cherry-pick", shop.topic)
         shop.git("revert", "--no-edit", "HEAD")
         revert = shop.git("rev-parse", "HEAD")[:12]
@@ -189,7 +190,7 @@ class TestOpenMergeRequest:
             shop.gare().drafting.make(ReleaseRequest(project="shop"))
 
     def test_it_is_to_be_closed_when_the_line_has_an_equal_patch(self, shop):
-        made = self.hotfix(shop, shop.topic)
+        made = released_beside(shop, shop.topic)
         shop.git("cherry-pick", "-n", shop.topic)
         shop.git("commit", "-qm", "Names")
         picked = shop.git("rev-parse", "HEAD")
@@ -207,13 +208,7 @@ def test_what_gitlab_has_merged_after_a_conflict_counts_for_fixes_and_for_releas
     shop.git("checkout", "-qb", "adapted", "v1.4.0")
     commit = shop.commit("fix: total", "pay.py", "one\ntwo\nthree total\n")
     shop.git("checkout", "-q", "main")
-    gare = shop.gare()
-    digest, plan = shop.plan(commit)
-    release = gare.ledger.releases.open(digest, plan, "run 1", "", "")
-    shop.git("branch", plan.branch, plan.commit)
-    made = shop.merge_request(plan.branch, "main")
-    track(gare, release, plan)
-    gare.ledger.releases.mark(release.id, ReleaseState.RELEASED, actor="gare")
+    made = released_beside(shop, commit)
     before = shop.git("rev-parse", "main")
     squashed = shop.commit("fix: total (!1)", "pay.py", "one\ntwo\ngift total\n")
     with pytest.raises(LosesFix):
@@ -222,12 +217,12 @@ def test_what_gitlab_has_merged_after_a_conflict_counts_for_fixes_and_for_releas
     hosted = shop.served.sandbox.vendors["gitlab"].merge_requests_of(project)[made.number]
     hosted.state, hosted.merge_commit = "merged", squashed if is_named else None
     assert shop.gare().drafting.make(ReleaseRequest(project="shop"))[1].version == "1.5.0"
-    [fix] = look_again(gare, "shop")
+    [fix] = look_again(shop.gare(), "shop")
     assert (fix.state, fix.detail, fix.seen) == (FixState.MERGED, made.url, squashed)
     shop.commit("feat: more", "pay.py", "quite another\n")
-    assert look_again(gare, "shop") == [fix], "and it stays so"
+    assert look_again(shop.gare(), "shop") == [fix], "and it stays so"
     with pytest.raises(LosesFix):
         shop.gare().drafting.make(ReleaseRequest(project="shop", ref=before))
     shop.git("revert", "--no-edit", "HEAD", squashed)
-    [fix] = look_again(gare, "shop")
+    [fix] = look_again(shop.gare(), "shop")
     assert fix.state is not FixState.MERGED
